@@ -1,0 +1,1 @@
+"""Automated actions: which event or change sends which template."""

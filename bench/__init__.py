@@ -1,0 +1,1 @@
+"""Measurements, alternating with their yardstick in one run."""

@@ -1,0 +1,1 @@
+"""The kit of the console's screens, and the audit trail."""

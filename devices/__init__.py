@@ -1,0 +1,1 @@
+"""Whom we can reach: people, their devices, properties and push tokens."""

@@ -1,0 +1,1 @@
+"""What administrators send through: SMTP servers, SMS gateways, carrier gateways, push services."""

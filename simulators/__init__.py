@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world on loopback, with faults to order."""

@@ -1,0 +1,1 @@
+"""What administrators write: templates, their versions and texts."""

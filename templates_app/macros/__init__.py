@@ -1,0 +1,1 @@
+"""The macro language: grammar, tree, evaluation, functions and lint; pure."""

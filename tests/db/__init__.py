@@ -1,0 +1,1 @@
+"""Constraints, queries, concurrency: on every database."""

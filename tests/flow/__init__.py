@@ -1,0 +1,1 @@
+"""Real broker, real workers, real peers."""

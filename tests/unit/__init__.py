@@ -1,0 +1,1 @@
+"""No database, no socket, no sleep."""

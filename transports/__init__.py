@@ -1,0 +1,1 @@
+"""How to speak to each kind of server; pure Python."""

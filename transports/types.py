@@ -1,0 +1,218 @@
+"""The values and protocols that every kind of server shares: what is sent, to whom, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class ChannelKind(StrEnum):
+    """What a template is written for; each kind has at most one active server."""
+
+    SMTP = "smtp"
+    SMS = "sms"
+    SECURE_HUB = "secure_hub"
+
+
+class AddressKind(StrEnum):
+    """How an address is to be read: RFC 5321 mailbox, E.164 number with "+", APNs hex token, FCM token."""
+
+    MAIL = "mail"
+    PHONE = "phone"
+    APNS = "apns"
+    FCM = "fcm"
+
+
+class Scope(StrEnum):
+    """How far a reason reaches: this message to anybody, this recipient, or everything on this server."""
+
+    MESSAGE = "message"
+    RECIPIENT = "recipient"
+    SERVER = "server"
+
+
+class ReasonCode(StrEnum):
+    """Our stable names for why something did not go through; pages, API and metrics show these."""
+
+    NAME_NOT_RESOLVED = "name_not_resolved"
+    CONNECTION_REFUSED = "connection_refused"
+    NO_ROUTE = "no_route"
+    CONNECT_TIMEOUT = "connect_timeout"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    TLS_FAILED = "tls_failed"
+    CERTIFICATE_INVALID = "certificate_invalid"
+    STARTTLS_MISSING = "starttls_missing"
+    GREETING_REFUSED = "greeting_refused"
+    PROTOCOL_ERROR = "protocol_error"
+    DISCONNECTED = "disconnected"
+    TIMEOUT = "timeout"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    THROTTLED = "throttled"
+    AUTH_NOT_OFFERED = "auth_not_offered"
+    AUTH_TEMPORARY = "auth_temporary"
+    AUTH_REQUIRED = "auth_required"
+    CREDENTIALS_REFUSED = "credentials_refused"
+    BASIC_AUTH_DISABLED = "basic_auth_disabled"
+    ENCRYPTION_REQUIRED = "encryption_required"
+    CONFIGURATION = "configuration"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    OUT_OF_CREDIT = "out_of_credit"
+    SENDER_REFUSED = "sender_refused"
+    RELAY_DENIED = "relay_denied"
+    ADDRESS_INVALID = "address_invalid"
+    ADDRESS_UNKNOWN = "address_unknown"
+    MAILBOX_FULL = "mailbox_full"
+    MAILBOX_DISABLED = "mailbox_disabled"
+    GREYLISTED = "greylisted"
+    POLICY = "policy"
+    CONTENT_REFUSED = "content_refused"
+    MESSAGE_TOO_BIG = "message_too_big"
+    TOO_MANY_RECIPIENTS = "too_many_recipients"
+    SMTPUTF8_MISSING = "smtputf8_missing"
+    STORAGE_FULL = "storage_full"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+    NO_ANSWER = "no_answer"
+    NUMBER_INVALID = "number_invalid"
+    NUMBER_BARRED = "number_barred"
+    VIRTUAL_NUMBER_MISSING = "virtual_number_missing"
+    TOKEN_DEAD = "token_dead"  # noqa: S105 - a reason, not a credential
+    TEXT_TOO_LONG = "text_too_long"
+    TEMPLATE_ERROR = "template_error"
+    NO_ADDRESS = "no_address"
+    NO_SIM = "no_sim"
+    NO_PUSH_TOKEN = "no_push_token"  # noqa: S105 - a reason, not a credential
+    SUPPRESSED = "suppressed"
+    NO_ACTIVE_SERVER = "no_active_server"
+    LEASE_LAPSED = "lease_lapsed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A validated, normalised address."""
+
+    kind: AddressKind
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A rendered message: no macro is left in it. `key` is the same on every try and goes out as its id.
+
+    `sender` is the template's own Sender, or None for the server's. `date` is when the event was accepted.
+    `visible_to` is whom the To header lists; empty means one recipient sees their own address and several see
+    none (`undisclosed-recipients:;`).
+    """
+
+    key: UUID
+    subject: str
+    text: str
+    date: datetime
+    html: str = ""
+    sound: str = ""
+    language: str = ""
+    sender: Recipient | None = None
+    visible_to: tuple[Recipient, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why. `detail` is the peer's words without secrets, `reply` its code, `enhanced` the RFC 3463 code."""
+
+    code: ReasonCode
+    scope: Scope
+    detail: str = ""
+    reply: str = ""
+    enhanced: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The peer took it. `detail` is its last reply."""
+
+    provider_id: str = ""
+    detail: str = ""
+    reply: str = ""
+    enhanced: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """It might go through later; not before `retry_after` where the peer named a time."""
+
+    reason: Reason
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It never will go through as it is."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It was handed over and no answer came: lost after the final dot, or timed out after the request was written."""
+
+    reason: Reason
+
+
+Outcome = Sent | Deferred | Rejected | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A message made ready for one transaction: the exact bytes, and whom it goes to."""
+
+    key: UUID
+    to: tuple[Recipient, ...]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one wire: one outcome per recipient, in the order of `Wire.to`.
+
+    `dialogue` is what was said, at most 2 KB, secrets cut, empty when all were sent.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    duration: timedelta = timedelta()
+    dialogue: str = ""
+
+
+class Connection(Protocol):
+    """An open, authenticated way to a peer. Belongs to one thread."""
+
+    def send(self, wires: Iterable[Wire]) -> Iterator[Result]:
+        """Send each wire; yield one result per wire, in order, as the replies come. Never raises for the peer's sake.
+
+        After a result with a SERVER-scoped reason, or an Unknown for a lost connection, the connection is finished:
+        the wires after it yield no result, and certainly nothing of them was handed over.
+        """
+        ...
+
+    def close(self) -> None:
+        """End politely if possible; never raises."""
+        ...
+
+
+class Channel(Protocol):
+    """One configured server, ready to prepare and to connect. Safe to share between threads."""
+
+    def prepare(self, message: Message, to: tuple[Recipient, ...]) -> Wire | Rejected:
+        """Pure: the bytes to send, or why this message can't be sent through this server at all."""
+        ...
+
+    def connect(self) -> Connection | Deferred:
+        """Open, secure and authenticate within the timeout of each step; a failure has SERVER scope."""
+        ...

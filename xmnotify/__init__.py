@@ -1,0 +1,1 @@
+"""The project: settings, addresses, workers and the quick start."""

@@ -1,0 +1,116 @@
+"""Reads every setting from the environment; a bad or missing value stops the start with its name and the remedy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 107 characters, and Valkey adds a suffix while it binds
+_env = environ.FileAwareEnv()
+T = TypeVar("T")
+
+
+def text(name: str, default: str = "") -> str:
+    """The value of `name`, or of the file that `name`_FILE names."""
+    return _read(name, default, str)
+
+
+def integer(name: str, default: int, *, least: int, most: int) -> int:
+    value = _read(name, default, int)
+    if not least <= value <= most:
+        raise ImproperlyConfigured(f"{name} is {value}; it must be between {least} and {most}.")
+    return value
+
+
+def flag(name: str, *, default: bool) -> bool:
+    raw = text(name, "on" if default else "off").strip().lower()
+    if raw in {"1", "true", "on", "yes"}:
+        return True
+    if raw in {"0", "false", "off", "no"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {raw!r}; write on or off.")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list separated by commas."""
+    return [word for word in (part.strip() for part in text(name, default).split(",")) if word]
+
+
+def var_dir() -> Path:
+    """Where the embedded database, broker and keys live: XMNOTIFY_VAR, else var/ beside manage.py."""
+    return Path(text("XMNOTIFY_VAR") or ROOT / "var").absolute()
+
+
+def secret_key() -> str:
+    return _kept_secret("XMNOTIFY_SECRET_KEY", "secret_key", least=32)
+
+
+def fernet_keys() -> list[str]:
+    """Keys for stored secrets: the first encrypts, all of them decrypt."""
+    keys = [key.strip() for key in _kept_secret("XMNOTIFY_FERNET_KEYS", "fernet_keys", least=44).split(",")]
+    for number, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"XMNOTIFY_FERNET_KEYS: key {number} is no Fernet key; make one with "
+                "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'."
+            ) from None
+    return keys
+
+
+def database(var: Path) -> dict[str, object]:
+    """DATABASE_URL, else SQLite in the data folder."""
+    url = text("DATABASE_URL") or f"sqlite:///{var / 'xmnotify.sqlite3'}"
+    try:
+        return dict(environ.Env.db_url_config(url))
+    except (ImproperlyConfigured, ValueError):
+        raise ImproperlyConfigured(
+            "DATABASE_URL can't be read; write postgresql://user:password@host:5432/name or sqlite:///path."
+        ) from None
+
+
+def broker_socket(var: Path) -> Path:
+    """The unix socket of the embedded broker: in the data folder, or where the path is short enough."""
+    socket = var / "valkey.sock"
+    if len(os.fsencode(socket)) <= _SOCKET_PATH_LIMIT:
+        return socket
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return folder / f"xmnotify-{hashlib.sha256(os.fsencode(var)).hexdigest()[:16]}.sock"
+
+
+def broker_url(var: Path) -> str:
+    return text("XMNOTIFY_BROKER_URL") or f"redis+socket://{broker_socket(var)}"
+
+
+def _kept_secret(name: str, file_name: str, *, least: int) -> str:
+    kept = var_dir() / file_name
+    value = text(name) or (kept.read_text().strip() if kept.is_file() else "")
+    if len(value) < least:
+        raise ImproperlyConfigured(
+            f"{name} is not set or too short ({least} characters at least); set it, or {name}_FILE, or run "
+            "`make run`, which makes one for a trial."
+        )
+    return value
+
+
+def _read(name: str, default: T, kind: Callable[[str], T]) -> T:
+    try:
+        raw = _env.str(name, default="")
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from None
+    if not raw:
+        return default
+    try:
+        return kind(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; that is no {kind.__name__}.") from None
