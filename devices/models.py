@@ -1,0 +1,175 @@
+"""People, their devices, push tokens, and the changes that rules look at."""
+
+from __future__ import annotations
+
+import uuid
+
+import uuid_utils.compat
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+def new_uid() -> uuid.UUID:
+    """A UUIDv7 (RFC 9562): ids that sort by the time they were made."""
+    return uuid_utils.compat.uuid7()
+
+
+class Group(models.Model):
+    name = models.CharField(_("name"), max_length=255, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Person(models.Model):
+    """A user of the device-management system. `properties` holds every further directory attribute by its name."""
+
+    uid = models.UUIDField(default=new_uid, unique=True, editable=False)
+    loginname = models.CharField(_("login name"), max_length=320)
+    username = models.CharField(_("user name"), max_length=320, blank=True)
+    domainname = models.CharField(_("domain"), max_length=253, blank=True)
+    displayname = models.CharField(_("display name"), max_length=320, blank=True)
+    mail = models.CharField(_("mail"), max_length=320, blank=True)
+    mobile = models.CharField(_("mobile"), max_length=64, blank=True)
+    language = models.CharField(_("language"), max_length=35, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    disabled = models.BooleanField(_("disabled"), default=False)
+    groups = models.ManyToManyField(Group, blank=True, related_name="people", verbose_name=_("groups"))
+    properties = models.JSONField(_("properties"), default=dict, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        ordering = ["loginname"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("loginname"),
+                name="loginname_unique",
+                violation_error_message=_("This login name exists already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.displayname or self.loginname
+
+
+class Device(models.Model):
+    """A managed device. `properties` holds every further property by its name (upper snake case)."""
+
+    class Platform(models.TextChoices):
+        IOS = "iOS", "iOS"
+        ANDROID = "ANDROID", "Android"
+        WINDOWS = "WINDOWS", "Windows"
+        MACOSX = "MACOSX", "macOS"
+
+    class Ownership(models.TextChoices):
+        CORPORATE = "corporate", _("Corporate")
+        BYOD = "byod", _("BYOD")
+        UNKNOWN = "unknown", _("Unknown")
+
+    uid = models.UUIDField(default=new_uid, unique=True, editable=False)
+    serial = models.CharField(_("serial number"), max_length=128, blank=True)
+    imei = models.CharField(_("IMEI"), max_length=32, blank=True)
+    platform = models.CharField(_("platform"), max_length=8, choices=Platform.choices, blank=True)
+    os_version = models.CharField(_("OS version"), max_length=64, blank=True)
+    model = models.CharField(_("model"), max_length=128, blank=True)
+    name = models.CharField(_("name"), max_length=255, blank=True)
+    ownership = models.CharField(_("ownership"), max_length=9, choices=Ownership.choices, default=Ownership.UNKNOWN)
+    phone_number = models.CharField(_("phone number"), max_length=64, blank=True)
+    carrier = models.CharField(_("carrier"), max_length=255, blank=True)
+    has_sim = models.BooleanField(_("has a SIM"), null=True, blank=True)
+    managed = models.BooleanField(_("managed"), default=True)
+    jailbroken = models.BooleanField(_("jailbroken or rooted"), default=False)
+    out_of_compliance = models.BooleanField(_("out of compliance"), default=False)
+    gateway_blocked = models.BooleanField(_("blocked by the gateway"), default=False)
+    last_access = models.DateTimeField(_("last access"), null=True, blank=True)
+    person = models.ForeignKey(
+        Person, on_delete=models.SET_NULL, null=True, blank=True, related_name="devices", verbose_name=_("user")
+    )
+    properties = models.JSONField(_("properties"), default=dict, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["serial"],
+                condition=~Q(serial=""),
+                name="serial_unique",
+                violation_error_message=_("This serial number exists already."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(serial="", imei=""),
+                name="device_has_serial_or_imei",
+                violation_error_message=_("Give the serial number or the IMEI."),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["imei"], condition=~Q(imei=""), name="device_imei"),
+            models.Index(fields=["last_access"], name="device_last_access"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.serial or self.imei
+
+
+class InstalledApp(models.Model):
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="apps")
+    name = models.CharField(max_length=255, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["device", "name"], name="app_once_a_device")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PushToken(models.Model):
+    class Kind(models.TextChoices):
+        APNS = "apns", "APNs"
+        FCM = "fcm", "FCM"
+
+    class Environment(models.TextChoices):
+        PRODUCTION = "production", _("Production")
+        SANDBOX = "sandbox", _("Sandbox")
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="push_tokens")
+    kind = models.CharField(max_length=4, choices=Kind.choices)
+    token = models.CharField(max_length=4096)
+    environment = models.CharField(max_length=10, choices=Environment.choices, default=Environment.PRODUCTION)
+    registered_at = models.DateTimeField()
+    dead_at = models.DateTimeField(null=True, blank=True, help_text=_("when the push service said it is gone"))
+    dead_reason = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["device", "kind"], name="one_token_a_device_and_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} token of {self.device_id}"
+
+
+class Change(models.Model):
+    """What changed on a device or user; the flow reads these rows for property triggers and then removes them."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, null=True, blank=True)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, blank=True)
+    names = models.JSONField(default=list, help_text=_("the names of the properties that changed"))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(device__isnull=False) | Q(person__isnull=False), name="change_of_device_or_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)

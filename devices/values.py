@@ -1,0 +1,35 @@
+"""Whom one event reaches, as planning sees it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transports.types import AddressKind
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A live push token; `kind` is APNS or FCM."""
+
+    kind: AddressKind
+    value: str
+    device_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A person, a device, or both. `user` and `device` are the values that macros see.
+
+    `has_sim` is False only if every known device is known to have none.
+    """
+
+    person_id: int | None = None
+    device_id: int | None = None
+    user: Mapping[str, Any] = field(default_factory=dict)
+    device: Mapping[str, Any] = field(default_factory=dict)
+    tokens: tuple[Token, ...] = ()
+    has_sim: bool | None = None
+    language: str = ""
+    time_zone: str = ""

@@ -1,0 +1,294 @@
+"""Events, deliveries and what became of them: fields, constraints, querysets; no sending."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from actions.models import Rule
+from devices.models import Device, Person, new_uid
+from servers.models import CarrierGateway, Server
+from servers.values import ServerKind
+from templates_app.models import NotificationTemplate, TemplateVersion
+from transports.types import AddressKind, ChannelKind
+
+
+class Priority(models.IntegerChoices):
+    """Smaller goes first, so a PIN does not wait behind a broadcast."""
+
+    SYSTEM = 0, _("System")
+    EVENT = 5, _("Event")
+    BROADCAST = 9, _("Broadcast")
+
+
+class Broadcast(models.Model):
+    """One message to many. Its recipients are fixed when it is confirmed."""
+
+    class State(models.TextChoices):
+        PLANNING = "planning", _("Planning")
+        RUNNING = "running", _("Running")
+        PAUSED = "paused", _("Paused")
+        FINISHED = "finished", _("Finished")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
+    name = models.CharField(max_length=255, blank=True)
+    template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, null=True, blank=True)
+    audience = models.JSONField(default=dict)
+    channels = models.JSONField(default=list)
+    texts = models.JSONField(default=dict, help_text=_("texts typed in for this broadcast, by channel"))
+    visible_recipients = models.BooleanField(default=False)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.PLANNING)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    planned_up_to = models.BigIntegerField(default=0, help_text=_("the last device or user that is planned"))
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)
+
+
+class Event(models.Model):
+    """Something that happened, as it was told to us. What it brought is frozen here.
+
+    `payload` holds data, reasons, and the fields of user and device that the event itself brought; `sealed` its secret
+    values, encrypted, wiped when every delivery is final. `notes` and the two counts are the first answer.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
+    type = models.CharField(max_length=64, blank=True)
+    source = models.CharField(max_length=255, blank=True)
+    origin = models.CharField(max_length=64, help_text=_("the API key or hook that posted it"))
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    body_hash = models.CharField(max_length=64, blank=True)
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    template = models.ForeignKey(
+        NotificationTemplate, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+"
+    )
+    person = models.ForeignKey(Person, on_delete=models.SET_NULL, null=True, blank=True, related_name="events")
+    device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="events")
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.SET_NULL, null=True, blank=True, related_name="events")
+    payload = models.JSONField(default=dict)
+    sealed = models.TextField(blank=True, default="")
+    planned = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    notes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["origin", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="idempotency_key_once_an_origin",
+            )
+        ]
+        indexes = [models.Index(fields=["type", "-id"], name="event_type")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class Schedule(models.Model):
+    """A rule that fires later, or again."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        DONE = "done", _("Done")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="schedules")
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True)
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, null=True, blank=True)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, blank=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+    due_at = models.DateTimeField()
+    fired = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="waiting"), name="schedule_due")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} at {self.due_at}"
+
+
+class DeliveryText(models.Model):
+    """The rendered text, made when the first try begins and the same on every later one.
+
+    Its id goes out as the Message-ID: the delivery's own id, or one made from event and text where equal texts share a
+    mail. Secrets stand masked here; `sealed` holds the true texts, encrypted, until every delivery of it is final.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    sender = models.CharField(max_length=700, blank=True)
+    subject = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    sound = models.CharField(max_length=32, blank=True)
+    visible_to = models.JSONField(default=list)
+    empty = models.JSONField(default=list, help_text=_("macros that had no value"))
+    sealed = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.subject or self.text[:60]
+
+
+class Delivery(models.Model):
+    """One message to one address. Rows are written by the outbox alone; nobody calls save() on them."""
+
+    class State(models.TextChoices):
+        DUE = "due", _("Queued")
+        CLAIMED = "claimed", _("Being sent")
+        PAUSED = "paused", _("Paused")
+        SENT = "sent", _("Sent")
+        DELIVERED = "delivered", _("Delivered")
+        UNDELIVERED = "undelivered", _("Undelivered")
+        FAILED = "failed", _("Failed")
+        HELD = "held", _("Held for a person")
+        SKIPPED = "skipped", _("Skipped")
+        CANCELLED = "cancelled", _("Cancelled")
+        EXPIRED = "expired", _("Expired")
+        DIGESTED = "digested", _("In a digest")
+
+    id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
+    broadcast = models.ForeignKey(
+        Broadcast, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", db_index=False
+    )
+    template_version = models.ForeignKey(
+        TemplateVersion, on_delete=models.PROTECT, null=True, blank=True, db_index=False
+    )
+    rule = models.ForeignKey(
+        Rule, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
+    )
+    channel = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in ChannelKind])
+    server_kind = models.CharField(max_length=8, choices=Server.Kind.choices)
+    server = models.ForeignKey(
+        Server, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
+    )
+    via = models.ForeignKey(
+        CarrierGateway, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
+    )
+    person = models.ForeignKey(
+        Person, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
+    )
+    device = models.ForeignKey(
+        Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
+    )
+    address_kind = models.CharField(max_length=5, choices=[(kind.value, kind.value) for kind in AddressKind])
+    address = models.TextField(blank=True)
+    address_name = models.CharField(max_length=320, blank=True)
+    language = models.CharField(max_length=35, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.EVENT)
+    state = models.CharField(max_length=11, choices=State.choices, default=State.DUE)
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0, help_text=_("tries that count against the limit"))
+    attempt_count = models.PositiveIntegerField(default=0, help_text=_("all tries ever"))
+    lease = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    begun_at = models.DateTimeField(null=True, blank=True, help_text=_("when this try was handed to the connection"))
+    lapsed = models.BooleanField(default=False, help_text=_("a lease lapsed once: it is claimed alone"))
+    hold_unknown = models.BooleanField(default=False, help_text=_("an unknown outcome waits for a person"))
+    text = models.ForeignKey(
+        DeliveryText, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
+    )
+    reason_code = models.CharField(max_length=40, blank=True)
+    reason_detail = models.TextField(blank=True)
+    provider_id = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="claimed", lease__isnull=False, lease_until__isnull=False)
+                | (~Q(state="claimed") & Q(lease__isnull=True, lease_until__isnull=True)),
+                name="claimed_if_and_only_if_leased",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["sent", "delivered"]) | Q(sent_at__isnull=False), name="sent_has_its_time"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["failed", "skipped", "held"]) | ~Q(reason_code=""), name="failed_has_a_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(event__isnull=False) | Q(broadcast__isnull=False), name="delivery_of_event_or_broadcast"
+            ),
+            models.CheckConstraint(
+                condition=Q(server_kind__in=[kind.value for kind in ServerKind]), name="delivery_kind_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
+            models.Index(fields=["lease_until"], condition=Q(state="claimed"), name="delivery_claimed"),
+            models.Index(fields=["broadcast", "id"], condition=Q(broadcast__isnull=False), name="delivery_broadcast"),
+            models.Index(fields=["person", "id"], condition=Q(person__isnull=False), name="delivery_person"),
+            models.Index(fields=["device", "id"], condition=Q(device__isnull=False), name="delivery_device"),
+            models.Index(
+                fields=["state", "id"],
+                condition=Q(state__in=["failed", "held", "undelivered", "expired", "paused"]),
+                name="delivery_trouble",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} to {self.address}"
+
+
+class Attempt(models.Model):
+    """One try and the peer's answer; written once, never changed."""
+
+    class Outcome(models.TextChoices):
+        SENT = "sent", _("Sent")
+        DEFERRED = "deferred", _("Deferred")
+        REJECTED = "rejected", _("Rejected")
+        UNKNOWN = "unknown", _("Unknown")
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    number = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField()
+    server = models.ForeignKey(
+        Server, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
+    )
+    server_name = models.CharField(max_length=255)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices)
+    code = models.CharField(max_length=40, blank=True)
+    reply = models.CharField(max_length=16, blank=True)
+    enhanced = models.CharField(max_length=16, blank=True)
+    detail = models.TextField(blank=True)
+    dialogue = models.TextField(blank=True)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} #{self.number} {self.outcome}"
+
+
+class Lane(models.Model):
+    """One of the parallel connections that a server allows, over all workers and machines."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="lanes", db_index=False)
+    slot = models.PositiveIntegerField()
+    lease = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["server", "slot"], name="one_lane_a_server_and_slot")]
+
+    def __str__(self) -> str:
+        return f"{self.server_id}/{self.slot}"

@@ -1,0 +1,274 @@
+"""Servers, gateways and push services: fields, constraints, querysets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from servers.secrets import SecretField
+from servers.values import Limits, ServerKind
+
+
+class Server(models.Model):
+    """One table holds the unique names, the series of ids and "one active a kind"; each kind is a child table.
+
+    Its health (paused, stopped, rate) is written by the flow alone, with guarded updates.
+    """
+
+    class Kind(models.TextChoices):
+        SMTP = ServerKind.SMTP.value, _("SMTP")
+        SMS = ServerKind.SMS.value, _("SMS")
+        APNS = ServerKind.APNS.value, _("APNs")
+        FCM = ServerKind.FCM.value, _("FCM")
+
+    kind = models.CharField(_("type"), max_length=8, choices=Kind.choices, editable=False)
+    name = models.CharField(_("name"), max_length=255, unique=True)
+    description = models.TextField(_("description"), blank=True, max_length=2000)
+    active = models.BooleanField(_("active"), default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revision = models.PositiveIntegerField(default=1, editable=False, help_text=_("grows with every change"))
+    last_test_at = models.DateTimeField(_("last test"), null=True, blank=True, editable=False)
+    last_test_passed = models.BooleanField(null=True, blank=True, editable=False)
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    pause_count = models.PositiveIntegerField(default=0, editable=False)
+    stopped_at = models.DateTimeField(null=True, blank=True, editable=False)
+    trouble_code = models.CharField(max_length=40, blank=True, editable=False)
+    trouble_detail = models.TextField(blank=True, editable=False)
+    rate_free_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=Q(active=True),
+                name="one_active_server_a_kind",
+                violation_error_message=_("Another server of this type is active."),
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=[kind.value for kind in ServerKind]),
+                name="server_kind_known",
+                violation_error_message=_("This type of server is not known."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SmtpServer(Server):
+    class Security(models.TextChoices):
+        NONE = "none", _("None")
+        SSL = "ssl", "SSL"
+        TLS = "tls", "TLS"
+
+    class Mechanism(models.TextChoices):
+        AUTOMATIC = "auto", _("Automatic")
+        PLAIN = "PLAIN", "PLAIN"
+        LOGIN = "LOGIN", "LOGIN"
+        CRAM_MD5 = "CRAM-MD5", "CRAM-MD5"
+        XOAUTH2 = "XOAUTH2", "XOAUTH2"
+
+    class TlsMinimum(models.TextChoices):
+        TLS_1_0 = "1.0", "TLS 1.0"
+        TLS_1_1 = "1.1", "TLS 1.1"
+        TLS_1_2 = "1.2", "TLS 1.2"
+        TLS_1_3 = "1.3", "TLS 1.3"
+
+    host = models.CharField(_("SMTP Server"), max_length=253)
+    security = models.CharField(
+        _("Secure channel protocol"), max_length=4, choices=Security.choices, default=Security.NONE
+    )
+    port = models.PositiveIntegerField(
+        _("SMTP server port"), default=25, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    authentication = models.BooleanField(_("Authentication"), default=False)
+    username = models.CharField(_("User name"), max_length=255, blank=True)
+    password = SecretField(_("Password"))
+    spa = models.BooleanField(_("Microsoft Secure Password Authentication (SPA)"), default=False)
+    ntlm_v1 = models.BooleanField(_("Allow NTLM version 1"), default=False)
+    from_name = models.CharField(_("From Name"), max_length=255, blank=True)
+    from_email = models.CharField(_("From email"), max_length=320)
+    retries = models.PositiveIntegerField(_("Number of SMTP retries"), default=5, validators=[MaxValueValidator(100)])
+    timeout = models.PositiveIntegerField(
+        _("SMTP Timeout"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)], help_text=_("seconds")
+    )
+    max_recipients = models.PositiveIntegerField(
+        _("Maximum number of SMTP recipients"),
+        default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+    )
+    ca_bundle = models.TextField(_("CA certificates"), blank=True, help_text=_("PEM"))
+    tls_minimum = models.CharField(
+        _("Minimum TLS version"), max_length=3, choices=TlsMinimum.choices, default=TlsMinimum.TLS_1_2
+    )
+    verify_certificate = models.BooleanField(_("Verify the certificate"), default=True)
+    mechanism = models.CharField(
+        _("SASL mechanism"), max_length=8, choices=Mechanism.choices, default=Mechanism.AUTOMATIC
+    )
+    oauth_token_url = models.URLField(_("Token endpoint"), blank=True)
+    oauth_client_id = models.CharField(_("Client ID"), max_length=255, blank=True)
+    oauth_client_secret = SecretField(_("Client secret"))
+    oauth_scope = models.CharField(_("Scope"), max_length=255, blank=True)
+    envelope_sender = models.CharField(_("Envelope sender"), max_length=320, blank=True)
+    messages_per_connection = models.PositiveIntegerField(
+        _("Messages per connection"), default=1000, validators=[MinValueValidator(1), MaxValueValidator(1_000_000)]
+    )
+    connections = models.PositiveIntegerField(
+        _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]
+    )
+    rate_limit = models.PositiveIntegerField(
+        _("Rate limit"),
+        default=0,
+        validators=[MaxValueValidator(100_000)],
+        help_text=_("messages per second; 0 is none"),
+    )
+
+    class Meta:
+        verbose_name = _("SMTP server")
+        verbose_name_plural = _("SMTP servers")
+
+    def limits(self) -> Limits:
+        return Limits(
+            timeout=timedelta(seconds=self.timeout),
+            max_attempts=self.retries + 1,
+            max_recipients=self.max_recipients,
+            lanes=self.connections,
+            rate=float(self.rate_limit) or None,
+        )
+
+
+class SmsGateway(Server):
+    class SignatureMethod(models.TextChoices):
+        NONE = "", _("None")
+        SHA256 = "sha256", "SHA-256 HMAC"
+        SHA512 = "sha512", "SHA-512 HMAC"
+
+    key = models.CharField(_("Key"), max_length=64)
+    secret = SecretField(_("Secret"))
+    virtual_number = models.CharField(
+        _("Virtual Phone Number"), max_length=15, blank=True, validators=[RegexValidator(r"\A[0-9]*\Z")]
+    )
+    sender_name = models.CharField(
+        _("Sender name"),
+        max_length=11,
+        default="xmnotify",
+        blank=True,
+        validators=[RegexValidator(r"\A[A-Za-z0-9]*\Z")],
+    )
+    https = models.BooleanField("HTTPS", default=False)
+    unencrypted_accepted = models.BooleanField(_("Send the key and secret unencrypted"), default=False)
+    country = models.CharField(_("Country Code"), max_length=2, default="AF")
+    use_carrier_gateways = models.BooleanField(_("Use carrier gateways"), default=False)
+    base_url = models.URLField(_("Base URL"), blank=True)
+    retries = models.PositiveIntegerField(_("Number of retries"), default=5, validators=[MaxValueValidator(100)])
+    timeout = models.PositiveIntegerField(
+        _("Timeout"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)], help_text=_("seconds")
+    )
+    connections = models.PositiveIntegerField(
+        _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]
+    )
+    rate_limit = models.PositiveIntegerField(
+        _("Rate limit"), default=30, validators=[MaxValueValidator(100_000)], help_text=_("requests per second")
+    )
+    signature_secret = SecretField(_("Signature secret"))
+    signature_method = models.CharField(
+        _("Signature method"), max_length=6, choices=SignatureMethod.choices, blank=True, default=SignatureMethod.NONE
+    )
+    receipt_token = SecretField(_("Receipt address"), editable=False)
+
+    class Meta:
+        verbose_name = _("SMS gateway")
+        verbose_name_plural = _("SMS gateways")
+
+    def limits(self) -> Limits:
+        return Limits(
+            timeout=timedelta(seconds=self.timeout),
+            max_attempts=self.retries + 1,
+            lanes=self.connections,
+            rate=float(self.rate_limit) or None,
+        )
+
+
+class PushService(Server):
+    """APNs (key id, team id, key file or certificate, topic, environment) or FCM (service account file)."""
+
+    class Environment(models.TextChoices):
+        PRODUCTION = "production", _("Production")
+        SANDBOX = "sandbox", _("Sandbox")
+
+    key_id = models.CharField(_("Key ID"), max_length=10, blank=True)
+    team_id = models.CharField(_("Team ID"), max_length=10, blank=True)
+    key_file = SecretField(_("Key file"))
+    certificate = SecretField(_("Certificate and key"))
+    certificate_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    topic = models.CharField(_("Topic"), max_length=255, blank=True)
+    environment = models.CharField(
+        _("Environment"), max_length=10, choices=Environment.choices, default=Environment.PRODUCTION
+    )
+    service_account = SecretField(_("Service account file"))
+    project = models.CharField(_("Project"), max_length=255, blank=True, editable=False)
+    base_url = models.URLField(_("Base URL"), blank=True)
+    retries = models.PositiveIntegerField(_("Number of retries"), default=5, validators=[MaxValueValidator(100)])
+    timeout = models.PositiveIntegerField(
+        _("Timeout"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)], help_text=_("seconds")
+    )
+    connections = models.PositiveIntegerField(
+        _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]
+    )
+
+    class Meta:
+        verbose_name = _("push service")
+        verbose_name_plural = _("push services")
+
+    def limits(self) -> Limits:
+        return Limits(timeout=timedelta(seconds=self.timeout), max_attempts=self.retries + 1, lanes=self.connections)
+
+
+class CarrierGateway(models.Model):
+    """A carrier's mail-to-SMS domain. No server of its own: its SMS goes out through the active SMTP server."""
+
+    class NumberFormat(models.TextChoices):
+        NATIONAL = "national", _("National number")
+        COUNTRY_CODE = "country_code", _("With country code")
+        PLUS = "plus", _("With + and country code")
+
+    carrier = models.CharField(_("Carrier"), max_length=255)
+    carrier_key = models.CharField(max_length=255, editable=False, help_text=_("the name as it is compared"))
+    domain = models.CharField(_("Gateway SMTP domain"), max_length=253)
+    country = models.CharField(_("Country code"), max_length=2)
+    prefix = models.CharField(_("Email sending prefix"), max_length=64, blank=True)
+    number_format = models.CharField(
+        _("Number"), max_length=12, choices=NumberFormat.choices, default=NumberFormat.NATIONAL
+    )
+
+    class Meta:
+        verbose_name = _("carrier SMS gateway")
+        verbose_name_plural = _("carrier SMS gateways")
+        ordering = ["carrier"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier_key", "country"],
+                name="one_gateway_a_carrier_and_country",
+                violation_error_message=_("This carrier already has a gateway in this country."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.carrier
+
+
+class AccessToken(models.Model):
+    """A token that all workers share (OAuth, APNs, FCM), so that each is fetched once."""
+
+    key = models.CharField(max_length=255, primary_key=True)
+    value = SecretField()
+    expires_at = models.DateTimeField()
+    refreshing_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,68 @@
+"""What the flow needs to know of a server, frozen; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from transports.types import AddressKind, ChannelKind
+
+
+class ServerKind(StrEnum):
+    """One active server each. Secure Hub has two services, one a platform."""
+
+    SMTP = "smtp"
+    SMS = "sms"
+    APNS = "apns"
+    FCM = "fcm"
+
+
+KIND_OF_ADDRESS = {
+    AddressKind.MAIL: ServerKind.SMTP,
+    AddressKind.PHONE: ServerKind.SMS,
+    AddressKind.APNS: ServerKind.APNS,
+    AddressKind.FCM: ServerKind.FCM,
+}
+KINDS_OF_CHANNEL = {
+    ChannelKind.SMTP: (ServerKind.SMTP,),
+    ChannelKind.SMS: (ServerKind.SMS,),
+    ChannelKind.SECURE_HUB: (ServerKind.APNS, ServerKind.FCM),
+}
+
+WAITS = (
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server allows. `rate` is messages per second over all workers, None for no limit.
+
+    `max_attempts` is retries + 1; `waits[n-1]` is the wait after try n, the last one repeats.
+    """
+
+    timeout: timedelta
+    max_attempts: int
+    waits: tuple[timedelta, ...] = WAITS
+    max_recipients: int = 1
+    lanes: int = 1
+    rate: float | None = None
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds: long enough for one silent request and what follows it."""
+        return timedelta(seconds=60) + 2 * self.timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The active server of a kind, as planning sees it."""
+
+    server_id: int
+    kind: ServerKind
+    limits: Limits
