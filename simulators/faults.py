@@ -1,0 +1,124 @@
+"""What a simulated server is told to do wrong: fault orders as frozen values, and the book they stand in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class Step(StrEnum):
+    """The moment of an SMTP session at which a fault strikes.
+
+    CONNECT is before the banner, BODY after the 354 while the text is still coming, DOT after the final dot with the
+    mail not stored, ACCEPTED after the mail was stored and written to the ledger but before its 250.
+    """
+
+    CONNECT = "connect"
+    BANNER = "banner"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BODY = "body"
+    DOT = "dot"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer with this instead; 421 also closes. `text` begins with the enhanced code where there is one."""
+
+    code: int
+    text: str = "Ordered fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Go on as usual, `seconds` later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """Go on as usual, but send the reply a byte at a time, `seconds` apart."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the connection: with what was said so far delivered, or, with `reset`, by a TCP reset."""
+
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Read on and never answer again."""
+
+
+Action = Reply | Delay | Trickle | Drop | Hang
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Do `action` at `step`, `times` times (None: always), after letting `skip` occasions pass.
+
+    `matching` is a shell pattern on recipients, compared in lower case: at RCPT the one being named, from DATA on any
+    of the transaction; empty means every occasion. Before RCPT nobody is named yet, so a pattern never matches there.
+    """
+
+    step: Step
+    action: Action
+    times: int | None = 1
+    skip: int = 0
+    matching: str = ""
+
+
+class FaultBook:
+    """The standing orders, in the order given; the first that fits an occasion strikes. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._orders: tuple[Fault, ...] = ()
+
+    def order(self, *faults: Fault) -> None:
+        with self._lock:
+            self._orders += faults
+
+    def clear(self) -> None:
+        with self._lock:
+            self._orders = ()
+
+    def standing(self) -> tuple[Fault, ...]:
+        """What is still to come: `times` and `skip` count down, spent orders are gone."""
+        return self._orders
+
+    def strike(self, step: Step, *, recipients: Sequence[str] = ()) -> Action | None:
+        """What is to be done at this occasion, which it counts."""
+        if not self._orders:
+            return None
+        with self._lock:
+            for position, fault in enumerate(self._orders):
+                if fault.step is step and _fits(fault.matching, recipients):
+                    if fault.skip:
+                        self._put(position, replace(fault, skip=fault.skip - 1))
+                        continue
+                    if fault.times is not None:
+                        self._put(position, replace(fault, times=fault.times - 1))
+                    self._orders = tuple(order for order in self._orders if order.times != 0)
+                    return fault.action
+        return None
+
+    def _put(self, position: int, fault: Fault) -> None:
+        self._orders = (*self._orders[:position], fault, *self._orders[position + 1 :])
+
+
+def _fits(pattern: str, recipients: Sequence[str]) -> bool:
+    return not pattern or any(fnmatchcase(address.lower(), pattern.lower()) for address in recipients)

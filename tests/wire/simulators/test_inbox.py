@@ -1,0 +1,134 @@
+"""The inbox page over real HTTP."""
+
+import http.client
+from email.message import EmailMessage
+from urllib.parse import urlencode
+
+import pytest
+
+from simulators.faults import Fault, Reply, Step
+from simulators.inbox import InboxPage
+from simulators.mailbox import Envelope
+from simulators.smtp import SmtpSimulator
+
+
+@pytest.fixture
+def simulator():
+    with SmtpSimulator() as server:
+        yield server
+
+
+@pytest.fixture
+def page(simulator):
+    with InboxPage(simulator) as server:
+        yield server
+
+
+def ask(page, path, *, method="GET", body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=5)
+    try:
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        return response, response.read().decode()
+    finally:
+        connection.close()
+
+
+def post(page, **form):
+    return ask(page, "/faults", method="POST", body=urlencode(form))[0].status
+
+
+def put_mail(simulator, *, subject="Hello", text="Text", html=""):
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = subject, "from@example.com", "to@example.com"
+    message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
+    simulator.inbox.add(Envelope("from@example.com", ("<b>@x",)), raw=message.as_bytes(), message_id="<1@x>")
+
+
+def test_the_list_shows_mails_escaped(page, simulator):
+    put_mail(simulator, subject="<script>alert(1)</script>")
+    response, html = ask(page, "/")
+    assert response.status == 200
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "&lt;b&gt;@x" in html
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+def test_a_mail_shows_its_text_and_its_html_only_in_a_sandboxed_frame(page, simulator):
+    put_mail(simulator, text="plain & simple", html="<p>rich</p><script>alert(1)</script>")
+    _, html = ask(page, "/mail/1")
+    assert "plain &amp; simple" in html
+    assert '<iframe sandbox title="HTML of this mail" src="/mail/1/html">' in html
+    assert "rich" not in html
+    response, framed = ask(page, "/mail/1/html")
+    assert "<p>rich</p>" in framed
+    assert "sandbox" in response.headers["Content-Security-Policy"]
+
+
+def test_the_raw_text_is_plain(page, simulator):
+    put_mail(simulator)
+    response, raw = ask(page, "/mail/1/raw")
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "Subject: Hello" in raw
+
+
+@pytest.mark.parametrize(
+    "path", ["/mail/2", "/mail/1/other", "/mail/1/raw/x", "/mail/x", "/mail/" + "9" * 30, "/nothing"]
+)
+def test_unknown_addresses_are_not_found(page, simulator, path):
+    put_mail(simulator)
+    assert ask(page, path)[0].status == 404
+
+
+def test_a_fault_is_ordered_shown_and_cleared(page, simulator):
+    status = post(page, do="order", step="rcpt", action="550 no such user", times="2", skip="1", matching="*@x")
+    assert status == 303
+    fault = Fault(Step.RCPT, Reply(550, "5.1.1 No such user here"), times=2, skip=1, matching="*@x")
+    assert simulator.faults.standing() == (fault,)
+    assert "rcpt: 550 no such user, 2 times, after 1, for *@x" in ask(page, "/faults")[1]
+    assert post(page, do="clear") == 303
+    assert simulator.faults.standing() == ()
+
+
+def test_connections_are_refused_and_accepted_by_button(page, simulator):
+    assert post(page, do="refuse") == 303
+    assert simulator.refusing
+    assert "Accept connections again" in ask(page, "/faults")[1]
+    assert post(page, do="accept") == 303
+    assert not simulator.refusing
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"do": "other"},
+        {"do": "order", "step": "nowhere", "action": "hang"},
+        {"do": "order", "step": "mail", "action": "other"},
+        {"do": "order", "step": "mail", "action": "hang", "times": "-1"},
+    ],
+)
+def test_a_form_that_is_not_ours_is_refused(page, simulator, form):
+    assert post(page, **form) == 422
+    assert simulator.faults.standing() == ()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}]
+)
+def test_a_foreign_site_orders_nothing(page, simulator, headers):
+    response, _ = ask(page, "/faults", method="POST", body="do=refuse", **headers)
+    assert response.status == 403
+    assert not simulator.refusing
+
+
+def test_a_rebound_name_reads_nothing(page):
+    assert ask(page, "/", Host="evil.example")[0].status == 403
+
+
+def test_a_taken_port_is_an_error_at_once(page, simulator):
+    with pytest.raises(OSError, match="in use"):
+        InboxPage(simulator, port=page.port)
