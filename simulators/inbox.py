@@ -32,7 +32,7 @@ class InboxPage:
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.simulator = simulator
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="inbox-page", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="inbox-page", daemon=True)
 
     def __enter__(self) -> Self:
         self.start()

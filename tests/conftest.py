@@ -1,7 +1,7 @@
 """What all tests share: only loopback is reachable, and a certificate for it."""
 
-from datetime import UTC, datetime, timedelta
 import ipaddress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
