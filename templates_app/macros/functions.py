@@ -1,0 +1,252 @@
+"""The functions that may stand in a macro: two literal tables, and what each argument may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import regex
+
+from templates_app.macros.dates import date_pattern, format_date, format_number
+from templates_app.macros.tree import REASON, Argument, Literal, Number, Reference
+from templates_app.macros.values import Getter, Values, as_text, getter, is_empty
+
+MAX_TEXT = 100_000
+MAX_NUMBER = 100_000
+MAX_PADDING = 1_000
+MAX_DECIMALS = 10
+MAX_PATTERN = 100
+MAX_NAMES = 20
+REASON_SPELLINGS = {"whitelist_blacklist_apps_name": "allowlist_blocklist_apps_name"}
+_GRAPHEME = regex.compile(r"\X")
+
+
+class TextTooLongError(ValueError):
+    """A rendered text is over its limit; nothing is ever cut silently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whom a text is made for, and what is worth noting about its making."""
+
+    zone: str
+    language: str
+    empty: list[str]
+    notes: list[str]
+
+
+def to_lower_case(value: object, scope: Scope) -> str:
+    return as_text(value).lower()
+
+
+def to_upper_case(value: object, scope: Scope) -> str:
+    return as_text(value).upper()
+
+
+def capitalize(value: object, scope: Scope) -> str:
+    text = as_text(value)
+    return text[:1].upper() + text[1:]
+
+
+def trim(value: object, scope: Scope) -> str:
+    return as_text(value).strip()
+
+
+def substring(value: object, scope: Scope, start: int, end: int | None = None) -> str:
+    return as_text(value)[start:end]
+
+
+def split(value: object, scope: Scope, separator: str, index: int) -> str:
+    pieces = as_text(value).split(separator)
+    return pieces[index] if index < len(pieces) else ""
+
+
+def replace(value: object, scope: Scope, old: str, new: str) -> str:
+    text = as_text(value)
+    if len(text) + text.count(old) * (len(new) - len(old)) > MAX_TEXT:
+        raise TextTooLongError(f"replace would make a text of more than {MAX_TEXT:,} characters")
+    return text.replace(old, new)
+
+
+def truncate(value: object, scope: Scope, length: int) -> str:
+    text = as_text(value)
+    if len(text) <= length:
+        return text
+    graphemes = _GRAPHEME.findall(text)
+    return text if len(graphemes) <= length else "".join(graphemes[: length - 1]) + "…"
+
+
+def pad_left(value: object, scope: Scope, length: int, character: str) -> str:
+    return as_text(value).rjust(length, character)
+
+
+def date(value: object, scope: Scope, pattern: str) -> str:
+    return format_date(value, pattern=pattern, zone=scope.zone, language=scope.language)
+
+
+def number(value: object, scope: Scope, decimals: int) -> str:
+    return format_number(value, decimals=decimals, language=scope.language)
+
+
+def url_encode(value: object, scope: Scope) -> str:
+    return quote(as_text(value), safe="")
+
+
+def join(value: object, scope: Scope, separator: str) -> str:
+    items = value if isinstance(value, list | tuple) else (value,)
+    return separator.join(as_text(item) for item in items)
+
+
+def default(value: object, scope: Scope, other: object) -> object:
+    return other if is_empty(value) else value
+
+
+def count(value: object, scope: Scope) -> int:
+    if is_empty(value):
+        return 0
+    return len(value) if isinstance(value, list | tuple) else 1
+
+
+def first_not_empty(references: tuple[Reference, ...]) -> Getter:
+    getters = [getter(reference.parts) for reference in references]
+
+    def get(values: Values) -> object:
+        return next((value for value in (get(values) for get in getters) if not is_empty(value)), None)
+
+    return get
+
+
+def reasons(words: tuple[Reference, ...]) -> Getter:
+    """A getter of the event's reasons of these kinds, in order; each kind once, whichever way it is spelt."""
+    kinds = dict.fromkeys(REASON_SPELLINGS.get(word.name, word.name) for word in words)
+    spellings = {kind: [kind, *(old for old, new in REASON_SPELLINGS.items() if new == kind)] for kind in kinds}
+    getters = [[getter(("event", "reasons", name)) for name in names] for names in spellings.values()]
+
+    def get(values: Values) -> list[object]:
+        found = (next((value for get in kind if not is_empty(value := get(values))), ()) for kind in getters)
+        return [item for value in found for item in (value if isinstance(value, list | tuple) else (value,))]
+
+    return get
+
+
+Check = Callable[[Argument], str]
+
+
+def _any_text(argument: Argument) -> str:
+    return "" if isinstance(argument, Literal) else "must be a text in single quotes"
+
+
+def _text(argument: Argument) -> str:
+    return "" if isinstance(argument, Literal) and argument.value else "must be a text in single quotes, not empty"
+
+
+def _character(argument: Argument) -> str:
+    fits = isinstance(argument, Literal) and len(argument.value) == 1
+    return "" if fits else "must be one character in single quotes"
+
+
+def _pattern(argument: Argument) -> str:
+    if not isinstance(argument, Literal) or not 0 < len(argument.value) <= MAX_PATTERN:
+        return "must be a date pattern such as 'yyyy-MM-dd HH:mm'"
+    try:
+        date_pattern(argument.value)
+    except ValueError as error:
+        return f"is no date pattern: {error}"
+    return ""
+
+
+def _value(argument: Argument) -> str:
+    return ""
+
+
+def _name(argument: Argument) -> str:
+    return "" if isinstance(argument, Reference) else "must be a name"
+
+
+def _word(argument: Argument) -> str:
+    return "" if isinstance(argument, Reference) and len(argument.parts) == 1 else "must be a bare word"
+
+
+def _whole(least: int, *, most: int) -> Check:
+    def check(argument: Argument) -> str:
+        fits = isinstance(argument, Number) and least <= argument.value <= most
+        return "" if fits else f"must be a whole number from {least} to {most}"
+
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What stands behind a name: `checks` has one entry for each argument, `least` of them must be there."""
+
+    apply: Callable[..., Any]
+    least: int
+    most: int
+    checks: tuple[Check, ...]
+    usage: str
+    meaning: str
+
+
+_POSITION = _whole(0, most=MAX_NUMBER)
+
+PIPES: dict[str, Function] = {
+    "toLowerCase": Function(to_lower_case, 0, 0, (), "toLowerCase", "In small letters"),
+    "toUpperCase": Function(to_upper_case, 0, 0, (), "toUpperCase", "In capital letters"),
+    "capitalize": Function(capitalize, 0, 0, (), "capitalize", "With a capital first letter"),
+    "trim": Function(trim, 0, 0, (), "trim", "Without white space at both ends"),
+    "substring": Function(
+        substring, 1, 2, (_POSITION, _POSITION), "substring(0, 4)", "From a position, counted from 0, to before another"
+    ),
+    "split": Function(split, 2, 2, (_text, _POSITION), "split('@', 0)", "One of the pieces, counted from 0"),
+    "replace": Function(replace, 2, 2, (_text, _any_text), "replace('old', 'new')", "With one text put for another"),
+    "truncate": Function(
+        truncate,
+        1,
+        1,
+        (_whole(1, most=MAX_NUMBER),),
+        "truncate(40)",
+        "At most so many characters, ending in “…” if cut",
+    ),
+    "padLeft": Function(
+        pad_left,
+        2,
+        2,
+        (_whole(0, most=MAX_PADDING), _character),
+        "padLeft(6, '0')",
+        "Filled up on the left to a length",
+    ),
+    "date": Function(
+        date, 1, 1, (_pattern,), "date('yyyy-MM-dd HH:mm')", "A date, in the recipient's time zone and language"
+    ),
+    "number": Function(
+        number,
+        1,
+        1,
+        (_whole(0, most=MAX_DECIMALS),),
+        "number(2)",
+        "A number with so many decimals, as the language has it",
+    ),
+    "urlEncode": Function(url_encode, 0, 0, (), "urlEncode", "As a part of a web address"),
+    "join": Function(join, 1, 1, (_any_text,), "join(' / ')", "A list's items with a text between them"),
+    "default": Function(default, 1, 1, (_value,), "default('none')", "Another value where this one is empty"),
+    "count": Function(count, 0, 0, (), "count", "How many items a list has"),
+}
+OPERANDS: dict[str, Function] = {
+    "firstnotnull": Function(
+        first_not_empty,
+        1,
+        MAX_NAMES,
+        (_name,) * MAX_NAMES,
+        "firstnotnull(device.TEL_NUMBER, user.mobile)",
+        "The first of them that has a value",
+    ),
+    REASON: Function(
+        reasons, 1, MAX_NAMES, (_word,) * MAX_NAMES, f"{REASON}(smg_block)", "Why the device is out of compliance"
+    ),
+}
+"""Their functions make a getter out of the references between the brackets."""
+
+FILLS_EMPTY = frozenset({"default", "count"})
+"""The pipes that see an empty value; it passes by all others."""

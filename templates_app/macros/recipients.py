@@ -1,0 +1,80 @@
+"""A Recipient field: split at ";" before its macros are filled, so that no value can add a recipient."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from templates_app.macros.evaluate import Mode, Program, compiled, evaluate
+from templates_app.macros.functions import TextTooLongError
+from templates_app.macros.grammar import parse
+from templates_app.macros.tree import Macro, Template, Text, to_source
+from templates_app.macros.values import Values
+
+MAX_ADDRESS = 320
+_NO_ADDRESS = re.compile(r"[;,\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One recipient of the field, as it was written, ready to be filled."""
+
+    source: str
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What became of an entry: an address still to be validated, or "" and why there is none."""
+
+    source: str
+    address: str
+    reason: str = ""
+
+
+@lru_cache(maxsize=4096)
+def entries(text: str) -> tuple[Entry, ...]:
+    """The recipients of a field, white space around them and empty ones dropped. Raises MacroError."""
+    templates = (_trimmed(parts) for parts in _split(parse(text)))
+    return tuple(
+        Entry(source=to_source(template), program=compiled(template, mode=Mode.RECIPIENT))
+        for template in templates
+        if template.parts
+    )
+
+
+def fill(entry: Entry, values: Values) -> Filled:
+    """The address of an entry; none when a macro is empty or a value holds ";", "," or white space."""
+    try:
+        rendered = evaluate(entry.program, values, limit=MAX_ADDRESS)
+    except TextTooLongError:
+        return Filled(entry.source, "", reason=f"longer than {MAX_ADDRESS} characters")
+    if rendered.empty:
+        return Filled(entry.source, "", reason=f"empty: {', '.join(rendered.empty)}")
+    if not rendered.text:
+        return Filled(entry.source, "", reason="empty")
+    if _NO_ADDRESS.search(rendered.text):
+        return Filled(entry.source, "", reason="holds “;”, “,” or white space")
+    return Filled(entry.source, rendered.text)
+
+
+def _split(template: Template) -> list[list[Text | Macro]]:
+    found: list[list[Text | Macro]] = [[]]
+    for part in template.parts:
+        if isinstance(part, Macro):
+            found[-1].append(part)
+            continue
+        first, *others = part.value.split(";")
+        found[-1].append(Text(first, at=part.at))
+        found.extend([Text(other, at=part.at)] for other in others)
+    return found
+
+
+def _trimmed(parts: list[Text | Macro]) -> Template:
+    trimmed = list(parts)
+    if trimmed and isinstance(first := trimmed[0], Text):
+        trimmed[0] = Text(first.value.lstrip(), at=first.at)
+    if trimmed and isinstance(last := trimmed[-1], Text):
+        trimmed[-1] = Text(last.value.rstrip(), at=last.at)
+    return Template(parts=tuple(part for part in trimmed if isinstance(part, Macro) or part.value))

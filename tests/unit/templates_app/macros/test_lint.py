@@ -1,0 +1,90 @@
+"""What a template's author is warned of."""
+
+import pytest
+
+from templates_app.macros.evaluate import Mode
+from templates_app.macros.lint import lint
+from templates_app.macros.names import NAMES
+from templates_app.macros.problems import Severity
+
+
+def only(source, **options):
+    (problem,) = lint(source, mode=options.pop("mode", Mode.TEXT), **options)
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "suggestions"),
+    [
+        ("${usr.mail}", 3, ("user.mail",)),
+        ("Hi ${evnt.data.x}", 6, ("event.data.x",)),
+        ("${zzzzzzz.mail}", 3, ()),
+        ("${enrollment.pn}", 3, ("enrollment.pin",)),
+        ("${event.tipe}", 3, ("event.type",)),
+        ("${enrollment.pin.x}", 3, ("enrollment.pin",)),
+        ("${admin.Mail}", 3, ("admin.mail",)),
+        ("${x | default(console.nam)}", 15, ("console.name",)),
+        ("${firstnotnull(user.mail, certificate.nam)}", 27, ("certificate.name",)),
+    ],
+)
+def test_an_unknown_name_is_refused_and_the_nearest_suggested(source, column, suggestions):
+    problem = only(source)
+    assert problem.severity is Severity.ERROR
+    assert (problem.line, problem.column) == (1, column)
+    assert problem.suggestions[:1] == suggestions
+
+
+@pytest.mark.parametrize("name", [name.path for name in NAMES] + ["event.data.a.0", "department", "custom.x", "user.y"])
+def test_a_name_that_may_be_used_is_no_problem(name):
+    assert lint(f"${{{name}}}", mode=Mode.TEXT) == ()
+
+
+def test_bad_syntax_is_the_only_problem_then():
+    assert only("${usr.mail} ${").column == 13
+
+
+STORED = frozenset({"device.ROOM", "user.costcentre"})
+
+
+@pytest.mark.parametrize(
+    ("source", "suggestions"),
+    [
+        ("${device.ROM}", ("device.ROOM",)),
+        ("${user.ROOM}", ()),
+        ("${user.costcenter}", ("user.costcentre",)),
+        ("${room}", ("device.ROOM",)),
+        ("${custom.qqqqqq}", ()),
+    ],
+)
+def test_a_property_that_nobody_has_is_a_warning(source, suggestions):
+    problem = only(source, properties=STORED)
+    assert problem.severity is Severity.WARNING
+    assert problem.suggestions[:1] == suggestions
+
+
+def test_stored_properties_and_known_ones_are_no_problem():
+    source = "${device.ROOM} ${ROOM} ${costcentre} ${custom.ROOM} ${user.mail} ${mail} ${event.data.x}"
+    assert lint(source, mode=Mode.TEXT, properties=STORED) == ()
+
+
+@pytest.mark.parametrize("mode", [Mode.SUBJECT, Mode.SENDER, Mode.RECIPIENT])
+@pytest.mark.parametrize("character", "\r\n\0\v\f\x85\u2028\u2029")
+def test_a_line_break_in_a_header_is_refused(mode, character):
+    problem = only(f"ab${{x}}c{character}d", mode=mode)
+    assert (problem.severity, problem.line, problem.column) == (Severity.ERROR, 1, 8)
+
+
+def test_a_second_break_is_found_where_it_stands():
+    problems = lint("$${a${x}b${'\n'}c\rd", mode=Mode.SUBJECT)
+    assert [(problem.line, problem.column) for problem in problems] == [(2, 4)]
+    assert (only("$${a\vb", mode=Mode.SUBJECT).line, only("$${a\vb", mode=Mode.SUBJECT).column) == (1, 5)
+
+
+def test_a_line_break_in_a_body_is_fine():
+    assert lint("a\r\nb", mode=Mode.TEXT) == ()
+
+
+def test_problems_stand_in_the_order_of_the_text():
+    problems = lint("${usr.a}\n${evnt.b}", mode=Mode.SUBJECT)
+    assert [(problem.line, problem.column) for problem in problems] == [(1, 3), (1, 9), (2, 3)]
+    assert str(problems[0]).startswith("Line 1, column 3: there are no names that begin with usr. Did you mean user.a")
