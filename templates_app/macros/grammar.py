@@ -140,7 +140,7 @@ def _check_call(call: Call, *, known: dict[str, Function], others: dict[str, Fun
     if call.name in others:
         raise MacroError(f"{call.name} {misplaced % others[call.name].usage}", at=call.at)
     if call.name not in known:
-        suggestions = nearest(call.name, known=(*known, *others))
+        suggestions = nearest(call.name.rpartition(".")[2], known=(*known, *others))
         raise MacroError(f"there is no function {call.name}.", at=call.at, suggestions=suggestions)
     function = known[call.name]
     if not function.least <= len(call.arguments) <= function.most:

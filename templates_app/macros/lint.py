@@ -43,7 +43,7 @@ def _unknown_name(reference: Reference) -> Problem:
     prefix, *rest = reference.parts
     if prefix in PREFIXES:
         siblings = [path for path in PATHS if path.startswith(f"{prefix}.")]
-        message, suggestions = f"there is no name {reference.name}.", nearest(reference.name, known=siblings)
+        message, suggestions = f"there is no name {reference.name}.", nearest(".".join(rest), known=siblings)
     else:
         message = f"there are no names that begin with {prefix}."
         suggestions = tuple(".".join((near, *rest)) for near in nearest(prefix, known=PREFIXES))
@@ -56,7 +56,7 @@ def _unknown_property(reference: Reference, *, known: frozenset[str]) -> Iterato
     if any(f"{each}.{name}" in known for each in prefixes):
         return
     siblings = [path for path in known if path.partition(".")[0] in prefixes]
-    suggestions = nearest(f"{prefixes[0]}.{name}", known=siblings)
+    suggestions = nearest(name, known=siblings)
     whose = " or ".join(prefixes)
     message = f"no stored {whose} has the property {name}; it may stay empty."
     yield Problem(message, reference.at.line, reference.at.column, suggestions, severity=Severity.WARNING)

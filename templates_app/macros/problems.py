@@ -57,7 +57,10 @@ class MacroError(ValueError):
 
 
 def nearest(name: str, *, known: Iterable[str]) -> tuple[str, ...]:
-    """At most three known names that look like this one, best first; upper and lower case do not matter."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+    """At most three known names whose last words look like this name, best first; case does not matter.
+
+    What stands before the last "." of a known name is given back with it, but not compared.
+    """
+    by_folded = {candidate.rpartition(".")[2].casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(name.casefold()[:100], by_folded, n=3, cutoff=0.6)
     return tuple(by_folded[folded] for folded in found)

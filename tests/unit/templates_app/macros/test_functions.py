@@ -67,13 +67,17 @@ def test_a_function_gives(value, pipe, text):
     assert made(pipe, value).text == text
 
 
-@pytest.mark.parametrize("pipe", ["toUpperCase", "padLeft(5, '0')", "truncate(3)", "join('x')", "date('dd')", "number(2)"])
+@pytest.mark.parametrize(
+    "pipe", ["toUpperCase", "padLeft(5, '0')", "truncate(3)", "join('x')", "date('dd')", "number(2)"]
+)
 def test_an_empty_value_passes_by_every_function(pipe):
     rendered = made(pipe, "")
     assert (rendered.text, rendered.empty, rendered.notes) == ("", ("custom.x",), ())
 
 
-@pytest.mark.parametrize("value", ["soon", True, ["2026-11-22"], 5, "2026-13-01", "0001-01-01T00:00:00+14:00", "9" * 99])
+@pytest.mark.parametrize(
+    "value", ["soon", True, ["2026-11-22"], 5, "2026-13-01", "0001-01-01T00:00:00+14:00", "9" * 99]
+)
 def test_a_value_that_is_no_date_is_empty_and_noted(value):
     rendered = made("date('yyyy')", value, zone="America/New_York")
     assert (rendered.text, rendered.notes, rendered.empty) == ("", ("not a date: custom.x",), ())

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from templates_app.macros.evaluate import Mode
 from templates_app.macros.functions import MAX_TEXT
 from templates_app.macros.grammar import MAX_MACROS, parse
-from templates_app.macros.problems import MacroError
+from templates_app.macros.lint import lint
+from templates_app.macros.problems import MacroError, Severity
 from templates_app.macros.tree import Call, Literal, Macro, Number, Position, Reference, Template, Text, to_source
 
-LONG = int(os.environ.get("XMNOTIFY_MACRO_INPUTS", "300"))
+INPUTS = int(os.environ.get("XMNOTIFY_MACRO_INPUTS", "300"))
+ROUND = 10_000
+ROUNDS = range(-(-INPUTS // ROUND))
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 paths = st.lists(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,6}", fullmatch=True), max_size=3)
@@ -38,7 +42,9 @@ operands = st.one_of(
     st.builds(lambda word: Call("outofcompliance.reason", (Reference((word,)),)), names),
 )
 macros = st.one_of(
-    st.builds(lambda name, text, calls: Macro(name, text, tuple(calls)), references, st.text(), st.lists(pipes)),
+    st.builds(
+        lambda name, text, calls: Macro(name, text, tuple(calls)), references, st.text(), st.lists(pipes, max_size=20)
+    ),
     st.builds(lambda operand, calls: Macro(operand, None, tuple(calls)), operands, st.lists(pipes, max_size=20)),
 )
 texts = st.text(alphabet=st.one_of(st.sampled_from("${}'|.;\r\n"), st.characters(codec="utf-8")), min_size=1).map(Text)
@@ -58,7 +64,29 @@ def as_parsed(parts):
 
 templates = st.lists(st.one_of(texts, macros), max_size=6).map(as_parsed)
 pieces = st.sampled_from(
-    ["${", "}", "$${", "$", "'", "''", "|", "(", ")", ",", ".", ";", " ", "\n", "-", "user", "mail", "4", "-1", "é", "\0"]
+    [
+        "${",
+        "}",
+        "$${",
+        "$",
+        "'",
+        "''",
+        "|",
+        "(",
+        ")",
+        ",",
+        ".",
+        ";",
+        " ",
+        "\n",
+        "-",
+        "user",
+        "mail",
+        "4",
+        "-1",
+        "é",
+        "\0",
+    ]
     + ["substring", "firstnotnull", "outofcompliance.reason", "date('", "${user.mail}", "default", "\u2028", "x-y"]
 )
 sources = st.one_of(st.text(), st.lists(st.one_of(pieces, st.characters()), max_size=40).map("".join))
@@ -69,20 +97,21 @@ def test_a_printed_tree_parses_to_itself(template):
     assert parse(to_source(template)) == template
 
 
-@settings(max_examples=LONG, deadline=None)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", ROUNDS)
+@settings(max_examples=min(INPUTS, ROUND), deadline=None)
 @given(sources)
 @example("$$${x}")
 @example("${a | default(007)}")
-def test_no_text_crashes_the_parser_and_what_parses_can_be_printed(source):
-    try:
-        template = parse(source)
-    except MacroError as error:
-        lines = source.split("\n")
-        assert 1 <= error.line <= len(lines)
-        assert 1 <= error.column <= len(lines[error.line - 1]) + 1
-        assert error.message
-        return
-    assert parse(to_source(template)) == template
+def test_no_text_crashes_the_parser_and_what_parses_can_be_printed(source, part):
+    problems = [problem for problem in lint(source, mode=Mode.TEXT) if problem.severity is Severity.ERROR]
+    lines = source.split("\n")
+    for problem in problems:
+        assert problem.message
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= len(lines[problem.line - 1])
+    if not problems:
+        assert parse(to_source(parse(source))) == parse(source)
 
 
 @pytest.mark.parametrize(
