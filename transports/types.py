@@ -171,11 +171,15 @@ Outcome = Sent | Deferred | Rejected | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A message made ready for one transaction: the exact bytes, and whom it goes to."""
+    """A message made ready for one transaction: the exact bytes, and whom it goes to.
+
+    `own_sender` tells that the message names its own From, so a refusal of it says nothing about the server's.
+    """
 
     key: UUID
     to: tuple[Recipient, ...]
     payload: bytes
+    own_sender: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from uuid import UUID
+
+import pytest
+
+from tests.wire.scripted import Answer, Peer, Received, honest
+from transports.guard import Policy
+from transports.smtp import SmtpChannel, SmtpConfig
+from transports.smtp_connection import SmtpConnection
+from transports.types import (
+    AddressKind,
+    Deferred,
+    Message,
+    ReasonCode,
+    Recipient,
+    Rejected,
+    Result,
+    Scope,
+    Sent,
+    Unknown,
+    Wire,
+)
+
+LOOPBACK = Policy(private=True)
+PLAIN = ("SIZE 1000000",)
+PIPELINED = ("PIPELINING", "SIZE 1000000")
+
+
+def person(number: int) -> Recipient:
+    return Recipient(AddressKind.MAIL, f"user{number}@example.org")
+
+
+def message(number: int, *, text: str = "Hello\n.dot\n..dots\n") -> Message:
+    return Message(UUID(int=number + 1), f"Number {number}", text, datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def channel(peer: Peer, *, timeout: float = 5, per_connection: int = 0) -> SmtpChannel:
+    config = SmtpConfig(
+        "127.0.0.1",
+        "noreply@example.com",
+        port=peer.port,
+        timeout=timedelta(seconds=timeout),
+        messages_per_connection=per_connection,
+    )
+    return SmtpChannel(config, policy=LOOPBACK)
+
+
+def connected(chosen: SmtpChannel) -> SmtpConnection:
+    connection = chosen.connect()
+    assert isinstance(connection, SmtpConnection), connection
+    return connection
+
+
+def wire(chosen: SmtpChannel, number: int, *, to: tuple[Recipient, ...] = ()) -> Wire:
+    prepared = chosen.prepare(message(number), to or (person(number),))
+    assert isinstance(prepared, Wire)
+    return prepared
+
+
+def send(peer: Peer, count: int, *, timeout: float = 5, per_connection: int = 0) -> list[Result]:
+    chosen = channel(peer, timeout=timeout, per_connection=per_connection)
+    connection = connected(chosen)
+    results = list(connection.send([wire(chosen, number) for number in range(count)]))
+    connection.close()
+    return results
+
+
+both = pytest.mark.parametrize("features", [PLAIN, PIPELINED], ids=["plain", "pipelined"])
+
+
+@both
+def test_every_mail_arrives_whole_and_in_order(features: tuple[str, ...]) -> None:
+    received = Received()
+    with Peer(honest(received, features=features)) as peer:
+        results = send(peer, 5)
+    assert [type(result.outcomes[0]) for result in results] == [Sent] * 5
+    assert [to for to, _ in received.mails] == [(f"user{number}@example.org",) for number in range(5)]
+    parsed = message_from_bytes(received.mails[3][1], policy=policy.default)
+    assert parsed["Subject"] == "Number 3"
+    assert parsed.get_content().splitlines() == ["Hello", ".dot", "..dots"]
+    assert received.commands[-1] == "QUIT"
+
+
+@both
+def test_each_recipient_has_an_answer_of_its_own(features: tuple[str, ...]) -> None:
+    received = Received()
+    refused = {
+        "RCPT": lambda line: "550 5.1.1 no such user" if "user1@" in line else "450 4.2.2 full" * ("user2@" in line)
+    }
+    with Peer(honest(received, features=features, answers=refused)) as peer:
+        chosen = channel(peer)
+        connection = connected(chosen)
+        to = tuple(person(number) for number in range(4))
+        (result,) = connection.send([wire(chosen, 0, to=to)])
+        connection.close()
+    first, second, third, fourth = result.outcomes
+    assert isinstance(first, Sent)
+    assert isinstance(fourth, Sent)
+    assert isinstance(second, Rejected)
+    assert (second.reason.code, second.reason.scope) == (ReasonCode.ADDRESS_UNKNOWN, Scope.RECIPIENT)
+    assert isinstance(third, Deferred)
+    assert third.reason.code is ReasonCode.MAILBOX_FULL
+    assert received.mails[0][0] == ("user0@example.org", "user3@example.org")
+    assert "550 5.1.1 no such user" in result.dialogue
+
+
+@pytest.mark.parametrize(
+    ("features", "data"), [(PLAIN, ""), (PIPELINED, "354 go on"), (PIPELINED, "554 5.5.1 no valid recipients")]
+)
+def test_a_mail_that_nobody_may_have_does_not_stop_the_next(features: tuple[str, ...], data: str) -> None:
+    received = Received()
+    answers: dict[str, Answer] = {
+        "RCPT": lambda line: "550 5.1.1 no" if "user1@" in line else "",
+        "DATA": ("", data, ""),
+    }
+    with Peer(honest(received, features=features, answers=answers)) as peer:
+        results = send(peer, 3)
+    assert [type(result.outcomes[0]) for result in results] == [Sent, Rejected, Sent]
+    taken = [to for to, _ in received.mails if to]
+    assert taken == [("user0@example.org",), ("user2@example.org",)]
+
+
+@both
+def test_a_mail_refused_at_its_end_does_not_stop_the_next(features: tuple[str, ...]) -> None:
+    with Peer(honest(Received(), features=features, answers={"END": ("554 5.6.0 spam", "")})) as peer:
+        results = send(peer, 2)
+    refused, sent = (result.outcomes[0] for result in results)
+    assert isinstance(refused, Rejected)
+    assert refused.reason.scope is Scope.MESSAGE
+    assert isinstance(sent, Sent)
+
+
+@both
+@pytest.mark.parametrize("end", ["drop", "hang"])
+def test_no_answer_to_the_final_dot_is_unknown_and_nothing_follows(features: tuple[str, ...], end: str) -> None:
+    received = Received()
+    with Peer(honest(received, features=features, answers={"END": ("", end)})) as peer:
+        results = send(peer, 4, timeout=0.5)
+    assert len(results) == 2
+    assert isinstance(results[0].outcomes[0], Sent)
+    assert isinstance(results[1].outcomes[0], Unknown)
+    assert len(received.mails) == 2
+
+
+@both
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_a_server_that_hangs_up_between_mails_is_connected_to_again(features: tuple[str, ...], verb: str) -> None:
+    for gone in ("drop", "421 4.3.2 too many mails on this connection"):
+        received = Received()
+        with Peer(honest(received, features=features, answers={verb: ("", "", gone, "")})) as peer:
+            results = send(peer, 5)
+            assert peer.connections == 2
+        assert [type(result.outcomes[0]) for result in results] == [Sent] * 5
+        assert len(received.mails) == 5
+
+
+@both
+def test_a_server_that_closes_at_the_first_mail_is_down(features: tuple[str, ...]) -> None:
+    with Peer(honest(Received(), features=features, answers={"MAIL": "421 4.3.2 going down"})) as peer:
+        (result,) = send(peer, 3)
+        assert peer.connections == 1
+    (outcome,) = result.outcomes
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason.code, outcome.reason.scope) == (ReasonCode.SERVICE_UNAVAILABLE, Scope.SERVER)
+    assert outcome.reason.enhanced == "4.3.2"
+
+
+@both
+def test_a_connection_carries_no_more_mails_than_it_may(features: tuple[str, ...]) -> None:
+    received = Received()
+    with Peer(honest(received, features=features)) as peer:
+        results = send(peer, 7, per_connection=3)
+        assert peer.connections == 3
+    assert len(results) == len(received.mails) == 7
+    assert received.commands.count("QUIT") == 3
+
+
+def test_more_recipients_than_fit_one_write_all_get_the_mail() -> None:
+    received = Received()
+    with Peer(honest(received)) as peer:
+        chosen = channel(peer)
+        connection = connected(chosen)
+        to = tuple(person(number) for number in range(1000))
+        (result,) = connection.send([wire(chosen, 0, to=to)])
+        connection.close()
+    assert len(received.mails[0][0]) == 1000
+    assert all(isinstance(outcome, Sent) for outcome in result.outcomes)

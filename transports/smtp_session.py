@@ -1,0 +1,246 @@
+"""One SMTP connection: reaching the server, securing it and signing in, step by step, each within the time limit."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from transports import guard
+from transports.deadline import Deadline
+from transports.guard import ConnectionFailed, Policy
+from transports.smtp_auth import authenticate, choose
+from transports.smtp_config import Security, SmtpConfig
+from transports.smtp_replies import Reply, Stage, judge
+from transports.tls import describe_peer, handshake_failure, tls_context
+from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
+
+_MAX_REPLY = 65536
+_GOODBYE = timedelta(seconds=2)
+
+
+class StepName(StrEnum):
+    """The steps up to a connection that mail can be sent over."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    BANNER = "banner"
+    EHLO = "ehlo"
+    TLS = "tls"
+    AUTHENTICATE = "authenticate"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`run` does the step, returns what is worth knowing of it and raises ConnectionFailed."""
+
+    name: StepName
+    run: Callable[[], str]
+
+
+class Session(smtplib.SMTP):
+    """smtplib's client with every command and its reply under one time limit, and bytes that can be pipelined.
+
+    Every failure is a ConnectionFailed with SERVER scope. `written` is how much of the last write was handed to the
+    system; `transactions` how many were answered on this connection.
+    """
+
+    def __init__(self, config: SmtpConfig, *, policy: Policy) -> None:
+        super().__init__(local_hostname="")
+        self.config = config
+        self.encrypted = False
+        self.written = 0
+        self.transactions = 0
+        self._policy = policy
+        self._addresses: tuple[str, ...] = ()
+        self._buffer = b""
+        self._start = 0
+        self._deadline = Deadline(config.timeout)
+
+    def steps(self) -> tuple[Step, ...]:
+        """What has to be done, in this order, until mail can be sent."""
+        names = [Step(StepName.RESOLVE, self._resolve), Step(StepName.CONNECT, self._connect)]
+        if self.config.security is Security.SSL:
+            names.append(Step(StepName.TLS, self._secure))
+        names += [Step(StepName.BANNER, self._greeting), Step(StepName.EHLO, self._hello)]
+        if self.config.security is Security.TLS:
+            names.append(Step(StepName.TLS, self._starttls))
+        if self.config.credentials is not None:
+            names.append(Step(StepName.AUTHENTICATE, self._authenticate))
+        return tuple(names)
+
+    def open(self) -> None:
+        """Do all steps; raises ConnectionFailed, and is closed then."""
+        try:
+            for step in self.steps():
+                step.run()
+        except ConnectionFailed:
+            self.close()
+            raise
+
+    @property
+    def max_size(self) -> int:
+        """The octets a message may have (RFC 1870); 0 when the server names no limit."""
+        size = self.esmtp_features.get("size", "")
+        return int(size) if size.isdecimal() else 0
+
+    def command(self, line: str) -> Reply:
+        """Send one line and read its reply within the time limit."""
+        self.putcmd(line)
+        return self.reply(self._deadline)
+
+    def write(self, octets: bytes, deadline: Deadline) -> None:
+        """Hand all of `octets` to the system before `deadline`."""
+        view = memoryview(octets)
+        self.written = 0
+        try:
+            while self.written < len(octets):
+                self._peer.settimeout(deadline.remaining())
+                self.written += self._peer.send(view[self.written :])
+        except OSError as error:
+            raise ConnectionFailed(_lost(error)) from error
+
+    def reply(self, deadline: Deadline) -> Reply:
+        """Read one whole reply (RFC 5321 4.2) before `deadline`."""
+        line = self._line(deadline)
+        code, lines, size = line[:3], [line[4:]], len(line)
+        while line[3:4] == b"-" and line[:3] == code:
+            line = self._line(deadline)
+            lines.append(line[4:])
+            size += len(line)
+            if size > _MAX_REPLY:
+                raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "the reply does not end"))
+        if line[:3] != code or len(code) != 3 or not code.isdigit() or line[3:4] not in b" ":
+            raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, _shown(line)))
+        return Reply(int(code), b"\n".join(lines).decode("utf-8", "replace"))
+
+    def finish(self) -> None:
+        """Say QUIT and close; never raises and never waits long."""
+        deadline = Deadline(min(self.config.timeout, _GOODBYE))
+        try:
+            self.write(b"QUIT\r\n", deadline)
+            self.reply(deadline)
+        except ConnectionFailed:
+            pass
+        self.close()
+
+    def send(self, s: Any) -> None:
+        """What smtplib writes through."""
+        self._deadline = Deadline(self.config.timeout)
+        self.write(s.encode(self.command_encoding) if isinstance(s, str) else s, self._deadline)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """What smtplib reads through."""
+        reply = self.reply(self._deadline)
+        return reply.code, reply.text.encode()
+
+    @property
+    def _peer(self) -> socket.socket:
+        if self.sock is None:
+            raise ConnectionAbortedError("not connected")
+        return self.sock
+
+    def _line(self, deadline: Deadline) -> bytes:
+        while (end := self._buffer.find(b"\n", self._start)) < 0:
+            self._fill(deadline)
+        line = self._buffer[self._start : end]
+        self._start = end + 1
+        return line[:-1] if line.endswith(b"\r") else line
+
+    def _fill(self, deadline: Deadline) -> None:
+        try:
+            self._peer.settimeout(deadline.remaining())
+            octets = self._peer.recv(_MAX_REPLY)
+        except OSError as error:
+            raise ConnectionFailed(_lost(error)) from error
+        if not octets:
+            raise ConnectionFailed(Reason(ReasonCode.DISCONNECTED, Scope.SERVER, "the server closed the connection"))
+        self._buffer = self._buffer[self._start :] + octets
+        self._start = 0
+        if len(self._buffer) > 2 * _MAX_REPLY:
+            raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "the reply does not end"))
+
+    def _resolve(self) -> str:
+        deadline = Deadline(self.config.timeout)
+        self._addresses = guard.resolve(self.config.host, port=self.config.port, policy=self._policy, deadline=deadline)
+        return ", ".join(self._addresses)
+
+    def _connect(self) -> str:
+        self.sock = guard.connect(self._addresses, port=self.config.port, deadline=Deadline(self.config.timeout))
+        return f"[{self.sock.getpeername()[0]}]:{self.config.port}"
+
+    def _greeting(self) -> str:
+        reply = self.reply(Deadline(self.config.timeout))
+        self._expect(reply, code=220, stage=Stage.CONNECT)
+        return reply.detail
+
+    def _hello(self) -> str:
+        self.local_hostname = self.config.ehlo_name or _own_name(self._peer)
+        code, text = self.ehlo()
+        if 500 <= code < 600:
+            code, text = self.helo()
+        self._expect(Reply(code, text.decode()), code=250, stage=Stage.EHLO)
+        return ", ".join(sorted(self.esmtp_features))
+
+    def _starttls(self) -> str:
+        if not self.has_extn("starttls"):
+            raise ConnectionFailed(Reason(ReasonCode.STARTTLS_MISSING, Scope.SERVER, "STARTTLS is not offered"))
+        self._expect(self.command("STARTTLS"), code=220, stage=Stage.STARTTLS)
+        if self._start != len(self._buffer):
+            # Text sent before TLS by whoever sits between would be read as if it had come through it.
+            raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "data after the reply to STARTTLS"))
+        found = self._secure()
+        self._hello()  # what was offered before TLS is void: RFC 3207 4.2
+        return found
+
+    def _secure(self) -> str:
+        config = self.config
+        context = tls_context(config.ca_bundle, config.minimum_tls, verify=config.verify_certificate)
+        plain = self._peer
+        plain.settimeout(config.timeout.total_seconds())  # holds for the handshake as a whole
+        try:
+            self.sock = context.wrap_socket(plain, server_hostname=config.host.strip("[]"))
+        except (OSError, ValueError) as error:
+            raise ConnectionFailed(handshake_failure(error)) from error
+        self.encrypted = True
+        return describe_peer(self.sock)
+
+    def _authenticate(self) -> str:
+        credentials = self.config.credentials
+        assert credentials is not None
+        offered = frozenset(self.esmtp_features.get("auth", "").upper().split())
+        mechanism = choose(credentials, offered=offered, encrypted=self.encrypted)
+        authenticate(credentials, mechanism=mechanism, say=self.command)
+        return f"{credentials.username} by {mechanism}"
+
+    @staticmethod
+    def _expect(reply: Reply, *, code: int, stage: Stage) -> None:
+        if reply.code == code:
+            return
+        outcome = judge(reply, stage=stage)
+        if isinstance(outcome, Deferred | Rejected):
+            raise ConnectionFailed(outcome.reason)
+        raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))
+
+
+def _lost(error: OSError) -> Reason:
+    if isinstance(error, TimeoutError):
+        return Reason(ReasonCode.TIMEOUT, Scope.SERVER, "no answer in time")
+    return Reason(ReasonCode.DISCONNECTED, Scope.SERVER, error.strerror or str(error))
+
+
+def _shown(line: bytes) -> str:
+    """What a peer that does not speak SMTP said is not repeated: the address may have been picked to read it."""
+    return f"{len(line)} bytes that are no SMTP reply"
+
+
+def _own_name(connection: socket.socket) -> str:
+    name = socket.gethostname()
+    if "." in name:
+        return name
+    address = str(connection.getsockname()[0])
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

@@ -1,0 +1,195 @@
+"""One mail's passage through the dialogue: what is asked, and what each reply means for each recipient."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+from transports.mail_address import normalise
+from transports.smtp_replies import Reply, Stage, judge
+from transports.types import (
+    Deferred,
+    Outcome,
+    Reason,
+    ReasonCode,
+    Recipient,
+    Rejected,
+    Result,
+    Scope,
+    Sent,
+    Unknown,
+    Wire,
+)
+
+DATA = b"DATA\r\n"
+EMPTY_BODY = b".\r\n"
+_MAX_DIALOGUE = 2048
+
+
+class Transaction:
+    """`commands` are MAIL, one RCPT for each recipient that can be asked for, and DATA; empty when none can."""
+
+    __slots__ = ("_accepted", "_asked", "_began", "_outcomes", "_said", "_sender", "commands", "data_reply", "wire")
+
+    def __init__(self, wire: Wire, *, sender: str) -> None:
+        self.wire = wire
+        self._sender = sender
+        self._began = time.monotonic()
+
+    def start(self, *, features: Mapping[str, str], max_size: int) -> None:
+        """Begin, or begin again on another connection, with what the server offers there."""
+        self.commands: list[bytes] = []
+        self.data_reply: Reply | None = None
+        self._outcomes: list[Outcome | None] = [None] * len(self.wire.to)
+        self._asked: list[int] = []
+        self._accepted: list[int] = []
+        self._said: list[tuple[bytes, Reply]] = []
+        refusal = _refusal(self.wire, features=features, max_size=max_size)
+        if refusal is None:
+            self._compose(features)
+        else:
+            self._settle(Rejected(refusal))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether some recipient was taken."""
+        return bool(self._accepted)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server waits for the mail and somebody is to get it."""
+        return self.data_reply is not None and self.data_reply.code == 354 and bool(self._accepted)
+
+    @property
+    def hollow(self) -> bool:
+        """Whether the server waits for a mail that nobody is to get: RFC 2920 3.1 wants a single dot then."""
+        return self.data_reply is not None and self.data_reply.code == 354 and not self._accepted
+
+    @property
+    def body(self) -> bytes:
+        """The mail with its dots stuffed and the final dot (RFC 5321 4.5.2)."""
+        payload = self.wire.payload
+        if b"\n." in payload:
+            payload = payload.replace(b"\n.", b"\n..")
+        return payload + EMPTY_BODY
+
+    def take(self, position: int, reply: Reply) -> bool:
+        """The reply to the command at `position`; False when asking further is of no use."""
+        last = len(self.commands) - 1
+        if 0 < position < last:
+            self._take_recipient(self._asked[position - 1], reply)
+            return True
+        if position == 0:
+            if reply.code != 250:
+                self._refuse(Stage.MAIL, reply)
+            return reply.code == 250
+        self.data_reply = reply
+        if reply.code != 354:
+            self._refuse(Stage.DATA, reply)
+        return reply.code == 354
+
+    def end(self, reply: Reply) -> None:
+        """The reply to the final dot, which holds for everybody who was accepted."""
+        outcome = judge(reply, stage=Stage.END, own_sender=self.wire.own_sender)
+        if not isinstance(outcome, Sent):
+            self._said.append((b"(the mail)", reply))
+        self._settle(outcome)
+
+    def lost(self, reason: Reason) -> None:
+        """The connection failed while nothing of the mail was handed over."""
+        self._settle(Deferred(reason))
+
+    def unanswered(self, reason: Reason) -> None:
+        """The mail was handed over and no answer can be had."""
+        self._settle(Unknown(reason))
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether what became of it means that nothing more can be sent over the connection."""
+        return any(
+            isinstance(outcome, Unknown) or (not isinstance(outcome, Sent) and outcome.reason.scope is Scope.SERVER)
+            for outcome in self._outcomes
+            if outcome is not None
+        )
+
+    def result(self) -> Result:
+        """Once every recipient has an outcome."""
+        outcomes = tuple(outcome for outcome in self._outcomes if outcome is not None)
+        assert len(outcomes) == len(self.wire.to)
+        took = timedelta(seconds=time.monotonic() - self._began)
+        return Result(outcomes, duration=took, dialogue=self._dialogue())
+
+    def _compose(self, features: Mapping[str, str]) -> None:
+        utf8 = "smtputf8" in features
+        recipients: list[bytes] = []
+        needs_utf8 = not self.wire.payload.isascii()
+        for position, recipient in enumerate(self.wire.to):
+            path = _path(recipient, utf8=utf8)
+            if isinstance(path, Reason):
+                self._outcomes[position] = Rejected(path)
+                continue
+            self._asked.append(position)
+            recipients.append(b"RCPT TO:<%b>\r\n" % path)
+            needs_utf8 = needs_utf8 or not path.isascii()
+        if not recipients:
+            return
+        size = b" SIZE=%d" % len(self.wire.payload) if "size" in features else b""
+        options = b" BODY=8BITMIME SMTPUTF8" if needs_utf8 else b""
+        mail = b"MAIL FROM:<%b>%b%b\r\n" % (self._sender.encode(), size, options)
+        self.commands = [mail, *recipients, DATA]
+
+    def _take_recipient(self, position: int, reply: Reply) -> None:
+        if self._outcomes[position] is not None:
+            return
+        if reply.code in {250, 251, 252}:
+            self._accepted.append(position)
+            return
+        self._said.append((b"RCPT TO:<%b>" % self.wire.to[position].address.encode(), reply))
+        self._outcomes[position] = _not_sent(
+            judge(reply, stage=Stage.RCPT, alone=not self._accepted, own_sender=self.wire.own_sender), reply
+        )
+
+    def _refuse(self, stage: Stage, reply: Reply) -> None:
+        if all(outcome is not None for outcome in self._outcomes):
+            return
+        self._said.append((stage.value.upper().encode(), reply))
+        self._settle(_not_sent(judge(reply, stage=stage, own_sender=self.wire.own_sender), reply))
+        self._accepted.clear()
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes = [outcome if known is None else known for known in self._outcomes]
+
+    def _dialogue(self) -> str:
+        said = "\n".join(f"> {command.decode()}\n< {reply.code} {reply.detail}" for command, reply in self._said)
+        return said[:_MAX_DIALOGUE]
+
+
+def _refusal(wire: Wire, *, features: Mapping[str, str], max_size: int) -> Reason | None:
+    """Why the mail can't be given to this server, as far as its reply to EHLO tells."""
+    size = len(wire.payload)
+    if max_size and size > max_size:
+        detail = f"{size} octets, the server takes {max_size}"
+        return Reason(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, detail)
+    if "smtputf8" not in features and not wire.payload.isascii():
+        detail = "a header shows an address outside ASCII and the server does not offer SMTPUTF8"
+        return Reason(ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE, detail)
+    return None
+
+
+def _path(recipient: Recipient, *, utf8: bool) -> bytes | Reason:
+    try:
+        address = normalise(recipient.address)
+    except ValueError as error:
+        return Reason(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, str(error))
+    if not utf8 and not address.isascii():
+        detail = "the server does not offer SMTPUTF8"
+        return Reason(ReasonCode.SMTPUTF8_MISSING, Scope.RECIPIENT, detail)
+    return address.encode()
+
+
+def _not_sent(outcome: Outcome, reply: Reply) -> Outcome:
+    """A success where none can be meant, as a 250 to DATA, is a broken dialogue."""
+    if isinstance(outcome, Sent):
+        return Deferred(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))
+    return outcome
