@@ -1,7 +1,54 @@
+# run: everything on this machine, with a first mail.  test, check, bench: for developers.  seed: demo data.
 VENV ?= .venv
+PYTHON ?= python3
 PY = $(VENV)/bin/python
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: format
-format:
+.PHONY: run test check bench seed format setup setup-dev tools keys
+
+run: setup keys
+	@exec $(PY) manage.py quickstart
+
+test: setup-dev
+	@exec $(PY) -m tests.matrix $(TESTS)
+
+check: setup-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	@exec $(PY) -m tests.checks
+
+bench: setup-dev
+	@exec $(PY) -m bench
+
+seed: setup keys
+	@$(PY) manage.py migrate --verbosity 0
+	@exec $(PY) manage.py seed
+
+format: setup-dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+keys:
+	@$(PY) -m xmnotify.quickstart.keys
+
+# A copy of the requirements in the environment tells what is installed there.
+setup: tools
+	@cmp -s requirements.txt $(VENV)/requirements.txt || { \
+	  echo "Installing into $(VENV) ..." && $(PYTHON) -m venv $(VENV) && \
+	  $(PIP) -r requirements.txt && cp requirements.txt $(VENV)/requirements.txt; }
+
+setup-dev: setup
+	@cmp -s requirements-dev.txt $(VENV)/requirements-dev.txt || { \
+	  echo "Installing the developers' tools into $(VENV) ..." && \
+	  $(PIP) -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/requirements-dev.txt; }
+
+tools:
+	@command -v git >/dev/null || { echo "git is missing: install it (Debian: apt install git)."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Python 3.11 or later is missing: install it (Debian: apt install python3 python3-venv)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is older than Python 3.11: name a newer one, for example make run PYTHON=python3.12."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing: install it (Debian: apt install python3-venv)."; exit 1; }

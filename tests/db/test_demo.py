@@ -1,0 +1,41 @@
+"""The demo data of the quick start."""
+
+import pytest
+
+from devices.models import Device, Person
+from servers.models import SmtpServer
+from xmnotify import demo
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_empty_database_gets_a_mail_server_and_500_devices_with_users():
+    assert demo.seed(smtp_port=2525)
+    server = SmtpServer.objects.get()
+    assert (server.name, server.host, server.port, server.active) == ("Demo mail server", "127.0.0.1", 2525, True)
+    assert Device.objects.count() == 500
+    assert not Device.objects.filter(person=None).exists()
+    assert Device.objects.get(serial=demo.sample_serial()).person.mail
+
+
+def test_the_data_is_the_same_every_time():
+    demo.seed(smtp_port=2525)
+    first = list(Person.objects.values_list("loginname", "mail", "mobile"))
+    serials = list(Device.objects.values_list("serial", "model", "jailbroken"))
+    for model in (Device, Person, SmtpServer):
+        model.objects.all().delete()
+    demo.seed(smtp_port=2525)
+    assert list(Person.objects.values_list("loginname", "mail", "mobile")) == first
+    assert list(Device.objects.values_list("serial", "model", "jailbroken")) == serials
+
+
+def test_a_database_in_use_is_left_alone():
+    Device.objects.create(serial="MINE")
+    assert not demo.seed(smtp_port=2525)
+    assert Device.objects.count() == 1
+
+
+def test_the_demo_server_follows_the_simulator_to_another_port():
+    demo.seed(smtp_port=2525)
+    assert not demo.seed(smtp_port=2600)
+    assert SmtpServer.objects.get().port == 2600

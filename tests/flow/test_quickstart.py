@@ -1,0 +1,227 @@
+"""The whole quick start as a person runs it: one make, many ends, nothing left behind."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class QuickStart:
+    """A make, run by a shell of its own, whose recipe's shell runs the supervisor."""
+
+    def __init__(self, var, *, prefix=()):
+        self.var = var
+        self.port = free_port()
+        makefile = var.parent / "Makefile"
+        makefile.write_text(f"run:\n\t@cd {ROOT} && {sys.executable} manage.py quickstart\n")
+        self.log = var.parent / "output"
+        environment = os.environ | {
+            "XMNOTIFY_VAR": str(var),
+            "XMNOTIFY_PORT": str(self.port),
+            "XMNOTIFY_SMTP_SIM_PORT": str(free_port()),
+            "XMNOTIFY_INBOX_PORT": str(free_port()),
+            "DATABASE_URL": "",
+            "XMNOTIFY_BROKER_URL": "",
+            "XMNOTIFY_ADMIN_PASSWORD": "a password for the test",
+        }
+        with self.log.open("w") as output:
+            self.shell = subprocess.Popen(
+                [*prefix, "bash", "-c", f"make -f {makefile} run; true"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def processes(self):
+        """Every process that has our data folder in its environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("XMNOTIFY_VAR") == str(self.var) and process.status() != "zombie":
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def find(self, *words, parent=None):
+        return next(
+            process
+            for process in self.processes()
+            if all(word in " ".join(process.cmdline()) for word in words) and parent in {None, process.ppid()}
+        )
+
+    def has(self, word):
+        return any(word in " ".join(process.cmdline()) for process in self.processes())
+
+    @property
+    def make(self):
+        return self.find("make", "-f", parent=self.shell.pid)
+
+    @property
+    def recipe(self):
+        return self.find("sh", "-c", "manage.py", parent=self.make.pid)
+
+    @property
+    def supervisor(self):
+        return self.find(sys.executable, "manage.py", "quickstart", parent=self.recipe.pid)
+
+    def wait_until_up(self):
+        until = time.monotonic() + 60
+        while True:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection.request("GET", "/healthz")
+                assert connection.getresponse().status == 200
+            except OSError:
+                assert time.monotonic() < until, self.log.read_text()
+                assert self.shell.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+            else:
+                connection.close()
+                return
+
+    def assert_gone_within(self, seconds):
+        until = time.monotonic() + seconds
+        while left := self.processes():
+            assert time.monotonic() < until, [(process.pid, process.cmdline()) for process in left]
+            time.sleep(0.05)
+            self.shell.poll()
+
+    def end(self):
+        for process in self.processes():
+            process.kill()
+        self.shell.wait()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A data folder whose keys are made; the first start fills it."""
+    var = tmp_path_factory.mktemp("quickstart") / "var"
+    subprocess.run(
+        [sys.executable, "-m", "xmnotify.quickstart.keys"],
+        cwd=ROOT,
+        env=os.environ | {"XMNOTIFY_VAR": str(var)},
+        check=True,
+    )
+    return var
+
+
+@pytest.fixture
+def quick_start(prepared):
+    started = []
+
+    def start(*prefix):
+        started.append(QuickStart(prepared, prefix=prefix))
+        started[-1].wait_until_up()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.mark.parametrize("victim", ["shell", "make", "recipe", "supervisor"])
+def test_a_kill_of_anybody_above_leaves_nothing_behind(quick_start, victim):
+    running = quick_start()
+    assert len(running.processes()) >= 11
+    os.kill(getattr(running, victim).pid, signal.SIGKILL)
+    running.assert_gone_within(10)
+
+
+def test_ctrl_c_ends_everything_in_order(quick_start):
+    running = quick_start()
+    os.killpg(running.shell.pid, signal.SIGINT)
+    running.assert_gone_within(10)
+    assert running.log.read_text().count("Stopping.") == 1
+
+
+def test_sigterm_to_the_supervisor_ends_everything_in_order(quick_start):
+    running = quick_start()
+    running.supervisor.terminate()
+    running.assert_gone_within(10)
+
+
+def test_under_nohup_the_shell_may_go_but_make_may_not(quick_start):
+    running = quick_start("nohup")
+    make = running.make
+    os.kill(running.shell.pid, signal.SIGKILL)
+    running.shell.wait()
+    with pytest.raises(psutil.TimeoutExpired):
+        make.wait(2)
+    make.kill()
+    running.assert_gone_within(10)
+
+
+def test_a_killed_guardian_is_replaced(quick_start):
+    running = quick_start()
+    running.find("guardian.py").kill()
+    until = time.monotonic() + 10
+    while not running.has("guardian.py"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.supervisor.kill()
+    running.assert_gone_within(10)
+
+
+def test_a_part_that_dies_is_started_again_and_said_so(quick_start):
+    running = quick_start()
+    running.find("valkey-server").kill()
+    until = time.monotonic() + 10
+    while not (running.log.read_text().count("broker ended (killed by SIGKILL)") and running.has("valkey-server")):
+        assert time.monotonic() < until, running.log.read_text()
+        time.sleep(0.05)
+
+
+def test_a_second_run_on_the_same_folder_is_refused_in_one_sentence(quick_start, prepared):
+    quick_start()
+    second = subprocess.run(
+        [sys.executable, "manage.py", "quickstart"],
+        cwd=ROOT,
+        env=os.environ | {"XMNOTIFY_VAR": str(prepared)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr == (
+        f"CommandError: Another `make run` uses the data folder {prepared}: "
+        "stop that one, or set XMNOTIFY_VAR to another folder.\n"
+    )
+
+
+@pytest.mark.parametrize("setting", ["XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_INBOX_PORT"])
+def test_a_taken_port_is_one_sentence_that_names_its_setting(prepared, setting):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = {name: str(free_port()) for name in ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_INBOX_PORT")}
+        run = subprocess.run(
+            [sys.executable, "manage.py", "quickstart"],
+            cwd=ROOT,
+            env=os.environ | ports | {"XMNOTIFY_VAR": str(prepared), setting: str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"CommandError: Port {port} on 127.0.0.1 can't be used (Address already in use): "
+        f"stop what uses it, or set {setting} to another port.\n"
+    )

@@ -1,0 +1,98 @@
+"""`make run`: starts everything on this machine under one supervisor, sends a first mail, and keeps running."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from xmnotify import env
+from xmnotify.quickstart import lineage, preflight
+from xmnotify.quickstart.supervisor import Part, Supervisor
+
+_BROKER_SECONDS = 10.0
+
+
+class Command(BaseCommand):
+    help = "Runs web, workers, broker and a simulated mail server for a trial, and sends a first mail."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        var = Path(settings.VAR)
+        host = env.text("XMNOTIFY_HOST", "127.0.0.1")
+        port = env.integer("XMNOTIFY_PORT", 8000, least=1, most=65535)
+        smtp_port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
+        inbox_port = env.integer("XMNOTIFY_INBOX_PORT", 8025, least=1, most=65535)
+        try:
+            preflight.lock(var)
+            preflight.check_port(host, port=port, setting="XMNOTIFY_PORT")
+            preflight.check_port("127.0.0.1", port=smtp_port, setting="XMNOTIFY_SMTP_SIM_PORT")
+            preflight.check_port("127.0.0.1", port=inbox_port, setting="XMNOTIFY_INBOX_PORT")
+        except preflight.NotReadyError as breach:
+            raise CommandError(str(breach)) from None
+        supervisor = Supervisor(self._say, lineage.watched())
+        supervisor.open()
+        try:
+            self._run(supervisor, var=var, host=host, port=port, smtp_port=smtp_port, inbox_port=inbox_port)
+        finally:
+            self._say("Stopping.")
+            supervisor.stop()
+
+    def _run(self, supervisor: Supervisor, *, var: Path, host: str, port: int, smtp_port: int, inbox_port: int) -> None:
+        log = var / "log"
+        binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
+        broker_socket = env.broker_socket(var)
+        os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: stop soon, not after every task
+        from xmnotify.quickstart import parts, prepare  # noqa: PLC0415 - after the line above and the checks
+
+        if binary:
+            run = partial(parts.broker, binary, socket=broker_socket, var=var)
+            supervisor.start(Part("broker", run, log / "broker.log"))
+        parts.preload()
+        gc.freeze()
+        ledger = var / "inbox.ledger"
+        mail = partial(parts.simulated_mail, smtp_port=smtp_port, inbox_port=inbox_port, ledger=ledger)
+        supervisor.start(Part("simulated mail server", mail, log / "mail.log"))
+        preparation = partial(prepare.everything, self._say, smtp_port=smtp_port)
+        supervisor.start(Part("preparation", preparation, kept=False))
+        status = supervisor.run_until_ended("preparation")
+        if status is None:
+            return
+        if status:
+            raise CommandError("The preparation failed; what is said above tells why.")
+        if binary:
+            _wait_for_broker(broker_socket)
+        supervisor.start(Part("worker", parts.drain_worker, log / "worker.log"))
+        supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
+        control = partial(parts.control_worker, var / "beat-schedule")
+        supervisor.start(Part("control worker", control, log / "control.log"))
+        self._say(f"Console http://{host}:{port}/, inbox http://127.0.0.1:{inbox_port}/. Ctrl-C stops everything.")
+        for _ in supervisor.events():
+            pass
+
+    def _say(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except OSError:
+            return  # the terminal is gone; there is nobody to tell
+
+
+def _wait_for_broker(path: Path) -> None:
+    until = time.monotonic() + _BROKER_SECONDS
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                if time.monotonic() > until:
+                    raise CommandError(f"The embedded broker does not answer on {path}; see its log.") from None
+                time.sleep(0.01)
+            else:
+                return

@@ -1,0 +1,1 @@
+"""What `make run` needs: a supervisor over broker, web, workers and simulated mail server, and a first mail."""

@@ -1,0 +1,101 @@
+"""What each process of the quick start runs; imported before the processes are forked, so that they share it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+
+import celery.apps.worker
+import celery.concurrency.solo
+import celery.concurrency.thread
+import celery.worker.consumer
+import kombu.transport.redis
+from celery.beat import Service
+from django.conf import settings
+from django.utils.module_loading import import_string
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from simulators.inbox import InboxPage
+from simulators.smtp import SmtpSimulator
+from xmnotify.celery import app
+
+_PRELOADED = (celery.apps.worker, celery.concurrency.solo, celery.concurrency.thread, celery.worker.consumer, kombu)
+
+
+def preload() -> None:
+    """Import tasks, pages and middleware too."""
+    app.loader.import_default_modules()
+    for middleware in settings.MIDDLEWARE:
+        import_string(middleware)
+    import_module(settings.ROOT_URLCONF)
+
+
+def broker(binary: Path, *, socket: Path, var: Path) -> None:
+    """Become the embedded Valkey: on a unix socket only, nothing saved to disk. Does not return."""
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "save": "",
+        "appendonly": "no",
+        "dir": str(var),
+        "databases": "1",
+        "set-proc-title": "no",
+        "maxmemory": "256mb",
+        "maxmemory-policy": "noeviction",
+    }
+    os.execv(binary, [str(binary), *(word for name, value in options.items() for word in (f"--{name}", value))])  # noqa: S606
+
+
+def web(*, host: str, port: int) -> None:
+    Server(
+        "xmnotify.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=4,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+def drain_worker() -> None:
+    _worker("drain", pool="threads")
+
+
+def control_worker(schedule: Path) -> None:
+    """Sweeps and watches, apart from the drains so that those can't starve it; beat is a thread beside it."""
+    beat = Service(app, schedule_filename=str(schedule))
+    threading.Thread(target=beat.start, name="beat", daemon=True).start()
+    _worker("control", pool="solo")
+
+
+def simulated_mail(*, smtp_port: int, inbox_port: int, ledger: Path) -> None:
+    """The simulated SMTP server and its inbox page, until SIGTERM. The ledger begins anew."""
+    ledger.unlink(missing_ok=True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    with SmtpSimulator(port=smtp_port, ledger=ledger) as simulator, InboxPage(simulator, port=inbox_port):
+        signal.sigwait({signal.SIGTERM})
+
+
+def _worker(queue: str, *, pool: str) -> None:
+    sys.argv = ["celery", "worker"]
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={queue}",
+            f"--pool={pool}",
+            f"--hostname={queue}@%h",
+            "--loglevel=INFO",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )

@@ -1,0 +1,70 @@
+"""Makes database, static files, administrator and demo data what the quick start needs; quick when they are already."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from xmnotify import demo, env
+
+ADMINISTRATOR = "admin"
+
+
+def everything(say: Callable[[str], None], *, smtp_port: int) -> None:
+    migrate(say)
+    collect_static(say)
+    make_administrator(say)
+    if demo.seed(smtp_port=smtp_port):
+        say(f"Made a demo mail server and {demo.DEVICES} devices with their users.")
+
+
+def migrate(say: Callable[[str], None]) -> None:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        call_command("migrate", verbosity=0, interactive=False)
+        say(f"Brought the database up to date ({len(plan)} migrations).")
+
+
+def collect_static(say: Callable[[str], None]) -> None:
+    """Collect the static files unless they stand collected from the same sources."""
+    stamp = Path(settings.STATIC_ROOT) / ".stamp"
+    sources = _static_sources()
+    if not stamp.is_file() or stamp.read_text() != sources:
+        call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+        stamp.write_text(sources)
+        say("Collected the static files.")
+
+
+def make_administrator(say: Callable[[str], None]) -> None:
+    """An administrator whose password is XMNOTIFY_ADMIN_PASSWORD, else a random one, printed this once."""
+    chosen = env.text("XMNOTIFY_ADMIN_PASSWORD")
+    users = get_user_model()._default_manager  # noqa: SLF001 - Django's documented name for it
+    administrator = users.filter(username=ADMINISTRATOR).first()
+    if administrator is None:
+        password = chosen or secrets.token_urlsafe(12)
+        get_user_model().objects.create_superuser(ADMINISTRATOR, "admin@example.com", password)
+        say(f"Administrator: {ADMINISTRATOR}, password: {'as you set it' if chosen else password}")
+    elif chosen and not administrator.check_password(chosen):
+        administrator.set_password(chosen)
+        administrator.save(update_fields=["password"])
+        say(f"Administrator: {ADMINISTRATOR}, password: changed to the one you set")
+
+
+def _static_sources() -> str:
+    digest = hashlib.sha256(django.get_version().encode())
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            found = Path(storage.path(name)).stat()
+            digest.update(f"{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
