@@ -155,7 +155,7 @@ calls = st.lists(st.sampled_from([function.usage for function in PIPES.values()]
 @pytest.mark.parametrize("part", ROUNDS)
 @settings(max_examples=min(INPUTS, ROUND), deadline=None)
 @given(plain, calls, st.sampled_from(Mode), st.text(max_size=12), st.text(max_size=12))
-def test_no_value_crashes_the_evaluation_or_breaks_its_mode(value, pipes, mode, zone, language, part):
+def test_no_value_crashes_the_evaluation_or_breaks_its_mode(part, value, pipes, mode, zone, language):
     source = "${" + " | ".join(["x", *pipes]) + "}"
     text = render(source, {"device": {"x": value}}, mode=mode, zone=zone, language=language).text
     text.encode()
