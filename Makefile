@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 PY = $(VENV)/bin/python
+CHECKED = XMNOTIFY_VAR=.cache/check
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test check bench seed format setup setup-dev tools keys
@@ -17,7 +18,10 @@ check: setup-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	@exec $(PY) -m tests.checks
+	@$(CHECKED) $(PY) -m xmnotify.quickstart.keys
+	$(CHECKED) $(PY) manage.py makemigrations --check --dry-run
+	$(CHECKED) XMNOTIFY_TLS=on $(PY) manage.py check --deploy --fail-level WARNING
+	@if [ -d templates ]; then set -x; $(VENV)/bin/djlint --quiet --check --lint templates; fi
 
 bench: setup-dev
 	@exec $(PY) -m bench

@@ -1,4 +1,4 @@
-"""What all tests share: only loopback is reachable, and a certificate for it."""
+"""What all tests share: a certificate for loopback, and a database of the kind that production has."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.db import connection
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,10 @@ def certificate(tmp_path_factory):
     )
     path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings, tmp_path_factory):
+    """SQLite in a file, as in production: threads and worker processes see one database, and its locks are real."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")

@@ -1,0 +1,90 @@
+"""Real brokers and worker processes around the test's database."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from simulators.smtp import SmtpSimulator
+from tests import private_servers
+from xmnotify.celery import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def broker_url():
+    """The named Redis, or a private one; this process rings there, too."""
+    given = os.environ.get("XMNOTIFY_BROKER_URL")
+    if given:
+        yield given
+        return
+    with private_servers.redis(private_servers.redis_binary()) as url:
+        before, app.conf.broker_url = app.conf.broker_url, url
+        yield url
+        app.pool.force_close_all()
+        app.conf.broker_url = before
+
+
+@pytest.fixture
+def smtp(tmp_path):
+    """A simulated mail server with a ledger at `tmp_path / "ledger"`."""
+    with SmtpSimulator(ledger=tmp_path / "ledger") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def start_worker(transactional_db, django_db_serialized_rollback, broker_url, tmp_path):
+    """Starts a worker process on this test's database and broker: `start_worker("drain")` gives its Popen, ready.
+
+    What migrations put into the database is there again in the next test.
+    """
+    started = []
+
+    def start(queue="drain", *, pool="threads", **environment):
+        log = tmp_path / f"worker-{len(started)}.log"
+        with log.open("wb") as output:
+            started.append(
+                subprocess.Popen(
+                    _worker_command(queue, pool=pool, name=f"{queue}{len(started)}@test"),
+                    cwd=ROOT,
+                    env=os.environ | _addresses(broker_url) | environment,
+                    stdout=output,
+                    stderr=output,
+                )
+            )
+        until = time.monotonic() + 30
+        while "ready." not in log.read_text():
+            assert started[-1].poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def _worker_command(queue, *, pool, name):
+    quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
+    return [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-P", pool, "-Q", queue, "-n", name, *quiet]
+
+
+def _addresses(broker_url):
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        url = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    return {
+        "DATABASE_URL": url,
+        "XMNOTIFY_BROKER_URL": broker_url,
+        "XMNOTIFY_SECRET_KEY": settings.SECRET_KEY,
+        "XMNOTIFY_FERNET_KEYS": ",".join(settings.XMNOTIFY_FERNET_KEYS),
+    }

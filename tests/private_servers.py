@@ -1,0 +1,144 @@
+"""A PostgreSQL and a Redis for the tests alone: on a free loopback port, in a temporary folder, gone with us."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xmnotify import env
+from xmnotify.quickstart import guardian
+
+_START_SECONDS = 30.0
+_DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
+
+
+def postgres_binaries() -> Path | None:
+    """The folder with initdb and postgres, the newest version's where there are several."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(_DEBIAN_POSTGRES.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else None
+
+
+def redis_binary() -> Path | None:
+    """redis-server or valkey-server of this machine, else the embedded broker's."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    return Path(found) if found else env.broker_binary()
+
+
+@contextmanager
+def postgres(binaries: Path) -> Iterator[str]:
+    """Its URL. It refuses to run as root, so root runs it as another user."""
+    user = _other_user() if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="xmnotify-pg-") as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, user)
+        data = folder / "data"
+        subprocess.run(
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                "xmnotify",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+                "--locale=C.UTF-8",
+            ],
+            user=user,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        port = _free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "300",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with _running([binaries / "postgres", "-D", data, *options], port=port, user=user, folder=folder):
+            _wait_for_login(binaries, port=port)
+            yield f"postgresql://xmnotify@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def redis(binary: Path) -> Iterator[str]:
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="xmnotify-redis-") as name:
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        with _running(command, port=port, user=None, folder=Path(name)):
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def _running(command: list[str | Path], *, port: int, user: str | None, folder: Path) -> Iterator[None]:
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, user=user, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    watcher = subprocess.Popen(
+        [sys.executable, "-I", "-S", guardian.__file__], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert watcher.stdin
+    watcher.stdin.write(f"+{process.pid}\n".encode())
+    watcher.stdin.flush()
+    try:
+        _wait_for_port(port, process=process, log=folder / "log")
+        yield
+    finally:
+        watcher.stdin.close()
+        process.wait()
+        watcher.wait()
+
+
+def _wait_for_port(port: int, *, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(log.read_text(errors="replace")) from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _wait_for_login(binaries: Path, *, port: int) -> None:
+    command = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    until = time.monotonic() + _START_SECONDS
+    while subprocess.run(command, check=False).returncode:
+        if time.monotonic() > until:
+            raise RuntimeError("PostgreSQL takes no connections")
+        time.sleep(0.02)
+
+
+def _other_user() -> str:
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port
