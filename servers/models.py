@@ -67,15 +67,13 @@ class SmtpServer(Server):
         TLS = "tls", "TLS"
 
     class Mechanism(models.TextChoices):
-        AUTOMATIC = "auto", _("Automatic")
+        AUTOMATIC = "AUTO", _("Automatic")
         PLAIN = "PLAIN", "PLAIN"
         LOGIN = "LOGIN", "LOGIN"
         CRAM_MD5 = "CRAM-MD5", "CRAM-MD5"
         XOAUTH2 = "XOAUTH2", "XOAUTH2"
 
     class TlsMinimum(models.TextChoices):
-        TLS_1_0 = "1.0", "TLS 1.0"
-        TLS_1_1 = "1.1", "TLS 1.1"
         TLS_1_2 = "1.2", "TLS 1.2"
         TLS_1_3 = "1.3", "TLS 1.3"
 

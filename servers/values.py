@@ -61,8 +61,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The active server of a kind, as planning sees it."""
+    """The active server of a kind, as planning sees it. `country` reads phone numbers that name none (ISO 3166)."""
 
     server_id: int
     kind: ServerKind
     limits: Limits
+    country: str = ""

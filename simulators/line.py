@@ -29,7 +29,7 @@ class FaultyLine(asyncio.Protocol):
         self._at(Step.CONNECT, go_on=lambda: self._at(Step.BANNER, go_on=self._greet))
         self._flush()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         self._sessions.discard(self)
         self._transport = None
         if self._timer:

@@ -8,6 +8,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,6 +46,24 @@ def flag(name: str, *, default: bool) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word for word in (part.strip() for part in text(name, default).split(",")) if word]
+
+
+def ports(name: str, default: str) -> frozenset[int] | None:
+    """Port numbers separated by commas; None for `any`."""
+    given = words(name, default)
+    if given == ["any"]:
+        return None
+    if not all(word.isascii() and word.isdigit() and 0 < int(word) < 65536 for word in given):
+        raise ImproperlyConfigured(f"{name} is {','.join(given)!r}; write ports separated by commas, or any.")
+    return frozenset(int(word) for word in given)
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Networks in CIDR form separated by commas."""
+    try:
+        return tuple(ip_network(word) for word in words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}; write networks such as 10.0.0.0/8,fd00::/8.") from None
 
 
 def var_dir() -> Path:

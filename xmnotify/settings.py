@@ -134,6 +134,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "drain"
+CELERY_TASK_ROUTES = {"dispatch.drain_server": {"queue": "drain"}, "dispatch.*": {"queue": "control"}}
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}}}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 2,
     "interval_start": 0,
@@ -158,6 +161,15 @@ elif CELERY_BROKER_URL.startswith("redis"):
     }
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {}
+
+XMNOTIFY_CONSOLE_NAME = env.text("XMNOTIFY_CONSOLE_NAME", "xmnotify")
+XMNOTIFY_CONSOLE_URL = env.text("XMNOTIFY_CONSOLE_URL", "http://localhost:8000/")
+XMNOTIFY_SMTP_PORTS = env.ports("XMNOTIFY_SMTP_PORTS", "25,465,587,2525")
+XMNOTIFY_ALLOWED_NETWORKS = env.networks("XMNOTIFY_ALLOWED_NETWORKS")
+XMNOTIFY_DENIED_NETWORKS = env.networks("XMNOTIFY_DENIED_NETWORKS")
+XMNOTIFY_ADMIN_GROUP = env.text("XMNOTIFY_ADMIN_GROUP")
+XMNOTIFY_ADMIN_MAIL = env.words("XMNOTIFY_ADMIN_MAIL")
+XMNOTIFY_ADMIN_MOBILE = env.words("XMNOTIFY_ADMIN_MOBILE")
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,76 @@
+"""From a stored server to the channel that speaks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+from servers.models import SmtpServer
+from servers.queries import AnyServer, find
+from transports.guard import Policy
+from transports.smtp import SmtpChannel
+from transports.smtp_config import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
+from transports.types import Channel
+
+
+def build_channel(server: AnyServer) -> Channel:
+    """The channel of this revision of the server; made once a process, for its TLS context is dear."""
+    return _built(server.pk, server.revision)
+
+
+@lru_cache(maxsize=64)
+def _built(server_id: int, revision: int) -> Channel:
+    server = find(server_id)
+    assert server is not None
+    return _BUILDERS[type(server)](server)
+
+
+def smtp_config(server: SmtpServer) -> SmtpConfig:
+    """The server's settings for its transport, secrets revealed."""
+    return SmtpConfig(
+        host=server.host,
+        from_email=server.from_email,
+        from_name=server.from_name,
+        port=server.port,
+        security=Security(server.security),
+        timeout=timedelta(seconds=server.timeout),
+        credentials=_credentials(server) if server.authentication else None,
+        ca_bundle=server.ca_bundle,
+        minimum_tls=MinimumTls(server.tls_minimum),
+        verify_certificate=server.verify_certificate,
+        envelope_sender=server.envelope_sender,
+        messages_per_connection=server.messages_per_connection,
+    )
+
+
+def smtp_policy() -> Policy:
+    """Where mail may be handed over: private relays are normal, the ports are the operator's."""
+    return Policy(
+        ports=settings.XMNOTIFY_SMTP_PORTS,
+        private=True,
+        allowed=settings.XMNOTIFY_ALLOWED_NETWORKS,
+        denied=settings.XMNOTIFY_DENIED_NETWORKS,
+    )
+
+
+def _credentials(server: SmtpServer) -> Credentials:
+    mechanism = Mechanism.NTLM if server.spa else Mechanism(server.mechanism)
+    return Credentials(
+        username=server.username, password=server.password.reveal(), mechanism=mechanism, ntlm_v1=server.ntlm_v1
+    )
+
+
+def _smtp(server: SmtpServer) -> Channel:
+    return SmtpChannel(smtp_config(server), policy=smtp_policy())
+
+
+_BUILDERS: dict[type, Callable[[Any], Channel]] = {SmtpServer: _smtp}
+
+
+def forget() -> None:
+    """Drop the channels made so far, as when the settings or keys they were made with have changed."""
+    _built.cache_clear()
