@@ -1,0 +1,218 @@
+"""Claimed deliveries become envelopes: values are read, texts rendered, equal texts put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from django.conf import settings
+
+from devices import queries as devices
+from dispatch.models import Broadcast, Delivery, DeliveryText, Event
+from dispatch.outbox import Claim, NewText
+from dispatch.plan import event_values
+from servers.secrets import seal, unseal
+from servers.values import Limits
+from templates_app import queries as templates
+from templates_app.render import RenderedText, render
+from transports import mail_address
+from transports.types import AddressKind, ChannelKind, Message, Reason, Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that the texts of some claims are made from, read in a few queries."""
+
+    events: Mapping[UUID, Event]
+    broadcasts: Mapping[UUID, Broadcast]
+    people: Mapping[int, dict[str, Any]]
+    devices: Mapping[int, dict[str, Any]]
+    texts: Mapping[UUID, DeliveryText]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One delivery with its text. `kept` is the id of a text from an earlier try; the text is then the same."""
+
+    claim: Claim
+    text: RenderedText
+    kept: UUID | None
+    visible_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message and the claims whose recipients share it; `new_text` is to be kept before it is sent."""
+
+    message: Message
+    claims: tuple[Claim, ...]
+    new_text: NewText | None
+
+
+def sources(claims: Sequence[Claim]) -> Sources:
+    """Read what the claims need."""
+    fresh = [claim for claim in claims if claim.text_id is None]
+    events = {claim.event_id for claim in claims if claim.event_id}
+    broadcasts = {claim.broadcast_id for claim in fresh if claim.broadcast_id}
+    texts = {claim.text_id for claim in claims if claim.text_id}
+    return Sources(
+        events=Event.objects.in_bulk(list(events)),
+        broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
+        people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
+        devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
+        texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
+    )
+
+
+def draft(claim: Claim, *, known: Sources) -> Draft | Reason:
+    """The text of one delivery: the one of its first try, or made now."""
+    kept = known.texts.get(claim.text_id) if claim.text_id else None
+    if kept:
+        return Draft(claim, _kept(kept), kept.pk, tuple(kept.visible_to))
+    assert claim.template_version_id is not None
+    channel = templates.version_texts(claim.template_version_id).channels[claim.channel]
+    values, secrets = _values(claim, known=known)
+    made = render(channel, values, language=claim.language, zone=claim.time_zone, secrets=secrets)
+    if isinstance(made, Reason):
+        return made
+    several = claim.channel is ChannelKind.SMTP and len(channel.recipients) > 1
+    return Draft(claim, made, None, _visible(claim, known=known, several=several))
+
+
+def envelopes(drafts: Sequence[Draft], *, known: Sources, limits: Limits) -> list[Envelope]:
+    """Equal texts of one event or broadcast together, at most the server's recipients each; the rest alone."""
+    most = limits.max_recipients
+    groups: dict[object, list[Draft]] = {}
+    for item in drafts:
+        groups.setdefault(_group_key(item) if most > 1 else item.claim.id, []).append(item)
+    return [
+        _envelope(group[start : start + most], known=known)
+        for group in groups.values()
+        for start in range(0, len(group), most)
+    ]
+
+
+def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[str]]:
+    user = known.people.get(claim.person_id, {}) if claim.person_id else {}
+    device = known.devices.get(claim.device_id, {}) if claim.device_id else {}
+    values: dict[str, Any] = {
+        "user": user,
+        "device": device,
+        "console": {"name": settings.XMNOTIFY_CONSOLE_NAME, "url": settings.XMNOTIFY_CONSOLE_URL},
+    }
+    if claim.event_id is None:
+        return values, frozenset()
+    event = known.events[claim.event_id]
+    told = event.payload
+    if told.get("user"):
+        values["user"] = {**user, **told["user"]}
+    if told.get("device"):
+        values["device"] = {**device, **told["device"]}
+    values |= event_values(
+        event_id=event.pk, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=told
+    )
+    secrets = msgspec.json.decode(unseal(event.sealed), type=dict[str, str]) if event.sealed else {}
+    for path, secret in secrets.items():
+        space, _, name = path.partition(".")
+        values[space] = {**values.get(space, {}), name: secret}
+    return values, frozenset(secrets)
+
+
+def _kept(row: DeliveryText) -> RenderedText:
+    if row.sealed:
+        sender, subject, text, html = msgspec.json.decode(unseal(row.sealed), type=tuple[str, str, str, str])
+        return RenderedText(sender, subject, text, html, row.sound, tuple(row.empty))
+    return RenderedText(row.sender, row.subject, row.text, row.html, row.sound, tuple(row.empty))
+
+
+def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
+    """Whom the To header lists: everybody where the template names several or the caller asked for it."""
+    broadcast = known.broadcasts.get(claim.broadcast_id) if claim.broadcast_id else None
+    if claim.to.kind is not AddressKind.MAIL or not (several or (broadcast and broadcast.visible_recipients)):
+        return ()
+    same = Delivery.objects.filter(address_kind=AddressKind.MAIL.value).exclude(state=Delivery.State.SKIPPED)
+    same = same.filter(broadcast_id=broadcast.pk) if broadcast else same.filter(event=claim.event_id)
+    found = same.filter(template_version_id=claim.template_version_id).order_by("id")
+    return tuple(dict.fromkeys(found.values_list("address", flat=True)))
+
+
+def _group_key(item: Draft) -> object:
+    if item.claim.channel is not ChannelKind.SMTP:
+        return item.claim.id
+    if item.kept:
+        return item.kept
+    text = item.text
+    origin = item.claim.broadcast_id or item.claim.event_id
+    return (origin, text.sender, text.subject, text.text, text.html, text.empty, item.visible_to)
+
+
+def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
+    first = group[0]
+    claim, text = first.claim, first.text
+    key = first.kept or (claim.id if len(group) == 1 else _shared_id(first))
+    event = known.events.get(claim.event_id) if claim.event_id else None
+    return Envelope(
+        message=Message(
+            key=key,
+            subject=text.subject,
+            text=text.text,
+            html=text.html,
+            sound=text.sound,
+            date=event.received_at if event else claim.created_at,
+            language=claim.language,
+            sender=_sender(text.sender),
+            visible_to=tuple(Recipient(AddressKind.MAIL, address) for address in first.visible_to),
+        ),
+        claims=tuple(item.claim for item in group),
+        new_text=None if first.kept else _new_text(key, text, visible_to=first.visible_to),
+    )
+
+
+def _shared_id(item: Draft) -> UUID:
+    text = item.text
+    words = f"{text.sender}\0{text.subject}\0{text.text}\0{text.html}"
+    origin = item.claim.broadcast_id or item.claim.event_id
+    assert origin is not None
+    return uuid5(origin, hashlib.sha256(words.encode()).hexdigest())
+
+
+def _sender(written: str) -> Recipient | None:
+    """A template's Sender: a name, an address, or `Name <address>`."""
+    written = written.strip()
+    if not written:
+        return None
+    name, bracket, rest = written.rpartition("<")
+    if bracket and rest.endswith(">"):
+        return _sender_of(rest[:-1].strip(), name=name.strip().strip('"'))
+    if "@" in written and " " not in written:
+        return _sender_of(written, name="")
+    return Recipient(AddressKind.MAIL, "", written)
+
+
+def _sender_of(address: str, *, name: str) -> Recipient | None:
+    try:
+        return Recipient(AddressKind.MAIL, mail_address.normalise(address), name)
+    except ValueError:
+        return Recipient(AddressKind.MAIL, "", name) if name else None
+
+
+def _new_text(key: UUID, text: RenderedText, *, visible_to: tuple[str, ...]) -> NewText:
+    shown = text.masked or text
+    sealed = ""
+    if text.masked:
+        sealed = seal(msgspec.json.encode((text.sender, text.subject, text.text, text.html)).decode())
+    return NewText(
+        id=key,
+        sender=shown.sender,
+        subject=shown.subject,
+        text=shown.text,
+        html=shown.html,
+        sound=shown.sound,
+        visible_to=list(visible_to),
+        empty=list(text.empty),
+        sealed=sealed,
+    )

@@ -1,0 +1,95 @@
+"""What differs between PostgreSQL and SQLite in the flow's own statements: rows as JSON, ids, times, locks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+_JSON_TYPES = {
+    "uuid": "uuid",
+    "time": "timestamptz",
+    "int": "integer",
+    "text": "text",
+    "bool": "boolean",
+    "json": "jsonb",
+}
+
+
+def is_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def skip_locked() -> str:
+    """Rows that another worker holds are passed over; SQLite holds its one write lock from the start instead."""
+    return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
+
+
+def time(value: datetime | None) -> Any:
+    """A time as a parameter."""
+    if value is None or is_postgresql():
+        return value
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def uid(value: UUID | None) -> Any:
+    """An id as a parameter."""
+    return value if value is None or is_postgresql() else value.hex
+
+
+def read_time(value: Any) -> datetime:
+    """A time as a row brings it."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+def read_uid(value: Any) -> UUID:
+    """An id as a row brings it."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def read_json(value: Any) -> Any:
+    """A JSON column as a row brings it."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
+
+
+def rows(columns: Mapping[str, str], *, name: str = "x") -> str:
+    """A table expression over one JSON parameter (see `pack`); `columns` maps each name to uuid, time, int, ..."""
+    if is_postgresql():
+        typed = ", ".join(f"{column} {_JSON_TYPES[kind]}" for column, kind in columns.items())
+        return f"jsonb_to_recordset(%s::jsonb) AS {name}({typed})"
+    picked = ", ".join(f"value ->> {position} AS {column}" for position, column in enumerate(columns))
+    return f"(SELECT {picked} FROM json_each(%s)) AS {name}"  # noqa: S608 - column names of our own
+
+
+def pack(columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> str:
+    """The parameter for `rows`: each value row in the order of `columns`."""
+    if is_postgresql():
+        names = tuple(columns)
+        return msgspec.json.encode([dict(zip(names, row, strict=True)) for row in values]).decode()
+    return msgspec.json.encode([[_plain(value) for value in row] for row in values]).decode()
+
+
+def ids(values: Sequence[UUID]) -> Any:
+    """A list of ids as one parameter for `in_ids`."""
+    return list(values) if is_postgresql() else msgspec.json.encode([value.hex for value in values]).decode()
+
+
+def in_ids(column: str) -> str:
+    """`column` is among the ids of one parameter."""
+    return f"{column} = ANY(%s)" if is_postgresql() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return time(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (list, dict)):
+        return msgspec.json.encode(value).decode()
+    return value

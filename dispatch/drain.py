@@ -1,0 +1,313 @@
+"""The loop: claim, connect, render, begin, send, settle. No Celery, no HTTP, no SQL of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from django.db import DatabaseError
+
+from dispatch import compose, doorbell, lanes, outbox, retry
+from dispatch.clock import Clock
+from dispatch.outbox import Claim, Settlement
+from dispatch.settling import judged
+from servers import factory, queries
+from servers.values import Limits
+from transports.types import (
+    Channel,
+    Connection,
+    Deferred,
+    Outcome,
+    Reason,
+    ReasonCode,
+    Rejected,
+    Result,
+    Scope,
+    Unknown,
+    Wire,
+)
+
+MOST_CLAIMED = 200
+GROUP = 100
+LONGEST = timedelta(seconds=30)
+SETTLE_AFTER = timedelta(seconds=1)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Work:
+    """What one drain holds while it runs. `open` are its claims that are not settled yet, `begun` those counted."""
+
+    server_id: int
+    server_name: str
+    limits: Limits
+    channel: Channel
+    held: lanes.Held
+    clock: Clock
+    stopping: Callable[[], bool]
+    lease: UUID = field(default_factory=uuid4)
+    connection: Connection | None = None
+    open: dict[UUID, Claim] = field(default_factory=dict)
+    begun: set[UUID] = field(default_factory=set)
+    down: bool = False
+    settled: int = 0
+
+
+def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
+    """Send what is due for one server through one lane; answers how many tries it settled.
+
+    Ends when nothing is due, the server rests or is stopped, the worker is stopping, or after 30 s; then it rings
+    again if more is due.
+    """
+    server = queries.find(server_id)
+    if server is None:
+        return 0
+    limits = server.limits()
+    held = lanes.take(server_id, limits=limits, now=clock.now())
+    if held is None:
+        return 0
+    work = Work(server_id, server.name, limits, factory.build_channel(server), held, clock, stopping)
+    try:
+        _rounds(work)
+    except Exception:
+        logger.exception("drain.fault server=%s", server_id)
+        _after_fault(work)
+        work.down = True
+    finally:
+        _disconnect(work)
+        lanes.release(held)
+    if not work.down and outbox.any_due(server_id, now=clock.now()):
+        doorbell.ring(server_id)
+    return work.settled
+
+
+def _rounds(work: Work) -> None:
+    started = work.clock.monotonic()
+    lease = work.limits.lease
+    kept_until = work.clock.now() + lease
+    most = 1 if work.held.probing else _batch(work.limits)
+    while not work.down and not work.stopping() and work.clock.monotonic() - started < LONGEST.total_seconds():
+        now = work.clock.now()
+        if kept_until - now < lease / 2:
+            if not lanes.renew(work.held, limits=work.limits, now=now):
+                return
+            kept_until = now + lease
+        if not lanes.may_send(work.held):
+            return
+        claims = outbox.claim_due(work.server_id, most=most, lease=work.lease, lease_until=now + lease, now=now)
+        if not claims:
+            if work.held.probing:
+                lanes.nothing_to_probe(work.held, now=now)
+            return
+        work.open = {claim.id: claim for claim in claims}
+        if len(claims) == most and not work.held.probing and work.limits.lanes > 1:
+            doorbell.ring(work.server_id)
+        _send_claims(claims, work=work)
+        if work.held.probing and not work.down:
+            lanes.recovered(work.server_id)
+            return
+
+
+def _batch(limits: Limits) -> int:
+    """With a rate limit a second's worth at most, so that waiting for a turn fits in the lease."""
+    return min(MOST_CLAIMED, max(1, int(limits.rate))) if limits.rate else MOST_CLAIMED
+
+
+def _send_claims(claims: Sequence[Claim], *, work: Work) -> None:
+    groups = [claims[start : start + GROUP] for start in range(0, len(claims), GROUP)]
+    for group in groups:
+        if work.down or work.stopping() or not _connect(work):
+            break
+        _send_group(group, work=work)
+    _give_back(work.open, work=work)
+
+
+def _connect(work: Work) -> bool:
+    """Open the connection if there is none. A failure is charged to one delivery alone; the others wait."""
+    if work.connection:
+        return True
+    started = work.clock.monotonic()
+    opened = work.channel.connect()
+    if not isinstance(opened, Deferred):
+        work.connection = opened
+        return True
+    duration = timedelta(seconds=work.clock.monotonic() - started)
+    first = next(iter(work.open.values()))
+    _trouble(opened.reason, retry_after=opened.retry_after, work=work)
+    _give_back([other for other in work.open if other != first.id], work=work)
+    if _begin([(first, first.text_id)], texts=(), work=work):
+        _settle([_judge(first, opened, duration=duration, work=work)], work=work)
+    return False
+
+
+def _send_group(group: Sequence[Claim], *, work: Work) -> None:
+    known = compose.sources(group)
+    drafts, refused = [], []
+    for claim in group:
+        made = _draft(claim, known=known)
+        if isinstance(made, Reason):
+            refused.append((claim, made))
+        else:
+            drafts.append(made)
+    ready: list[tuple[compose.Envelope, Wire]] = []
+    for envelope in compose.envelopes(drafts, known=known, limits=work.limits):
+        wire = _prepare(envelope, channel=work.channel)
+        if isinstance(wire, Rejected):
+            refused.extend((claim, wire.reason) for claim in envelope.claims)
+        else:
+            ready.append((envelope, wire))
+    _wait_for_turn(sum(len(envelope.claims) for envelope, _ in ready), work=work)
+    texts = [envelope.new_text for envelope, _ in ready if envelope.new_text]
+    pairs = [(claim, envelope.message.key) for envelope, _ in ready for claim in envelope.claims]
+    begun = _begin([*pairs, *((claim, claim.text_id) for claim, _ in refused)], texts=texts, work=work)
+    done = [_judge(claim, Rejected(reason), work=work) for claim, reason in refused if claim.id in begun]
+    whole = [(envelope, wire) for envelope, wire in ready if all(claim.id in begun for claim in envelope.claims)]
+    _exchange(whole, done=done, work=work)
+
+
+def _draft(claim: Claim, *, known: compose.Sources) -> compose.Draft | Reason:
+    try:
+        return compose.draft(claim, known=known)
+    except Exception as error:
+        logger.exception("render.fault delivery=%s", claim.id)
+        return Reason(ReasonCode.TEMPLATE_ERROR, Scope.MESSAGE, f"the text could not be made ({type(error).__name__})")
+
+
+def _prepare(envelope: compose.Envelope, *, channel: Channel) -> Wire | Rejected:
+    try:
+        return channel.prepare(envelope.message, tuple(claim.to for claim in envelope.claims))
+    except Exception as error:
+        logger.exception("prepare.fault delivery=%s", envelope.claims[0].id)
+        detail = f"the message could not be made ({type(error).__name__})"
+        return Rejected(Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, detail))
+
+
+def _wait_for_turn(count: int, *, work: Work) -> None:
+    if work.limits.rate and count:
+        wait = lanes.reserve(work.server_id, count, rate=work.limits.rate, now=work.clock.now())
+        work.clock.sleep(wait.total_seconds())
+
+
+def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox.NewText], work: Work) -> set[UUID]:
+    """Count the tries that our lease still covers for more than one timeout; the others are no longer ours."""
+    now = work.clock.now()
+    begun = outbox.begin(
+        [(claim.id, text_id) for claim, text_id in pairs],
+        texts=texts,
+        lease=work.lease,
+        until=now + work.limits.timeout,
+        now=now,
+    )
+    work.begun |= begun
+    for claim, _ in pairs:
+        if claim.id not in begun:
+            work.open.pop(claim.id)
+    return begun
+
+
+def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Settlement], work: Work) -> None:
+    """Send the wires; settle their results in groups, a moment after the replies."""
+    assert work.connection is not None
+    answered = 0
+    last = work.clock.monotonic()
+    if whole:
+        for result in work.connection.send([wire for _, wire in whole]):
+            done.extend(_results(whole[answered][0].claims, result, work=work))
+            answered += 1
+            if work.clock.monotonic() - last > SETTLE_AFTER.total_seconds():
+                _settle(done, work=work)
+                done, last = [], work.clock.monotonic()
+    _settle(done, work=work)
+    if answered == len(whole):
+        return
+    if not answered:
+        raise RuntimeError("the connection answered for no message at all")
+    _give_back([claim.id for envelope, _ in whole[answered:] for claim in envelope.claims], work=work)
+    _disconnect(work)
+
+
+def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Settlement]:
+    """Judge one wire. When the server itself is in trouble, only the first recipient is charged with it."""
+    settlements = []
+    charged = False
+    for claim, outcome in zip(claims, result.outcomes, strict=True):
+        if isinstance(outcome, Deferred | Rejected) and outcome.reason.scope is Scope.SERVER:
+            if charged:
+                continue
+            charged = True
+            after = outcome.retry_after if isinstance(outcome, Deferred) else None
+            _trouble(outcome.reason, retry_after=after, work=work)
+        settlements.append(_judge(claim, outcome, duration=result.duration, dialogue=result.dialogue, work=work))
+    return settlements
+
+
+def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> None:
+    """The server rests, or is stopped until a person mends it."""
+    work.down = True
+    now = work.clock.now()
+    if retry.stops_server(reason):
+        if lanes.stop(work.server_id, reason, now=now):
+            logger.error("server.stopped server=%s reason=%s", work.server_id, reason.code.value)
+    else:
+        until = lanes.rest(work.server_id, reason, retry_after=retry_after, now=now)
+        logger.warning("server.resting server=%s reason=%s until=%s", work.server_id, reason.code.value, until)
+
+
+def _judge(
+    claim: Claim, outcome: Outcome, *, work: Work, duration: timedelta = timedelta(), dialogue: str = ""
+) -> Settlement:
+    now = work.clock.now()
+    return judged(
+        claim,
+        outcome,
+        limits=work.limits,
+        now=now,
+        started_at=now - duration,
+        duration=duration,
+        dialogue=dialogue,
+        jitter=random.random,
+    )
+
+
+def _settle(done: Sequence[Settlement], *, work: Work) -> None:
+    if not done:
+        return
+    for item in done:
+        work.open.pop(item.id, None)
+        work.begun.discard(item.id)
+    work.settled += outbox.settle(
+        done,
+        lease=work.lease,
+        server_id=work.server_id,
+        server_name=work.server_name,
+        renew=list(work.open),
+        renew_until=work.clock.now() + work.limits.lease,
+    )
+
+
+def _give_back(ids: Iterable[UUID], *, work: Work) -> None:
+    given = list(ids)
+    outbox.give_back(given, lease=work.lease)
+    for delivery_id in given:
+        work.open.pop(delivery_id, None)
+        work.begun.discard(delivery_id)
+
+
+def _after_fault(work: Work) -> None:
+    """A bug of ours: what was begun may have been handed over, what was not goes back untouched."""
+    reason = Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, "an internal error while it was being sent")
+    with contextlib.suppress(DatabaseError):  # the leases lapse, and the sweep settles what is left here
+        _give_back([delivery_id for delivery_id in work.open if delivery_id not in work.begun], work=work)
+        _settle([_judge(claim, Unknown(reason), work=work) for claim in work.open.values()], work=work)
+
+
+def _disconnect(work: Work) -> None:
+    if work.connection:
+        work.connection.close()
+        work.connection = None

@@ -1,0 +1,379 @@
+"""The only writer of deliveries: add, claim, begin, settle, give back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Case, F, Value, When
+
+from dispatch import dialect
+from dispatch.models import Delivery
+from dispatch.plan import Planned
+from servers.values import ServerKind
+from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
+
+PRIORITIES = (0, 5, 9)
+_PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in PRIORITIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this worker alone may touch while its lease lasts."""
+
+    id: UUID
+    event_id: UUID | None
+    broadcast_id: UUID | None
+    template_version_id: int | None
+    channel: ChannelKind
+    to: Recipient
+    language: str
+    time_zone: str
+    person_id: int | None
+    device_id: int | None
+    via_id: int | None
+    tries: int
+    attempt_count: int
+    created_at: datetime
+    expires_at: datetime
+    hold_unknown: bool
+    lapsed: bool
+    text_id: UUID | None
+
+    def uncounted(self) -> Claim:
+        """The claim as it was before the try that began."""
+        return replace(self, tries=self.tries - 1, attempt_count=self.attempt_count - 1)
+
+
+CLAIM_COLUMNS = (
+    "id, event_id, broadcast_id, template_version_id, channel, address_kind, address, address_name, language, "
+    "time_zone, person_id, device_id, via_id, tries, attempt_count, created_at, expires_at, "
+    "hold_unknown, lapsed, text_id, due_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One try as it will stand in the log; `started_at` and the duration are the peer's side of it."""
+
+    started_at: datetime
+    duration_ms: int
+    outcome: str
+    code: str = ""
+    reply: str = ""
+    enhanced: str = ""
+    detail: str = ""
+    dialogue: str = ""
+    next_try_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of one begun delivery. `tries` and `attempt_count` are the values after this try."""
+
+    id: UUID
+    state: str
+    tries: int
+    attempt_count: int
+    attempt: AttemptRecord
+    due_at: datetime | None = None
+    sent_at: datetime | None = None
+    reason_code: str = ""
+    reason_detail: str = ""
+    provider_id: str = ""
+    lapsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text as DeliveryText keeps it; `id` goes out with the message."""
+
+    id: UUID
+    sender: str
+    subject: str
+    text: str
+    html: str
+    sound: str
+    visible_to: list[str]
+    empty: list[str]
+    sealed: str
+
+
+def add(planned: Sequence[Planned], *, now: datetime) -> None:
+    """Store what was planned; in the transaction of the caller."""
+    Delivery.objects.bulk_create(
+        [
+            Delivery(
+                id=row.id,
+                event_id=row.event_id,
+                broadcast_id=row.broadcast_id,
+                template_version_id=row.template_version_id,
+                rule_id=row.rule_id,
+                channel=row.channel.value,
+                server_kind=row.server_kind.value,
+                server_id=row.server_id,
+                person_id=row.person_id,
+                device_id=row.device_id,
+                address_kind=row.to.kind.value,
+                address=row.to.address,
+                address_name=row.to.name,
+                language=row.language,
+                time_zone=row.time_zone,
+                priority=row.priority,
+                state=Delivery.State.SKIPPED if row.skip else Delivery.State.DUE,
+                due_at=now,
+                expires_at=row.expires_at,
+                created_at=now,
+                hold_unknown=row.hold_unknown,
+                reason_code=row.skip.code.value if row.skip else row.wait_code,
+                reason_detail=row.skip.detail if row.skip else "",
+            )
+            for row in planned
+        ],
+        batch_size=500,
+    )
+
+
+def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, now: datetime) -> list[Claim]:
+    """Take up to `most` due deliveries of the most urgent priority that has any; nothing is charged.
+
+    A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try.
+    """
+    due = "state = 'due' AND server_id = %s AND due_at <= %s AND expires_at > %s"
+    sql = f"""
+        WITH pick AS (
+            SELECT id, lapsed, due_at FROM dispatch_delivery
+            WHERE {due} AND priority = (
+                SELECT p FROM ({_PRIORITY_ROWS}) AS v
+                WHERE EXISTS (SELECT 1 FROM dispatch_delivery WHERE {due} AND priority = v.p) ORDER BY p LIMIT 1)
+            ORDER BY due_at, id LIMIT %s {dialect.skip_locked()}
+        ), numbered AS (SELECT id, lapsed, row_number() OVER (ORDER BY due_at, id) AS n FROM pick),
+        first_lapsed AS (SELECT coalesce(min(n), 0) AS n FROM numbered WHERE lapsed)
+        UPDATE dispatch_delivery SET state = 'claimed', lease = %s, lease_until = %s, begun_at = NULL
+        WHERE id IN (SELECT a.id FROM numbered a, first_lapsed b WHERE b.n = 0 OR a.n < b.n OR (a.n = 1 AND b.n = 1))
+        RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
+    moment = dialect.time(now)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            sql,
+            [server_id, moment, moment, server_id, moment, moment, most, dialect.uid(lease), dialect.time(lease_until)],
+        )
+        found = cursor.fetchall()
+    found.sort(key=lambda row: (row[20], row[0]))
+    return [read_claim(row) for row in found]
+
+
+_BEGIN = {"delivery_id": "uuid", "text_id": "uuid"}
+_TEXT = {
+    "id": "uuid",
+    "sender": "text",
+    "subject": "text",
+    "body": "text",
+    "html": "text",
+    "sound": "text",
+    "visible_to": "json",
+    "empty": "json",
+    "sealed": "text",
+}
+
+
+def begin(
+    group: Sequence[tuple[UUID, UUID | None]], *, texts: Sequence[NewText], lease: UUID, until: datetime, now: datetime
+) -> set[UUID]:
+    """Count one try for each (delivery, text) about to be written, and keep new texts.
+
+    Only rows that this lease still holds beyond `until` begin; the ids of those are the answer.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        if texts:
+            cursor.execute(
+                f"""INSERT INTO dispatch_deliverytext
+                    (id, sender, subject, text, html, sound, visible_to, empty, sealed)
+                SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {dialect.rows(_TEXT)}
+                WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants of this module only
+                [
+                    dialect.pack(
+                        _TEXT,
+                        [
+                            (t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed)
+                            for t in texts
+                        ],
+                    )
+                ],
+            )
+        cursor.execute(
+            f"""UPDATE dispatch_delivery AS d
+            SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
+            FROM {dialect.rows(_BEGIN)}
+            WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s RETURNING id""",  # noqa: S608
+            [dialect.time(now), dialect.pack(_BEGIN, group), dialect.uid(lease), dialect.time(until)],
+        )
+        return {dialect.read_uid(row[0]) for row in cursor.fetchall()}
+
+
+_SETTLE = {
+    "id": "uuid",
+    "state": "text",
+    "tries": "int",
+    "attempt_count": "int",
+    "due_at": "time",
+    "sent_at": "time",
+    "reason_code": "text",
+    "reason_detail": "text",
+    "provider_id": "text",
+    "lapsed": "bool",
+    "started_at": "time",
+    "duration_ms": "int",
+    "outcome": "text",
+    "code": "text",
+    "reply": "text",
+    "enhanced": "text",
+    "detail": "text",
+    "dialogue": "text",
+    "next_try_at": "time",
+}
+
+
+def settle(
+    settlements: Sequence[Settlement],
+    *,
+    lease: UUID,
+    server_id: int | None,
+    server_name: str,
+    renew: Sequence[UUID] = (),
+    renew_until: datetime | None = None,
+) -> int:
+    """Write what became of a group, one Attempt each, and renew the lease of the rest; answers how many it changed.
+
+    A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
+    """
+    packed = dialect.pack(_SETTLE, [_settle_row(item) for item in settlements])
+    source = dialect.rows(_SETTLE)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
+                outcome, code, reply, enhanced, detail, dialogue, next_try_at)
+            SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, %s, %s, x.outcome, x.code, x.reply, x.enhanced,
+                x.detail, x.dialogue, x.next_try_at
+            FROM {source} JOIN dispatch_delivery d ON d.id = x.id AND d.state = 'claimed' AND d.lease = %s""",  # noqa: S608
+            [server_id, server_name, packed, dialect.uid(lease)],
+        )
+        cursor.execute(
+            f"""UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
+                due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
+                reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
+                lease = NULL, lease_until = NULL, begun_at = NULL
+            FROM {source} WHERE d.id = x.id AND d.state = 'claimed' AND d.lease = %s""",  # noqa: S608
+            [packed, dialect.uid(lease)],
+        )
+        changed: int = cursor.rowcount
+        if renew and renew_until is not None:
+            cursor.execute(
+                f"""UPDATE dispatch_delivery SET lease_until = %s
+                WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
+                [dialect.time(renew_until), dialect.ids(renew), dialect.uid(lease)],
+            )
+    return changed
+
+
+def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
+    """Claimed rows become due again as if nothing had been tried; a begun one gets its try back.
+
+    `lapsed` marks those whose lease ran out, which are claimed alone from then on.
+    """
+    if not ids:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE dispatch_delivery SET state = 'due', lease = NULL, lease_until = NULL,
+                tries = CASE WHEN begun_at IS NULL THEN tries ELSE tries - 1 END,
+                attempt_count = CASE WHEN begun_at IS NULL THEN attempt_count ELSE attempt_count - 1 END,
+                begun_at = NULL, lapsed = lapsed OR %s
+            WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
+            [lapsed, dialect.ids(ids), dialect.uid(lease)],
+        )
+        changed: int = cursor.rowcount
+    return changed
+
+
+def expire(ids: Sequence[UUID], *, now: datetime) -> int:
+    """Rows that wait and whose time is over end as expired; their last reason stays."""
+    waiting = Delivery.objects.filter(
+        id__in=ids, state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
+    )
+    return waiting.update(
+        state=Delivery.State.EXPIRED,
+        reason_code=Case(When(reason_code="", then=Value("expired")), default=F("reason_code")),
+    )
+
+
+def reroute(kind: ServerKind, *, source: int | None, target: int, chunk: int = 5000) -> int:
+    """Move what is due for `source` (None: without a server) to `target`, in chunks; answers how many moved."""
+    total = 0
+    waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
+    while moved := Delivery.objects.filter(
+        state=Delivery.State.DUE, server=source, id__in=list(waiting.values_list("id", flat=True)[:chunk])
+    ).update(server_id=target, reason_code=_without(ReasonCode.NO_ACTIVE_SERVER)):
+        total += moved
+    return total
+
+
+def any_due(server_id: int, *, now: datetime) -> bool:
+    due = Delivery.objects.filter(server_id=server_id, state=Delivery.State.DUE, due_at__lte=now, expires_at__gt=now)
+    return due.filter(priority__in=PRIORITIES).exists()
+
+
+def _without(code: ReasonCode) -> Case:
+    return Case(When(reason_code=code.value, then=Value("")), default=F("reason_code"))
+
+
+def read_claim(row: tuple[Any, ...]) -> Claim:
+    return Claim(
+        id=dialect.read_uid(row[0]),
+        event_id=row[1] and dialect.read_uid(row[1]),
+        broadcast_id=row[2] and dialect.read_uid(row[2]),
+        template_version_id=row[3],
+        channel=ChannelKind(row[4]),
+        to=Recipient(AddressKind(row[5]), row[6], row[7]),
+        language=row[8],
+        time_zone=row[9],
+        person_id=row[10],
+        device_id=row[11],
+        via_id=row[12],
+        tries=row[13],
+        attempt_count=row[14],
+        created_at=dialect.read_time(row[15]),
+        expires_at=dialect.read_time(row[16]),
+        hold_unknown=bool(row[17]),
+        lapsed=bool(row[18]),
+        text_id=row[19] and dialect.read_uid(row[19]),
+    )
+
+
+def _settle_row(item: Settlement) -> tuple[Any, ...]:
+    attempt = item.attempt
+    return (
+        item.id,
+        item.state,
+        item.tries,
+        item.attempt_count,
+        item.due_at,
+        item.sent_at,
+        item.reason_code,
+        item.reason_detail,
+        item.provider_id,
+        item.lapsed,
+        attempt.started_at,
+        attempt.duration_ms,
+        attempt.outcome,
+        attempt.code,
+        attempt.reply,
+        attempt.enhanced,
+        attempt.detail,
+        attempt.dialogue,
+        attempt.next_try_at,
+    )

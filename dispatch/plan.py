@@ -1,0 +1,246 @@
+"""One event, its texts and whom it reaches become planned deliveries, or the reasons why there is none; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from devices.values import Target
+from servers.values import KIND_OF_ADDRESS, Route, ServerKind
+from templates_app.macros.evaluate import Program, evaluate
+from templates_app.render import ChannelTexts, Template
+from transports import mail_address, phone_number
+from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
+
+_KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
+_NO_ADDRESS = set(";, \t\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One delivery to store. `skip` says why it will not be tried; `wait_code` why it has no server yet."""
+
+    id: UUID
+    channel: ChannelKind
+    server_kind: ServerKind
+    to: Recipient
+    expires_at: datetime
+    event_id: UUID | None = None
+    broadcast_id: UUID | None = None
+    template_version_id: int | None = None
+    rule_id: int | None = None
+    server_id: int | None = None
+    person_id: int | None = None
+    device_id: int | None = None
+    language: str = ""
+    time_zone: str = ""
+    priority: int = 5
+    hold_unknown: bool = False
+    skip: Reason | None = None
+    wait_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What is planned for: the event's values, and what holds for all its deliveries.
+
+    `values` are the name spaces besides user and device. `channels` narrows the template's active ones, `extra` adds
+    addresses, `admins` are the values of `admin.*`, one mapping an administrator. `new_id` makes delivery ids.
+    """
+
+    event_id: UUID
+    values: Mapping[str, Any]
+    received_at: datetime
+    expires_at: datetime | None
+    priority: int
+    new_id: Callable[[], UUID]
+    channels: frozenset[ChannelKind] | None = None
+    extra: Mapping[ChannelKind, Sequence[Recipient]] | None = None
+    admins: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    deliveries: tuple[Planned, ...]
+    notes: tuple[str, ...]
+
+
+def plan(
+    occasion: Occasion,
+    *,
+    templates: Sequence[tuple[Template, int | None]],
+    target: Target,
+    routes: Mapping[ServerKind, Route],
+) -> Plan:
+    """Plan every (template, rule) for one target: one delivery for each address and channel, no address twice."""
+    found: list[Planned] = []
+    notes: list[str] = []
+    for template, rule_id in templates:
+        chosen, left_out = _channels(template, occasion=occasion, routes=routes)
+        notes.extend(left_out)
+        for channel in chosen:
+            base = Planned(
+                id=occasion.event_id,
+                channel=channel.kind,
+                server_kind=ServerKind.SMTP,
+                to=Recipient(AddressKind.MAIL, ""),
+                expires_at=occasion.expires_at or occasion.received_at + template.lifetime,
+                event_id=occasion.event_id,
+                template_version_id=template.texts.version_id,
+                rule_id=rule_id,
+                person_id=target.person_id,
+                device_id=target.device_id,
+                language=target.language,
+                time_zone=target.time_zone,
+                priority=occasion.priority,
+                hold_unknown=template.hold_unknown,
+            )
+            reached = _reached(channel, occasion=occasion, target=target, routes=routes)
+            found.extend(_routed(base, to=to, skip=skip, routes=routes, occasion=occasion) for to, skip in reached)
+    return Plan(deliveries=tuple(_once(found)), notes=tuple(dict.fromkeys(notes)))
+
+
+def event_values(
+    *, event_id: UUID, type_code: str, source: str, occurred_at: datetime, payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The name spaces that come from the event itself."""
+    return {
+        "event": {
+            "type": type_code,
+            "id": str(event_id),
+            "source": source,
+            "occurred_at": occurred_at.isoformat(),
+            "data": payload.get("data", {}),
+            "reasons": payload.get("reasons", {}),
+        },
+    }
+
+
+def _channels(
+    template: Template, *, occasion: Occasion, routes: Mapping[ServerKind, Route]
+) -> tuple[list[ChannelTexts], list[str]]:
+    """The channels to use. Those of a predefined template need an active server, unless none of them has one."""
+    wanted = [
+        channel
+        for channel in template.texts.channels.values()
+        if channel.active and (occasion.channels is None or channel.kind in occasion.channels)
+    ]
+    if not wanted:
+        return [], [f"Template {template.name!r} has no active channel to use."]
+    served = [channel for channel in wanted if _has_server(channel.kind, routes=routes)]
+    if not template.predefined or not served:
+        return wanted, []
+    return served, [
+        f"Template {template.name!r}: {channel.kind.value} is left out, it has no active server."
+        for channel in wanted
+        if channel not in served
+    ]
+
+
+def _has_server(channel: ChannelKind, *, routes: Mapping[ServerKind, Route]) -> bool:
+    match channel:
+        case ChannelKind.SMTP:
+            return ServerKind.SMTP in routes
+        case ChannelKind.SMS:
+            return ServerKind.SMS in routes
+        case ChannelKind.SECURE_HUB:
+            return ServerKind.APNS in routes or ServerKind.FCM in routes
+
+
+def _reached(
+    channel: ChannelTexts, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
+) -> Iterator[tuple[Recipient, Reason | None]]:
+    """Each address of one channel, with the reason if it can't be used."""
+    extra = (occasion.extra or {}).get(channel.kind, ())
+    yield from ((to, None) for to in extra)
+    if channel.kind is ChannelKind.SECURE_HUB:
+        yield from ((Recipient(token.kind, token.value), None) for token in target.tokens)
+        if not target.tokens and not extra:
+            kind = AddressKind.FCM if target.device.get("platform") == "ANDROID" else AddressKind.APNS
+            yield Recipient(kind, ""), _about_recipient(ReasonCode.NO_PUSH_TOKEN, "no device has a live push token")
+        return
+    for entry in channel.recipients:
+        yield from _entry(entry, channel.kind, occasion=occasion, target=target, routes=routes)
+
+
+def _entry(
+    entry: Program, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
+) -> Iterator[tuple[Recipient, Reason | None]]:
+    names = {name for _, used in entry.names for name in used}
+    values = {**occasion.values, "user": target.user, "device": target.device}
+    kind = _KIND_OF_CHANNEL[channel]
+    country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
+    people = [{**values, "admin": admin} for admin in occasion.admins] if _of_admins(names) else [values]
+    if not people:
+        yield Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address")
+    for known in people:
+        raw = evaluate(entry, known, zone=target.time_zone or "UTC", language=target.language or "en").text
+        to, skip = _address(raw.strip(), kind=kind, name=_name(names, target), country=country)
+        if skip is None and kind is AddressKind.PHONE and target.has_sim is False and _of_subject(names):
+            skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
+        yield to, skip
+
+
+def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[Recipient, Reason | None]:
+    if not raw:
+        return Recipient(kind, "", name), _about_recipient(ReasonCode.NO_ADDRESS, "the recipient is empty")
+    try:
+        if kind is AddressKind.PHONE:
+            return Recipient(kind, phone_number.normalise(raw, country=country), name), None
+        if not _NO_ADDRESS & set(raw):
+            return Recipient(kind, mail_address.normalise(raw), name), None
+    except ValueError as error:
+        return Recipient(kind, raw[:320], name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
+    return Recipient(kind, raw[:320], name), _about_recipient(
+        ReasonCode.ADDRESS_INVALID, "it holds a separator or white space"
+    )
+
+
+def _routed(
+    base: Planned,
+    *,
+    to: Recipient,
+    skip: Reason | None,
+    routes: Mapping[ServerKind, Route],
+    occasion: Occasion,
+) -> Planned:
+    kind = KIND_OF_ADDRESS[to.kind]
+    route = routes.get(kind)
+    return replace(
+        base,
+        id=occasion.new_id(),
+        to=to,
+        server_kind=kind,
+        skip=skip,
+        server_id=None if skip or not route else route.server_id,
+        wait_code="" if skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
+    )
+
+
+def _once(found: Sequence[Planned]) -> Iterator[Planned]:
+    """No address twice from one template; what is skipped is told once a channel."""
+    seen = set()
+    for row in found:
+        key = (row.template_version_id, row.rule_id, row.to.kind, row.to.address, row.skip and row.skip.code)
+        if key not in seen:
+            seen.add(key)
+            yield row
+
+
+def _of_admins(names: set[str]) -> bool:
+    return any(name.startswith("admin.") for name in names)
+
+
+def _of_subject(names: set[str]) -> bool:
+    return any(not name.startswith("admin.") for name in names)
+
+
+def _name(names: set[str], target: Target) -> str:
+    return str(target.user.get("displayname") or "") if any(name.startswith("user.") for name in names) else ""
+
+
+def _about_recipient(code: ReasonCode, detail: str) -> Reason:
+    return Reason(code, Scope.RECIPIENT, detail)

@@ -1,0 +1,117 @@
+"""What follows from one outcome: a pure decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from servers.values import Limits
+from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
+
+PAUSES = (
+    timedelta(seconds=15),
+    timedelta(seconds=30),
+    timedelta(minutes=1),
+    timedelta(minutes=2),
+    timedelta(minutes=5),
+)
+MOST_JITTER = 0.2
+
+STOPPING = frozenset(
+    {
+        ReasonCode.CREDENTIALS_REFUSED,
+        ReasonCode.BASIC_AUTH_DISABLED,
+        ReasonCode.AUTH_NOT_OFFERED,
+        ReasonCode.AUTH_REQUIRED,
+        ReasonCode.ENCRYPTION_REQUIRED,
+        ReasonCode.CONFIGURATION,
+        ReasonCode.ACCOUNT_SUSPENDED,
+        ReasonCode.OUT_OF_CREDIT,
+    }
+)
+"""Only a person can mend these: trying again would lock an account or cost money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The peer took it."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Due again at `at`. Not `charged` means that this try does not count against the limit."""
+
+    at: datetime
+    reason: Reason
+    charged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """It failed for good."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Perhaps it went through: a person decides."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForServer:
+    """Nothing is wrong with the message: it waits, uncharged, until somebody mends the server."""
+
+    reason: Reason
+
+
+Verdict = Finish | RetryAt | GiveUp | Hold | WaitForServer
+
+
+def judge(  # noqa: PLR0911 - one return a case
+    outcome: Outcome, *, tries: int, limits: Limits, now: datetime, jitter: float, hold_unknown: bool = False
+) -> Verdict:
+    """Decide after try number `tries` (1 is the first). `jitter` is 0..1, a fraction of the longest jitter."""
+    match outcome:
+        case Sent(provider_id=provider_id):
+            return Finish(provider_id)
+        case Deferred(reason=reason) | Rejected(reason=reason) if stops_server(reason):
+            return WaitForServer(reason)
+        case Deferred(reason=Reason(code=ReasonCode.TOO_MANY_RECIPIENTS) as reason):
+            return RetryAt(now, reason, charged=False)
+        case Deferred(reason=reason, retry_after=retry_after):
+            return _again(reason, tries=tries, limits=limits, now=now, jitter=jitter, least=retry_after)
+        case Rejected(reason=reason):
+            return GiveUp(reason)
+        case Unknown(reason=reason):
+            if hold_unknown:
+                return Hold(reason)
+            return _again(reason, tries=tries, limits=limits, now=now, jitter=jitter, least=None)
+        case _:
+            assert_never(outcome)
+
+
+def stops_server(reason: Reason) -> bool:
+    """Whether the server must stop until a person has mended it."""
+    return reason.scope is Scope.SERVER and reason.code in STOPPING
+
+
+def pause(count: int, *, retry_after: timedelta | None = None) -> timedelta:
+    """How long a server rests after `count` failures in a row (1 is the first), never less than it asked for."""
+    rest = PAUSES[min(count, len(PAUSES)) - 1]
+    return max(rest, retry_after) if retry_after else rest
+
+
+def _again(
+    reason: Reason, *, tries: int, limits: Limits, now: datetime, jitter: float, least: timedelta | None
+) -> RetryAt | GiveUp:
+    if tries >= limits.max_attempts:
+        return GiveUp(reason)
+    wait = limits.waits[min(tries, len(limits.waits)) - 1]
+    wait += wait * MOST_JITTER * jitter
+    return RetryAt(now + max(wait, least or timedelta()), reason)

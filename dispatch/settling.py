@@ -1,0 +1,94 @@
+"""From an outcome to what is written of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from dispatch import retry
+from dispatch.models import Attempt, Delivery
+from dispatch.outbox import AttemptRecord, Claim, Settlement
+from servers.values import Limits
+from transports.types import Deferred, Outcome, Reason, Rejected, Sent, Unknown
+
+MOST_DETAIL = 2000
+
+
+def judged(
+    claim: Claim,
+    outcome: Outcome,
+    *,
+    limits: Limits,
+    now: datetime,
+    started_at: datetime,
+    duration: timedelta,
+    dialogue: str = "",
+    jitter: Callable[[], float],
+    lapsed: bool = False,
+) -> Settlement:
+    """Judge one try and make it ready to be written; `claim` is as it was before the try."""
+    tries = claim.tries + 1
+    verdict = retry.judge(
+        outcome, tries=tries, limits=limits, now=now, jitter=jitter(), hold_unknown=claim.hold_unknown
+    )
+    state, due_at, sent_at, provider_id = Delivery.State.DUE, None, None, ""
+    match verdict:
+        case retry.Finish(provider_id=provider_id):
+            state, sent_at = Delivery.State.SENT, now
+        case retry.RetryAt(at=at, charged=charged):
+            due_at = at
+            tries = tries if charged else claim.tries
+        case retry.GiveUp():
+            state = Delivery.State.FAILED
+        case retry.Hold():
+            state = Delivery.State.HELD
+        case retry.WaitForServer():
+            tries = claim.tries
+        case _:
+            assert_never(verdict)
+    reason = None if isinstance(outcome, Sent) else outcome.reason
+    return Settlement(
+        id=claim.id,
+        state=state.value,
+        tries=tries,
+        attempt_count=claim.attempt_count + 1,
+        due_at=due_at,
+        sent_at=sent_at,
+        reason_code=reason.code.value if reason else "",
+        reason_detail=reason.detail[:MOST_DETAIL] if reason else "",
+        provider_id=provider_id[:255],
+        lapsed=lapsed,
+        attempt=_record(outcome, started_at=started_at, duration=duration, dialogue=dialogue, next_try_at=due_at),
+    )
+
+
+def _record(
+    outcome: Outcome, *, started_at: datetime, duration: timedelta, dialogue: str, next_try_at: datetime | None
+) -> AttemptRecord:
+    told: Sent | Reason = outcome if isinstance(outcome, Sent) else outcome.reason
+    return AttemptRecord(
+        started_at=started_at,
+        duration_ms=max(0, round(duration.total_seconds() * 1000)),
+        outcome=_name(outcome).value,
+        code="" if isinstance(told, Sent) else told.code.value,
+        reply=told.reply,
+        enhanced=told.enhanced,
+        detail=told.detail[:MOST_DETAIL],
+        dialogue=dialogue,
+        next_try_at=next_try_at,
+    )
+
+
+def _name(outcome: Outcome) -> Attempt.Outcome:
+    match outcome:
+        case Sent():
+            return Attempt.Outcome.SENT
+        case Deferred():
+            return Attempt.Outcome.DEFERRED
+        case Rejected():
+            return Attempt.Outcome.REJECTED
+        case Unknown():
+            return Attempt.Outcome.UNKNOWN
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,55 @@
+"""From an accepted event to the mail in the peer's inbox."""
+
+import pytest
+
+from dispatch import ingest
+from dispatch.clock import SystemClock
+from dispatch.drain import drain
+from dispatch.models import Attempt, Delivery
+from simulators.smtp import SmtpSimulator
+from tests.db import world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def rings(monkeypatch):
+    heard = []
+    monkeypatch.setattr("dispatch.doorbell.ring", heard.append)
+    return heard
+
+
+@pytest.fixture
+def peer():
+    with SmtpSimulator() as simulator:
+        yield simulator
+
+
+def post(**fields):
+    clock = SystemClock()
+    fields = {"type": "device.jailbroken", "device": ingest.SubjectIn("serial", "S1"), **fields}
+    return ingest.accept(ingest.EventIn(occurred_at=clock.now(), **fields), origin="test", now=clock.now())
+
+
+def run(server):
+    return drain(server.pk, clock=SystemClock(), stopping=lambda: False)
+
+
+def test_an_event_becomes_a_delivered_mail(peer, rings):
+    server = world.smtp_server(port=peer.port)
+    world.template()
+    world.device(owner=world.person())
+
+    accepted = post()
+    assert (accepted.deliveries, accepted.skipped) == (1, 0)
+    assert rings == [server.pk]
+    assert run(server) == 1
+
+    mail = peer.inbox.mails()[0]
+    assert mail.parsed()["Subject"] == "Hello User One"
+    delivery = Delivery.objects.get()
+    assert delivery.state == "sent"
+    assert str(delivery.pk) in mail.parsed()["Message-ID"]
+    attempt = Attempt.objects.get()
+    assert (attempt.number, attempt.outcome, attempt.server_name) == (1, "sent", "Mail")
+    assert delivery.text.subject == "Hello User One"
