@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -12,4 +12,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-urlpatterns = [path("healthz", healthz, name="healthz"), path("", admin.site.urls)]
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("api/", include("api.urls")),
+    path("", admin.site.urls),
+]
