@@ -1,0 +1,166 @@
+"""What every Channel keeps to. A test class inherits `ChannelContract` and gives it a `world` fixture."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Protocol
+from uuid import UUID
+
+from transports.types import (
+    Channel,
+    Connection,
+    Deferred,
+    Message,
+    Recipient,
+    Rejected,
+    Result,
+    Scope,
+    Sent,
+    Unknown,
+    Wire,
+)
+
+
+class Fate(Enum):
+    """What the peer does with a recipient."""
+
+    TAKE = auto()
+    REFUSE = auto()
+    DEFER = auto()
+    GO_DOWN = auto()
+    FALL_SILENT = auto()
+
+
+class World(Protocol):
+    """A peer and the channel that leads to it."""
+
+    def channel(self) -> Channel: ...
+    def dead_channel(self) -> Channel: ...
+    def recipient(self, number: int) -> Recipient: ...
+    def decide(self, number: int, fate: Fate) -> None: ...
+    def taken(self) -> list[Recipient]: ...
+
+
+def message(number: int) -> Message:
+    return Message(UUID(int=number + 1), f"Subject {number}", f"Text {number}\n", datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def wires(world: World, channel: Channel, *, numbers: range) -> list[Wire]:
+    prepared = [channel.prepare(message(number), (world.recipient(number),)) for number in numbers]
+    found = [wire for wire in prepared if isinstance(wire, Wire)]
+    assert len(found) == len(prepared), prepared
+    return found
+
+
+def connect(channel: Channel) -> Connection:
+    connection = channel.connect()
+    assert not isinstance(connection, Deferred), connection
+    return connection
+
+
+def send(world: World, count: int) -> list[Result]:
+    channel = world.channel()
+    connection = connect(channel)
+    results = list(connection.send(wires(world, channel, numbers=range(count))))
+    connection.close()
+    return results
+
+
+class ChannelContract:
+    def test_the_same_message_is_prepared_to_the_same_bytes(self, world: World) -> None:
+        first, again = (world.channel().prepare(message(1), (world.recipient(1),)) for _ in range(2))
+        assert isinstance(first, Wire)
+        assert first == again
+        assert first.key == message(1).key
+        assert first.to == (world.recipient(1),)
+
+    def test_what_is_no_address_is_refused_before_anything_is_sent(self, world: World) -> None:
+        broken = Recipient(world.recipient(1).kind, "")
+        assert isinstance(world.channel().prepare(message(1), (broken,)), Rejected)
+
+    def test_every_message_gets_its_result_in_order(self, world: World) -> None:
+        results = send(world, 5)
+        assert [tuple(type(outcome) for outcome in result.outcomes) for result in results] == [(Sent,)] * 5
+        assert world.taken() == [world.recipient(number) for number in range(5)]
+
+    def test_a_connection_can_be_used_again(self, world: World) -> None:
+        channel = world.channel()
+        connection = connect(channel)
+        for start in (0, 2):
+            assert len(list(connection.send(wires(world, channel, numbers=range(start, start + 2))))) == 2
+        connection.close()
+        assert len(world.taken()) == 4
+
+    def test_nothing_to_send_gives_no_result(self, world: World) -> None:
+        assert send(world, 0) == []
+
+    def test_a_refused_recipient_does_not_stop_the_others(self, world: World) -> None:
+        world.decide(1, Fate.REFUSE)
+        world.decide(2, Fate.DEFER)
+        results = send(world, 4)
+        assert [type(result.outcomes[0]) for result in results] == [Sent, Rejected, Deferred, Sent]
+        for result in results[1:3]:
+            (outcome,) = result.outcomes
+            assert not isinstance(outcome, Sent)
+            assert outcome.reason.scope is not Scope.SERVER
+            assert result.dialogue
+
+    def test_a_server_that_goes_down_ends_the_connection(self, world: World) -> None:
+        world.decide(1, Fate.GO_DOWN)
+        channel = world.channel()
+        connection = connect(channel)
+        results = list(connection.send(wires(world, channel, numbers=range(4))))
+        assert [type(result.outcomes[0]) for result in results] == [Sent, Deferred]
+        (down,) = results[1].outcomes
+        assert isinstance(down, Deferred)
+        assert down.reason.scope is Scope.SERVER
+        assert list(connection.send(wires(world, channel, numbers=range(4)))) == []
+        connection.close()
+        assert world.taken() == [world.recipient(0)]
+
+    def test_no_answer_after_handing_over_is_unknown_and_ends_the_connection(self, world: World) -> None:
+        world.decide(1, Fate.FALL_SILENT)
+        results = send(world, 4)
+        assert [type(result.outcomes[0]) for result in results] == [Sent, Unknown]
+        assert world.recipient(2) not in world.taken()
+
+    def test_results_that_nobody_asks_for_are_not_sent(self, world: World) -> None:
+        channel = world.channel()
+        connection = connect(channel)
+        results: Iterator[Result] = iter(connection.send(wires(world, channel, numbers=range(10))))
+        assert isinstance(next(results).outcomes[0], Sent)
+        del results
+        connection.close()
+        assert world.recipient(9) not in world.taken()
+
+    def test_a_dead_peer_is_deferred_for_the_whole_server(self, world: World) -> None:
+        refused = world.dead_channel().connect()
+        assert isinstance(refused, Deferred)
+        assert refused.reason.scope is Scope.SERVER
+
+    def test_closing_twice_and_sending_after_it_does_nothing(self, world: World) -> None:
+        channel = world.channel()
+        connection = connect(channel)
+        connection.close()
+        connection.close()
+        assert list(connection.send(wires(world, channel, numbers=range(1)))) == []
+        assert world.taken() == []
+
+    def test_threads_share_a_channel(self, world: World) -> None:
+        channel = world.channel()
+        found: list[Result] = []
+
+        def run(start: int) -> None:
+            connection = connect(channel)
+            found.extend(connection.send(wires(world, channel, numbers=range(start, start + 5))))
+            connection.close()
+
+        threads = [threading.Thread(target=run, args=(start,)) for start in range(0, 20, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(found) == len(set(world.taken())) == 20
