@@ -15,7 +15,7 @@ import spnego.exceptions
 
 from transports.guard import ConnectionFailed
 from transports.smtp_config import Credentials, Mechanism
-from transports.smtp_replies import Reply, Stage, judge
+from transports.smtp_replies import Phase, Reply, judge
 from transports.types import Deferred, Reason, ReasonCode, Scope
 
 # A password over TLS is what servers support best; without TLS the ones that don't show it come first.
@@ -58,7 +58,7 @@ def authenticate(credentials: Credentials, *, mechanism: Mechanism, say: Callabl
         reply = say(said[-1])
     if reply.code == 235:
         return
-    outcome = judge(_without_secrets(reply, credentials=credentials, said=said), stage=Stage.AUTH)
+    outcome = judge(_without_secrets(reply, credentials=credentials, said=said), phase=Phase.AUTH)
     if isinstance(outcome, Deferred):
         raise ConnectionFailed(outcome.reason)
     raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "unexpected reply to AUTH", str(reply.code)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed
-from transports.smtp_replies import Reply, Stage, judge
+from transports.smtp_replies import Phase, Reply, judge
 from transports.smtp_session import Session
 from transports.smtp_transaction import DATA, EMPTY_BODY, Transaction
 from transports.types import Deferred, Reason, ReasonCode, Result, Wire
@@ -153,16 +153,15 @@ class SmtpConnection:
     def _exchange_windows(self, new: Transaction, *, written: bool) -> None:
         for start in range(0, len(new.commands), _WINDOW):
             window = new.commands[start : start + _WINDOW]
-            deadline = Deadline(self._config.timeout)
             if start or not written:
+                deadline = Deadline(self._config.timeout)
                 reset = self._dirty and not start
                 self._session.write((_RESET if reset else b"") + b"".join(window), deadline)
                 if reset:
                     self._reply(deadline)
             useful = True
             for position in range(start, start + len(window)):
-                useful = new.take(position, self._reply(deadline)) and useful
-                deadline = Deadline(self._config.timeout)
+                useful = new.take(position, self._reply()) and useful
             if not useful:
                 return
 
@@ -176,18 +175,10 @@ class SmtpConnection:
                 return
 
     def _say(self, command: bytes) -> Reply:
-        deadline = Deadline(self._config.timeout)
-        self._session.write(command, deadline)
-        return self._reply(deadline)
+        return _not_closing(self._session.exchange(command))
 
-    def _reply(self, deadline: Deadline) -> Reply:
-        """A reply before the mail itself; 421 there is a connection that is gone."""
-        reply = self._session.reply(deadline)
-        if reply.code == 421:
-            outcome = judge(reply, stage=Stage.MAIL)
-            assert isinstance(outcome, Deferred)
-            raise ConnectionFailed(outcome.reason)
-        return reply
+    def _reply(self, deadline: Deadline | None = None) -> Reply:
+        return _not_closing(self._session.reply(deadline))
 
     def _dismiss(self) -> None:
         """Ends a transaction that nobody is to get; a failure shows at the next command."""
@@ -195,6 +186,15 @@ class SmtpConnection:
             self._say(EMPTY_BODY)
         except ConnectionFailed:
             self._session.close()
+
+
+def _not_closing(reply: Reply) -> Reply:
+    """A reply before the mail itself; 421 there is a connection that is gone."""
+    if reply.code == 421:
+        outcome = judge(reply, phase=Phase.MAIL)
+        assert isinstance(outcome, Deferred)
+        raise ConnectionFailed(outcome.reason)
+    return reply
 
 
 def _first_window(transaction: Transaction) -> bytes:

@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\uf900-\ufffd]+")
 _MAX_DETAIL = 500
 
 
-class Stage(StrEnum):
+class Phase(StrEnum):
     """Where in the dialogue a reply was given."""
 
     CONNECT = "connect"
@@ -43,24 +43,26 @@ class Reply:
     @property
     def detail(self) -> str:
         """The text in one line without control characters, cut to a length that can be shown."""
-        return _UNPRINTABLE.sub(" ", self.text)[:_MAX_DETAIL].strip()
+        text = self.text
+        plain = text.isascii() and text.isprintable()
+        return (text if plain else _UNPRINTABLE.sub(" ", text))[:_MAX_DETAIL].strip()
 
 
 _SCOPES = {
-    Stage.CONNECT: Scope.SERVER,
-    Stage.EHLO: Scope.SERVER,
-    Stage.STARTTLS: Scope.SERVER,
-    Stage.AUTH: Scope.SERVER,
-    Stage.MAIL: Scope.MESSAGE,
-    Stage.RCPT: Scope.RECIPIENT,
-    Stage.DATA: Scope.MESSAGE,
-    Stage.END: Scope.MESSAGE,
+    Phase.CONNECT: Scope.SERVER,
+    Phase.EHLO: Scope.SERVER,
+    Phase.STARTTLS: Scope.SERVER,
+    Phase.AUTH: Scope.SERVER,
+    Phase.MAIL: Scope.MESSAGE,
+    Phase.RCPT: Scope.RECIPIENT,
+    Phase.DATA: Scope.MESSAGE,
+    Phase.END: Scope.MESSAGE,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. What is left out fits everything; a `scope` left out is the stage's own.
+    """One line of the table. What is left out fits everything; a `scope` left out is the phase's own.
 
     `codes`, `enhanced` and `words` are regular expressions: the first two for the whole code, `words` for some part
     of the text. `later` makes it Deferred even with a 5xx code.
@@ -71,44 +73,44 @@ class Row:
     codes: str = ""
     enhanced: str = ""
     words: str = ""
-    stages: frozenset[Stage] = frozenset()
+    phases: frozenset[Phase] = frozenset()
     later: bool = False
 
-    def fits(self, reply: Reply, *, stage: Stage, enhanced: str) -> bool:
+    def fits(self, reply: Reply, *, phase: Phase, enhanced: str) -> bool:
         return (
-            (not self.stages or stage in self.stages)
+            (not self.phases or phase in self.phases)
             and (not self.codes or re.fullmatch(self.codes, str(reply.code)) is not None)
             and (not self.enhanced or re.fullmatch(self.enhanced, enhanced) is not None)
             and (not self.words or re.search(self.words, reply.text, re.IGNORECASE) is not None)
         )
 
 
-_AUTH = frozenset({Stage.AUTH})
-_MAIL = frozenset({Stage.MAIL})
-_RCPT = frozenset({Stage.RCPT})
-_GREETING = frozenset({Stage.CONNECT, Stage.EHLO})
-_MESSAGE = frozenset({Stage.DATA, Stage.END})
+_AUTH = frozenset({Phase.AUTH})
+_MAIL = frozenset({Phase.MAIL})
+_RCPT = frozenset({Phase.RCPT})
+_GREETING = frozenset({Phase.CONNECT, Phase.EHLO})
+_MESSAGE = frozenset({Phase.DATA, Phase.END})
 _SERVER = Scope.SERVER
 
 ROWS: tuple[Row, ...] = (
     # The server closes the connection, whatever it was asked: RFC 5321 3.8, 4.2.3.
     Row(ReasonCode.THROTTLED, _SERVER, codes="421", words="too many|rate|limit|thrott|concurrent"),
     Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="421"),
-    Row(ReasonCode.GREETING_REFUSED, _SERVER, stages=_GREETING),  # RFC 5321 3.1: 554 instead of a greeting
-    Row(ReasonCode.TLS_FAILED, _SERVER, stages=frozenset({Stage.STARTTLS})),  # RFC 3207 4: 454, 501
+    Row(ReasonCode.GREETING_REFUSED, _SERVER, phases=_GREETING),  # RFC 5321 3.1: 554 instead of a greeting
+    Row(ReasonCode.TLS_FAILED, _SERVER, phases=frozenset({Phase.STARTTLS})),  # RFC 3207 4: 454, 501
     # Exchange Online: 550 5.7.30 basic authentication not supported; 535 5.7.139 SmtpClientAuthentication is disabled.
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, enhanced=r"5\.7\.30"),
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, codes="535", words="SmtpClientAuthentication is disabled|basic auth"),
     # RFC 4954 6; 534 5.7.9 of Google asks for an app password, 432 for a new password.
-    Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="454", stages=_AUTH),
+    Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="454", phases=_AUTH),
     Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="538"),
     Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, codes="432|534|535"),
     Row(
-        ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530|550|554", words="STARTTLS|TLS|encrypt", stages=_AUTH | _MAIL
+        ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530|550|554", words="STARTTLS|TLS|encrypt", phases=_AUTH | _MAIL
     ),
-    Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="4..", stages=_AUTH),
-    Row(ReasonCode.AUTH_NOT_OFFERED, _SERVER, codes="50[0-4]", stages=_AUTH),
-    Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, stages=_AUTH),
+    Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="4..", phases=_AUTH),
+    Row(ReasonCode.AUTH_NOT_OFFERED, _SERVER, codes="50[0-4]", phases=_AUTH),
+    Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, phases=_AUTH),
     Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530", words="STARTTLS|encrypt"),  # RFC 3207 4
     Row(ReasonCode.AUTH_REQUIRED, _SERVER, codes="530"),  # RFC 4954 6; Exchange 5.7.57
     Row(
@@ -119,46 +121,46 @@ ROWS: tuple[Row, ...] = (
     # Exchange: 5.7.60 and 5.2.252 SendAsDenied. Postfix tells reject_sender_login_mismatch at RCPT, others at MAIL.
     Row(ReasonCode.SENDER_REFUSED, _SERVER, enhanced=r"5\.7\.60|5\.2\.252|[45]\.1\.[78]"),
     Row(ReasonCode.SENDER_REFUSED, _SERVER, words="SendAs|sender address rejected|not owned by|sender verify failed"),
-    Row(ReasonCode.SENDER_REFUSED, _SERVER, codes="501|550|551|553|554", stages=_MAIL),
+    Row(ReasonCode.SENDER_REFUSED, _SERVER, codes="501|550|551|553|554", phases=_MAIL),
     # RFC 5321 4.5.3.1.10, RFC 3463 X.5.3; Exim says it without an enhanced code; some say 552.
-    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", stages=_RCPT, later=True),
-    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", stages=_RCPT, later=True),
+    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", phases=_RCPT, later=True),
+    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", phases=_RCPT, later=True),
     # RFC 1870 6, RFC 3463 X.3.4.
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, enhanced=r"[45]\.(3\.4|2\.3)"),
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552|554", words="too (big|large)|exceeds .*size|size limit"),
-    Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552", stages=_MAIL | _MESSAGE),
+    Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552", phases=_MAIL | _MESSAGE),
     # RFC 3463 X.3.1 (its own disk), X.3.2 (shut down for the moment).
     Row(ReasonCode.STORAGE_FULL, _SERVER, codes="4..", enhanced=r"4\.3\.1"),
-    Row(ReasonCode.STORAGE_FULL, _SERVER, codes="452", words="storage|disk|space", stages=_MAIL | _MESSAGE),
-    Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="4..", enhanced=r"4\.3\.[025]", stages=_MAIL),
+    Row(ReasonCode.STORAGE_FULL, _SERVER, codes="452", words="storage|disk|space", phases=_MAIL | _MESSAGE),
+    Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="4..", enhanced=r"4\.3\.[025]", phases=_MAIL),
     # Google: 5.4.5 daily sending limit, 4.2.1 a mailbox that gets too much; Exchange: 5.2.2 submission quota, at MAIL.
-    Row(ReasonCode.THROTTLED, enhanced=r"4\.2\.1", words="rate|too (much|quickly|many)", stages=_RCPT),
+    Row(ReasonCode.THROTTLED, enhanced=r"4\.2\.1", words="rate|too (much|quickly|many)", phases=_RCPT),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota", later=True),
-    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", stages=_MAIL, later=True),
+    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", phases=_MAIL, later=True),
     # RFC 6647; Postgrey, Exim and rspamd say so in words, others only "try again later".
-    Row(ReasonCode.GREYLISTED, Scope.RECIPIENT, codes="45[01]", words="gr[ae]y-?list", stages=_RCPT),
+    Row(ReasonCode.GREYLISTED, Scope.RECIPIENT, codes="45[01]", words="gr[ae]y-?list", phases=_RCPT),
     Row(ReasonCode.GREYLISTED, codes="45[01]", words="gr[ae]y-?list"),
     Row(ReasonCode.THROTTLED, _SERVER, codes="4..", words="thrott|rate limit|too many (messages|connections)|too fast"),
-    Row(ReasonCode.GREYLISTED, codes="45[01]", enhanced=r"4\.7\.[01]", stages=_RCPT),
+    Row(ReasonCode.GREYLISTED, codes="45[01]", enhanced=r"4\.7\.[01]", phases=_RCPT),
     # Postfix: Relay access denied; Exim: relay not permitted; Exchange: Unable to relay; qmail: rcpthosts.
     Row(ReasonCode.RELAY_DENIED, words="relay(ing)? (access )?(denied|not permitted|not allowed)|unable to relay"),
-    Row(ReasonCode.RELAY_DENIED, words="rcpthosts|not permitted to relay|relaying", stages=_RCPT),
+    Row(ReasonCode.RELAY_DENIED, words="rcpthosts|not permitted to relay|relaying", phases=_RCPT),
     Row(ReasonCode.RELAY_DENIED, enhanced=r"5\.7\.(54|64)"),
     # Block lists refuse the machine, not the recipient; Postfix tells it at RCPT.
     Row(ReasonCode.POLICY, _SERVER, codes="55[04]", words="client host .*blocked|spamhaus|dnsbl|blacklist|block ?list"),
     # RFC 3463 X.1, X.2; RFC 6531 3.5 (X.6.7); RFC 7505 (5.1.10); Google 5.2.1 and 5.2.2.
     Row(ReasonCode.SMTPUTF8_MISSING, enhanced=r"5\.6\.[7-9]"),
     Row(ReasonCode.MAILBOX_FULL, Scope.RECIPIENT, enhanced=r"[45]\.2\.2"),
-    Row(ReasonCode.MAILBOX_FULL, codes="452|552", words="full|quota|storage", stages=_RCPT),
+    Row(ReasonCode.MAILBOX_FULL, codes="452|552", words="full|quota|storage", phases=_RCPT),
     Row(ReasonCode.MAILBOX_DISABLED, Scope.RECIPIENT, enhanced=r"[45]\.2\.1"),
-    Row(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, enhanced=r"5\.1\.3", stages=_RCPT),
-    Row(ReasonCode.ADDRESS_UNKNOWN, Scope.RECIPIENT, enhanced=r"[45]\.1\.(0|1|2|4|6|10)|5\.4\.1", stages=_RCPT),
-    Row(ReasonCode.POLICY, enhanced=r"5\.7\.\d+", stages=_RCPT),
-    Row(ReasonCode.ADDRESS_INVALID, codes="501|553", stages=_RCPT),  # RFC 5321 4.2.3
-    Row(ReasonCode.ADDRESS_UNKNOWN, codes="550|551", stages=_RCPT),  # RFC 5321 4.2.3
+    Row(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, enhanced=r"5\.1\.3", phases=_RCPT),
+    Row(ReasonCode.ADDRESS_UNKNOWN, Scope.RECIPIENT, enhanced=r"[45]\.1\.(0|1|2|4|6|10)|5\.4\.1", phases=_RCPT),
+    Row(ReasonCode.POLICY, enhanced=r"5\.7\.\d+", phases=_RCPT),
+    Row(ReasonCode.ADDRESS_INVALID, codes="501|553", phases=_RCPT),  # RFC 5321 4.2.3
+    Row(ReasonCode.ADDRESS_UNKNOWN, codes="550|551", phases=_RCPT),  # RFC 5321 4.2.3
     # RFC 3463 X.6 (content), X.7 (policy).
-    Row(ReasonCode.CONTENT_REFUSED, enhanced=r"5\.6\.\d+", stages=_MESSAGE),
-    Row(ReasonCode.CONTENT_REFUSED, codes="55[04]", words="spam|virus|malware|content", stages=_MESSAGE),
+    Row(ReasonCode.CONTENT_REFUSED, enhanced=r"5\.6\.\d+", phases=_MESSAGE),
+    Row(ReasonCode.CONTENT_REFUSED, codes="55[04]", words="spam|virus|malware|content", phases=_MESSAGE),
     Row(ReasonCode.POLICY, enhanced=r"[45]\.7\.\d+"),
     Row(ReasonCode.PROTOCOL_ERROR, codes="50[0-5]|[013]..", enhanced=r"|[45]\.5\.\d+"),
     Row(ReasonCode.TEMPORARY, codes="4.."),
@@ -166,8 +168,8 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def judge(reply: Reply, *, stage: Stage, alone: bool = True, own_sender: bool = False) -> Outcome:
-    """What `reply` means at `stage`; the first row of the table that fits decides (the rows name their sources).
+def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = False) -> Outcome:
+    """What `reply` means at `phase`; the first row of the table that fits decides (the rows name their sources).
 
     A reason with SERVER scope is always Deferred: the message may go when the server is back or repaired. `alone`
     tells that no recipient of the transaction was taken before, so "too many" can't be meant of this transaction;
@@ -176,8 +178,8 @@ def judge(reply: Reply, *, stage: Stage, alone: bool = True, own_sender: bool = 
     enhanced = reply.enhanced
     if 200 <= reply.code < 300:
         return Sent(detail=reply.detail, reply=str(reply.code), enhanced=enhanced)
-    row = next(row for row in ROWS if row.fits(reply, stage=stage, enhanced=enhanced))
-    code, scope = row.reason, row.scope or _SCOPES[stage]
+    row = next(row for row in ROWS if row.fits(reply, phase=phase, enhanced=enhanced))
+    code, scope = row.reason, row.scope or _SCOPES[phase]
     if code is ReasonCode.TOO_MANY_RECIPIENTS and alone:
         code = ReasonCode.THROTTLED
     if code is ReasonCode.SENDER_REFUSED and own_sender:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,16 +17,17 @@ from transports.deadline import Deadline
 from transports.guard import ConnectionFailed, Policy
 from transports.smtp_auth import authenticate, choose
 from transports.smtp_config import Security, SmtpConfig
-from transports.smtp_replies import Reply, Stage, judge
+from transports.smtp_replies import Phase, Reply, judge
 from transports.tls import describe_peer, handshake_failure, tls_context
 from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
 
 _MAX_REPLY = 65536
+_SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
 _GOODBYE = timedelta(seconds=2)
 
 
-class StepName(StrEnum):
-    """The steps up to a connection that mail can be sent over."""
+class StageName(StrEnum):
+    """The stages of a test: `Session.steps` does those up to AUTHENTICATE, a mail the rest."""
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -32,13 +35,17 @@ class StepName(StrEnum):
     EHLO = "ehlo"
     TLS = "tls"
     AUTHENTICATE = "authenticate"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    DATA = "data"
+    ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """`run` does the step, returns what is worth knowing of it and raises ConnectionFailed."""
 
-    name: StepName
+    name: StageName
     run: Callable[[], str]
 
 
@@ -63,14 +70,14 @@ class Session(smtplib.SMTP):
 
     def steps(self) -> tuple[Step, ...]:
         """What has to be done, in this order, until mail can be sent."""
-        names = [Step(StepName.RESOLVE, self._resolve), Step(StepName.CONNECT, self._connect)]
+        names = [Step(StageName.RESOLVE, self._resolve), Step(StageName.CONNECT, self._connect)]
         if self.config.security is Security.SSL:
-            names.append(Step(StepName.TLS, self._secure))
-        names += [Step(StepName.BANNER, self._greeting), Step(StepName.EHLO, self._hello)]
+            names.append(Step(StageName.TLS, self._secure))
+        names += [Step(StageName.BANNER, self._greeting), Step(StageName.EHLO, self._hello)]
         if self.config.security is Security.TLS:
-            names.append(Step(StepName.TLS, self._starttls))
+            names.append(Step(StageName.TLS, self._starttls))
         if self.config.credentials is not None:
-            names.append(Step(StepName.AUTHENTICATE, self._authenticate))
+            names.append(Step(StageName.AUTHENTICATE, self._authenticate))
         return tuple(names)
 
     def open(self) -> None:
@@ -93,6 +100,12 @@ class Session(smtplib.SMTP):
         self.putcmd(line)
         return self.reply(self._deadline)
 
+    def exchange(self, octets: bytes) -> Reply:
+        """Send a command or a mail as it is and read its reply within the time limit."""
+        deadline = Deadline(self.config.timeout)
+        self.write(octets, deadline)
+        return self.reply(deadline)
+
     def write(self, octets: bytes, deadline: Deadline) -> None:
         """Hand all of `octets` to the system before `deadline`."""
         view = memoryview(octets)
@@ -104,19 +117,13 @@ class Session(smtplib.SMTP):
         except OSError as error:
             raise ConnectionFailed(_lost(error)) from error
 
-    def reply(self, deadline: Deadline) -> Reply:
-        """Read one whole reply (RFC 5321 4.2) before `deadline`."""
-        line = self._line(deadline)
-        code, lines, size = line[:3], [line[4:]], len(line)
-        while line[3:4] == b"-" and line[:3] == code:
-            line = self._line(deadline)
-            lines.append(line[4:])
-            size += len(line)
-            if size > _MAX_REPLY:
-                raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "the reply does not end"))
-        if line[:3] != code or len(code) != 3 or not code.isdigit() or line[3:4] not in b" ":
-            raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, _shown(line)))
-        return Reply(int(code), b"\n".join(lines).decode("utf-8", "replace"))
+    def reply(self, deadline: Deadline | None = None) -> Reply:
+        """Read one whole reply (RFC 5321 4.2) before `deadline`, by default a whole time limit from now."""
+        single = _SINGLE.match(self._buffer, self._start)
+        if single is not None:
+            self._start = single.end()
+            return Reply(int(single[1]), single[2].decode("utf-8", "replace"))
+        return self._long_reply(deadline or Deadline(self.config.timeout))
 
     def finish(self) -> None:
         """Say QUIT and close; never raises and never waits long."""
@@ -127,6 +134,17 @@ class Session(smtplib.SMTP):
         except ConnectionFailed:
             pass
         self.close()
+
+    def waits_for_tls(self) -> bool:
+        """Whether a peer that has not greeted answers a TLS handshake; the connection is of no use after that."""
+        peer = self._peer
+        peer.settimeout(min(self.config.timeout, _GOODBYE).total_seconds())
+        context = tls_context(self.config.ca_bundle, self.config.minimum_tls, verify=False)
+        try:
+            self.sock = context.wrap_socket(peer)
+        except (OSError, ValueError) as error:
+            return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+        return True
 
     def send(self, s: Any) -> None:
         """What smtplib writes through."""
@@ -143,6 +161,19 @@ class Session(smtplib.SMTP):
         if self.sock is None:
             raise ConnectionAbortedError("not connected")
         return self.sock
+
+    def _long_reply(self, deadline: Deadline) -> Reply:
+        line = self._line(deadline)
+        code, lines, size = line[:3], [line[4:]], len(line)
+        while line[3:4] == b"-" and line[:3] == code:
+            line = self._line(deadline)
+            lines.append(line[4:])
+            size += len(line)
+            if size > _MAX_REPLY:
+                raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "the reply does not end"))
+        if line[:3] != code or len(code) != 3 or not code.isdigit() or line[3:4] not in b" ":
+            raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, _shown(line)))
+        return Reply(int(code), b"\n".join(lines).decode("utf-8", "replace"))
 
     def _line(self, deadline: Deadline) -> bytes:
         while (end := self._buffer.find(b"\n", self._start)) < 0:
@@ -174,8 +205,10 @@ class Session(smtplib.SMTP):
         return f"[{self.sock.getpeername()[0]}]:{self.config.port}"
 
     def _greeting(self) -> str:
-        reply = self.reply(Deadline(self.config.timeout))
-        self._expect(reply, code=220, stage=Stage.CONNECT)
+        reply = self.reply()
+        if reply.code != 220:
+            reply = Reply(reply.code, "")  # only what greets like SMTP is shown: the address may have been guessed
+        self._expect(reply, code=220, phase=Phase.CONNECT)
         return reply.detail
 
     def _hello(self) -> str:
@@ -183,13 +216,13 @@ class Session(smtplib.SMTP):
         code, text = self.ehlo()
         if 500 <= code < 600:
             code, text = self.helo()
-        self._expect(Reply(code, text.decode()), code=250, stage=Stage.EHLO)
+        self._expect(Reply(code, text.decode()), code=250, phase=Phase.EHLO)
         return ", ".join(sorted(self.esmtp_features))
 
     def _starttls(self) -> str:
         if not self.has_extn("starttls"):
             raise ConnectionFailed(Reason(ReasonCode.STARTTLS_MISSING, Scope.SERVER, "STARTTLS is not offered"))
-        self._expect(self.command("STARTTLS"), code=220, stage=Stage.STARTTLS)
+        self._expect(self.command("STARTTLS"), code=220, phase=Phase.STARTTLS)
         if self._start != len(self._buffer):
             # Text sent before TLS by whoever sits between would be read as if it had come through it.
             raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "data after the reply to STARTTLS"))
@@ -199,15 +232,16 @@ class Session(smtplib.SMTP):
 
     def _secure(self) -> str:
         config = self.config
-        context = tls_context(config.ca_bundle, config.minimum_tls, verify=config.verify_certificate)
         plain = self._peer
         plain.settimeout(config.timeout.total_seconds())  # holds for the handshake as a whole
         try:
-            self.sock = context.wrap_socket(plain, server_hostname=config.host.strip("[]"))
+            context = tls_context(config.ca_bundle, config.minimum_tls, verify=config.verify_certificate)
+            secured = context.wrap_socket(plain, server_hostname=config.host.strip("[]"))
         except (OSError, ValueError) as error:
             raise ConnectionFailed(handshake_failure(error)) from error
+        self.sock = secured
         self.encrypted = True
-        return describe_peer(self.sock)
+        return describe_peer(secured)
 
     def _authenticate(self) -> str:
         credentials = self.config.credentials
@@ -218,10 +252,10 @@ class Session(smtplib.SMTP):
         return f"{credentials.username} by {mechanism}"
 
     @staticmethod
-    def _expect(reply: Reply, *, code: int, stage: Stage) -> None:
+    def _expect(reply: Reply, *, code: int, phase: Phase) -> None:
         if reply.code == code:
             return
-        outcome = judge(reply, stage=stage)
+        outcome = judge(reply, phase=phase)
         if isinstance(outcome, Deferred | Rejected):
             raise ConnectionFailed(outcome.reason)
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from transports.mail_address import normalise
-from transports.smtp_replies import Reply, Stage, judge
+from transports.smtp_replies import Phase, Reply, judge
 from transports.types import (
     Deferred,
     Outcome,
@@ -57,6 +57,11 @@ class Transaction:
         return bool(self._accepted)
 
     @property
+    def settled(self) -> bool:
+        """Whether every recipient has an outcome."""
+        return None not in self._outcomes
+
+    @property
     def accepted(self) -> bool:
         """Whether the server waits for the mail and somebody is to get it."""
         return self.data_reply is not None and self.data_reply.code == 354 and bool(self._accepted)
@@ -82,16 +87,16 @@ class Transaction:
             return True
         if position == 0:
             if reply.code != 250:
-                self._refuse(Stage.MAIL, reply)
+                self._refuse(Phase.MAIL, reply)
             return reply.code == 250
         self.data_reply = reply
         if reply.code != 354:
-            self._refuse(Stage.DATA, reply)
+            self._refuse(Phase.DATA, reply)
         return reply.code == 354
 
     def end(self, reply: Reply) -> None:
         """The reply to the final dot, which holds for everybody who was accepted."""
-        outcome = judge(reply, stage=Stage.END, own_sender=self.wire.own_sender)
+        outcome = judge(reply, phase=Phase.END, own_sender=self.wire.own_sender)
         if not isinstance(outcome, Sent):
             self._said.append((b"(the mail)", reply))
         self._settle(outcome)
@@ -147,14 +152,14 @@ class Transaction:
             return
         self._said.append((b"RCPT TO:<%b>" % self.wire.to[position].address.encode(), reply))
         self._outcomes[position] = _not_sent(
-            judge(reply, stage=Stage.RCPT, alone=not self._accepted, own_sender=self.wire.own_sender), reply
+            judge(reply, phase=Phase.RCPT, alone=not self._accepted, own_sender=self.wire.own_sender), reply
         )
 
-    def _refuse(self, stage: Stage, reply: Reply) -> None:
-        if all(outcome is not None for outcome in self._outcomes):
+    def _refuse(self, phase: Phase, reply: Reply) -> None:
+        if self.settled:
             return
-        self._said.append((stage.value.upper().encode(), reply))
-        self._settle(_not_sent(judge(reply, stage=stage, own_sender=self.wire.own_sender), reply))
+        self._said.append((phase.value.upper().encode(), reply))
+        self._settle(_not_sent(judge(reply, phase=phase, own_sender=self.wire.own_sender), reply))
         self._accepted.clear()
 
     def _settle(self, outcome: Outcome) -> None:

@@ -66,10 +66,13 @@ def honest(
     *,
     features: tuple[str, ...] = ("PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8"),
     answers: Mapping[str, Answer] | None = None,
+    tls: ssl.SSLContext | None = None,
+    sign_in: Callable[[Talk, str], str] | None = None,
 ) -> Script:
     """A server that keeps to RFC 5321, apart from `answers`: verb (or "END", "BANNER") -> reply or replies in turn.
 
-    A reply "drop" hangs up, "hang" says nothing more.
+    A reply "drop" hangs up, "hang" says nothing more. `tls` is for STARTTLS; `sign_in` talks through AUTH and gives
+    the last reply.
     """
     given = dict(answers or {})
     turns: dict[str, int] = {}
@@ -102,6 +105,11 @@ def honest(
                 lines = ["scripted.test", *features]
                 usual = "\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{text}" for i, text in enumerate(lines))
                 reply(talk, answer(verb, line, usual))
+            elif verb == "STAR" and tls is not None:
+                reply(talk, answer(verb, line, "220 go on"))
+                talk.secure(tls)
+            elif verb == "AUTH" and sign_in is not None:
+                reply(talk, sign_in(talk, line))
             elif verb == "QUIT":
                 reply(talk, answer(verb, line, "221 bye"))
                 return

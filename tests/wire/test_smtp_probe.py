@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.wire.certificates import Authority
+from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
+from transports.guard import Policy
+from transports.smtp import Credentials, MinimumTls, Security, SmtpConfig
+from transports.smtp_probe import Stage, probe
+from transports.smtp_session import StageName
+from transports.types import AddressKind, Message, ReasonCode, Recipient
+
+LOOPBACK = Policy(private=True)
+MESSAGE = Message(UUID(int=1), "Test", "It works.\n", datetime(2026, 11, 22, tzinfo=UTC))
+ANNA = Recipient(AddressKind.MAIL, "anna@example.org")
+SECRET = "correct horse battery staple"
+ANNAS = Credentials("anna", password=SECRET)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+def config(port: int, **changes: Any) -> SmtpConfig:
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "timeout": timedelta(seconds=5), **changes}
+    return SmtpConfig(from_email="noreply@example.com", **settings)
+
+
+def run(tested: SmtpConfig, *, policy: Policy = LOOPBACK, to: Recipient = ANNA) -> list[Stage]:
+    stages = list(probe(tested, message=MESSAGE, to=to, policy=policy))
+    assert all(stage.ok for stage in stages[:-1])
+    assert SECRET not in repr(stages)
+    return stages
+
+
+def failing(tested: SmtpConfig, *, policy: Policy = LOOPBACK) -> Stage:
+    stage = run(tested, policy=policy)[-1]
+    assert not stage.ok
+    assert stage.cause
+    assert stage.hint
+    return stage
+
+
+def against(script: Script, **changes: Any) -> Stage:
+    with Peer(script) as peer:
+        stage = failing(config(peer.port, **changes))
+        assert peer.connections == 1, "a test is never retried"
+    return stage
+
+
+def answering(**answers: Answer) -> Script:
+    return honest(Received(), answers=answers)
+
+
+def over_tls(context: ssl.SSLContext) -> Script:
+    def script(talk: Talk) -> None:
+        with suppress(ssl.SSLError):
+            talk.secure(context)
+            honest(Received())(talk)
+
+    return script
+
+
+def test_a_good_server_passes_every_stage(authority: Authority) -> None:
+    received = Received()
+    features = ("STARTTLS", "AUTH PLAIN LOGIN", "PIPELINING")
+    script = honest(received, features=features, tls=authority.server(), sign_in=lambda talk, line: "235 welcome")
+    with Peer(script) as peer:
+        stages = run(config(peer.port, security=Security.TLS, ca_bundle=authority.pem, credentials=ANNAS))
+    assert [stage.name for stage in stages] == list(StageName)
+    assert all(stage.ok for stage in stages)
+    tls = stages[list(StageName).index(StageName.TLS)]
+    assert tls.detail.startswith("TLSv1.3, certificate localhost, issued by Test Authority, valid until 20")
+    assert stages[-1].detail == "250 2.0.0 queued as 1"
+    assert len(received.mails) == 1
+
+
+def test_implicit_tls_comes_before_the_greeting(authority: Authority) -> None:
+    with Peer(over_tls(authority.server())) as peer:
+        stages = run(config(peer.port, security=Security.SSL, ca_bundle=authority.pem))
+    names = [stage.name for stage in stages]
+    assert names.index(StageName.TLS) < names.index(StageName.BANNER)
+    assert stages[-1].ok
+
+
+def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    stage = failing(config(25, host="mail.nowhere.invalid"))
+    assert (stage.name, stage.code) == (StageName.RESOLVE, ReasonCode.NAME_NOT_RESOLVED)
+
+
+def test_a_closed_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    stage = failing(config(port))
+    assert (stage.name, stage.code) == (StageName.CONNECT, ReasonCode.CONNECTION_REFUSED)
+
+
+@pytest.fixture
+def filtered_port() -> Iterator[int]:
+    """A listener whose queue is full drops every further connection, as a firewall does."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = [socket.socket() for _ in range(4)]
+    for client in waiting:
+        client.setblocking(False)
+        client.connect_ex(server.getsockname())
+    yield server.getsockname()[1]
+    for opened in (*waiting, server):
+        opened.close()
+
+
+def test_a_filtered_port(filtered_port: int) -> None:
+    stage = failing(config(filtered_port, timeout=timedelta(seconds=0.5)))
+    assert (stage.name, stage.code) == (StageName.CONNECT, ReasonCode.CONNECT_TIMEOUT)
+    assert "firewall" in stage.cause
+
+
+def test_an_address_that_is_not_allowed() -> None:
+    stage = failing(config(25), policy=Policy())
+    assert (stage.name, stage.code) == (StageName.RESOLVE, ReasonCode.ADDRESS_NOT_ALLOWED)
+
+
+def test_plain_spoken_to_a_tls_port(authority: Authority) -> None:
+    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=0.5))
+    assert (stage.name, stage.code) == (StageName.BANNER, ReasonCode.TIMEOUT)
+    assert "waits for TLS" in stage.cause
+    assert "SSL" in stage.hint
+
+
+def test_tls_spoken_to_a_plain_port() -> None:
+    stage = against(answering(), security=Security.SSL)
+    assert (stage.name, stage.code) == (StageName.TLS, ReasonCode.TLS_FAILED)
+    assert "plain text" in stage.cause
+
+
+def test_starttls_is_not_offered_and_nothing_is_sent_in_the_clear() -> None:
+    received = Received()
+    stage = against(honest(received), security=Security.TLS, credentials=ANNAS)
+    assert (stage.name, stage.code) == (StageName.TLS, ReasonCode.STARTTLS_MISSING)
+    assert [command[:4].upper() for command in received.commands] == ["EHLO"]
+
+
+def test_text_slipped_in_before_tls_is_not_taken(authority: Authority) -> None:
+    script = honest(
+        Received(),
+        features=("STARTTLS",),
+        tls=authority.server(),
+        answers={"STAR": "220 go on\n250 slipped in"},
+    )
+    stage = against(script, security=Security.TLS, ca_bundle=authority.pem)
+    assert (stage.name, stage.code) == (StageName.TLS, ReasonCode.PROTOCOL_ERROR)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "trusted", "cause"),
+    [
+        ({"days": -1}, True, "expired"),
+        ({"name": "other.example"}, True, "another name"),
+        ({"self_signed": True}, True, "self-signed"),
+        ({}, False, "not trusted"),
+    ],
+)
+def test_a_bad_certificate(
+    authority: Authority, tmp_path: Path, certificate: dict[str, Any], trusted: bool, cause: str
+) -> None:
+    bundle = authority.pem if trusted else Authority(tmp_path).pem
+    script = over_tls(authority.server(**certificate))
+    stage = against(script, security=Security.SSL, ca_bundle=bundle)
+    assert (stage.name, stage.code) == (StageName.TLS, ReasonCode.CERTIFICATE_INVALID)
+    assert cause in stage.cause
+
+
+def test_a_certificate_nobody_checks_is_taken(authority: Authority) -> None:
+    with Peer(over_tls(authority.server(days=-1))) as peer:
+        stages = run(config(peer.port, security=Security.SSL, verify_certificate=False))
+    assert stages[-1].ok
+    assert any("valid until" in stage.detail for stage in stages)
+
+
+def test_old_tls_only(authority: Authority) -> None:
+    context = authority.server()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    stage = against(over_tls(context), security=Security.SSL, ca_bundle=authority.pem, minimum_tls=MinimumTls.TLS_1_3)
+    assert (stage.name, stage.code) == (StageName.TLS, ReasonCode.TLS_FAILED)
+    assert "older" in stage.cause
+
+
+def test_a_ca_bundle_without_a_certificate(authority: Authority) -> None:
+    stage = against(over_tls(authority.server()), security=Security.SSL, ca_bundle="no certificate")
+    assert stage.code is ReasonCode.TLS_FAILED
+    assert "CA bundle" in stage.cause
+
+
+def test_sign_in_is_not_offered() -> None:
+    stage = against(answering(), credentials=ANNAS)
+    assert (stage.name, stage.code) == (StageName.AUTHENTICATE, ReasonCode.AUTH_NOT_OFFERED)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ("535 5.7.8 Error: authentication failed", ReasonCode.CREDENTIALS_REFUSED),
+        (f"535 5.7.8 {SECRET} is wrong", ReasonCode.CREDENTIALS_REFUSED),
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            ReasonCode.BASIC_AUTH_DISABLED,
+        ),
+        ("550 5.7.30 Basic authentication is not supported for Client Submission.", ReasonCode.BASIC_AUTH_DISABLED),
+        ("454 4.7.0 Temporary authentication failure", ReasonCode.AUTH_TEMPORARY),
+    ],
+)
+def test_sign_in_is_refused_after_one_try(reply: str, code: ReasonCode) -> None:
+    received = Received()
+    script = honest(received, features=("AUTH PLAIN LOGIN CRAM-MD5",), sign_in=lambda talk, line: reply)
+    stage = against(script, credentials=ANNAS)
+    assert (stage.name, stage.code) == (StageName.AUTHENTICATE, code)
+    assert sum(command.startswith("AUTH") for command in received.commands) <= 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "name", "code"),
+    [
+        ("BANNER", "554 5.7.1 you are blocked", StageName.BANNER, ReasonCode.GREETING_REFUSED),
+        ("BANNER", "-ERR this is not SMTP", StageName.BANNER, ReasonCode.PROTOCOL_ERROR),
+        ("MAIL", "550 5.7.60 SendAsDenied", StageName.SENDER, ReasonCode.SENDER_REFUSED),
+        ("MAIL", "530 5.7.0 Must issue a STARTTLS command first", StageName.SENDER, ReasonCode.ENCRYPTION_REQUIRED),
+        ("MAIL", "530 5.7.57 Client not authenticated to send mail", StageName.SENDER, ReasonCode.AUTH_REQUIRED),
+        ("RCPT", "554 5.7.1 <anna@example.org>: Relay access denied", StageName.RECIPIENT, ReasonCode.RELAY_DENIED),
+        ("RCPT", "450 4.2.0 <anna@example.org>: Greylisted", StageName.RECIPIENT, ReasonCode.GREYLISTED),
+        ("RCPT", "550 5.1.1 User unknown", StageName.RECIPIENT, ReasonCode.ADDRESS_UNKNOWN),
+        ("DATA", "452 4.3.1 Insufficient system storage", StageName.DATA, ReasonCode.STORAGE_FULL),
+        ("END", "552 5.3.4 Message too big", StageName.ACCEPTED, ReasonCode.MESSAGE_TOO_BIG),
+        ("END", "drop", StageName.ACCEPTED, ReasonCode.DISCONNECTED),
+    ],
+)
+def test_a_refusal_is_told_at_its_stage(verb: str, reply: str, name: StageName, code: ReasonCode) -> None:
+    stage = against(answering(**{verb: reply}))
+    assert (stage.name, stage.code) == (name, code)
+
+
+def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
+    received = Received()
+    stage = against(honest(received, features=("SIZE 100",)))
+    assert stage.code is ReasonCode.MESSAGE_TOO_BIG
+    assert [command[:4].upper() for command in received.commands] == ["EHLO"]
+
+
+def test_a_tarpit_is_named() -> None:
+    stage = against(answering(MAIL="hang"), timeout=timedelta(seconds=0.5))
+    assert (stage.name, stage.code) == (StageName.SENDER, ReasonCode.TIMEOUT)
+    assert "tarpit" in stage.cause
+
+
+@pytest.mark.parametrize("banner", ["SSH-2.0-OpenSSH_9.2", "554 secret of an inner server", "HTTP/1.1 400 Bad Request"])
+def test_what_does_not_greet_like_smtp_is_not_shown(banner: str) -> None:
+    stage = against(answering(BANNER=banner))
+    assert stage.name is StageName.BANNER
+    assert banner[4:] not in repr(stage)
+
+
+def test_a_recipient_that_is_no_address_is_told_without_connecting() -> None:
+    with Peer(answering()) as peer:
+        (stage,) = run(config(peer.port), to=Recipient(AddressKind.MAIL, "anna at example.org"))
+        assert peer.connections == 0
+    assert (stage.name, stage.code) == (StageName.RECIPIENT, ReasonCode.ADDRESS_INVALID)

@@ -1,0 +1,130 @@
+"""Test Configuration of an SMTP server: one real mail over the same code as every other, told stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from transports.guard import SMTP_POLICY, ConnectionFailed, Policy
+from transports.smtp import SmtpChannel
+from transports.smtp_config import SmtpConfig
+from transports.smtp_hints import TLS_PORT, Advice, advise
+from transports.smtp_session import Session, StageName
+from transports.smtp_transaction import Transaction
+from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Sent, Wire
+
+_SLOW = timedelta(seconds=5)
+_SLOW_HINT = "The server answers slowly; some hold back their replies to unknown clients (tarpit)."
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How one stage went. `detail` is what was found or the peer's words; `cause`, `hint` and `code` explain a failure.
+
+    `hint` may also stand with a stage that went well.
+    """
+
+    name: StageName
+    ok: bool
+    duration: timedelta
+    detail: str = ""
+    cause: str = ""
+    hint: str = ""
+    code: ReasonCode | None = None
+
+
+def probe(config: SmtpConfig, *, message: Message, to: Recipient, policy: Policy = SMTP_POLICY) -> Iterator[Stage]:
+    """Send `message` to `to` and yield each stage as it ends; the first that fails is the last. Nothing is retried.
+
+    Raises ValueError when the From email is no address.
+    """
+    wire = SmtpChannel(config, policy=policy).prepare(message, (to,))
+    if isinstance(wire, Rejected):
+        yield _failed(StageName.RECIPIENT, timedelta(), wire.reason, advise(wire.reason))
+        return
+    session = Session(config, policy=policy)
+    try:
+        yield from _stages(session, wire)
+    finally:
+        session.close()
+
+
+def _stages(session: Session, wire: Wire) -> Iterator[Stage]:
+    for step in session.steps():
+        began = time.monotonic()
+        try:
+            detail = step.run()
+        except ConnectionFailed as failure:
+            took = _since(began)
+            yield _failed(step.name, took, failure.reason, _advise(session, step.name, failure.reason))
+            return
+        yield _passed(step.name, _since(began), detail)
+    yield from _mail(session, wire)
+
+
+def _mail(session: Session, wire: Wire) -> Iterator[Stage]:
+    """MAIL, RCPT, DATA and the mail itself, one after the other so that each has its own stage."""
+    config = session.config
+    transaction = Transaction(wire, sender=config.envelope_sender or config.from_email)
+    transaction.start(features=session.esmtp_features, max_size=session.max_size)
+    commands = transaction.commands
+    if not commands:
+        yield from _refused(StageName.SENDER, timedelta(), transaction)
+        return
+    for position, name in enumerate((StageName.SENDER, StageName.RECIPIENT, StageName.DATA)):
+        began = time.monotonic()
+        try:
+            reply = session.command(commands[position].decode().strip())
+        except ConnectionFailed as failure:
+            yield _failed(name, _since(began), failure.reason, advise(failure.reason))
+            return
+        transaction.take(position, reply)
+        if transaction.settled:
+            yield from _refused(name, _since(began), transaction)
+            session.finish()
+            return
+        yield _passed(name, _since(began), f"{reply.code} {reply.detail}")
+    yield from _hand_over(session, transaction)
+
+
+def _hand_over(session: Session, transaction: Transaction) -> Iterator[Stage]:
+    began = time.monotonic()
+    try:
+        reply = session.exchange(transaction.body)
+    except ConnectionFailed as failure:
+        yield _failed(StageName.ACCEPTED, _since(began), failure.reason, advise(failure.reason))
+        return
+    transaction.end(reply)
+    took = _since(began)
+    if isinstance(transaction.result().outcomes[0], Sent):
+        yield _passed(StageName.ACCEPTED, took, f"{reply.code} {reply.detail}")
+    else:
+        yield from _refused(StageName.ACCEPTED, took, transaction)
+    session.finish()
+
+
+def _passed(name: StageName, took: timedelta, detail: str) -> Stage:
+    return Stage(name, ok=True, duration=took, detail=detail, hint=_SLOW_HINT if took > _SLOW else "")
+
+
+def _failed(name: StageName, took: timedelta, reason: Reason, advice: Advice) -> Stage:
+    said = " ".join(part for part in (reason.reply, reason.detail) if part)
+    return Stage(name, ok=False, duration=took, detail=said, cause=advice.cause, hint=advice.hint, code=reason.code)
+
+
+def _refused(name: StageName, took: timedelta, transaction: Transaction) -> Iterator[Stage]:
+    (outcome,) = transaction.result().outcomes
+    if not isinstance(outcome, Sent):
+        yield _failed(name, took, outcome.reason, advise(outcome.reason))
+
+
+def _advise(session: Session, name: StageName, reason: Reason) -> Advice:
+    """A server that greets nobody may be waiting for TLS: that can be asked over the same connection."""
+    silent = name is StageName.BANNER and reason.code is ReasonCode.TIMEOUT and not session.encrypted
+    return TLS_PORT if silent and session.waits_for_tls() else advise(reason)
+
+
+def _since(began: float) -> timedelta:
+    return timedelta(seconds=time.monotonic() - began)
