@@ -83,17 +83,23 @@ def connect(addresses: tuple[str, ...], *, port: int, deadline: Deadline) -> soc
     """
     failure = ConnectionFailed(Reason(ReasonCode.NO_ROUTE, Scope.SERVER, "no address"))
     for position, address in enumerate(addresses):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM)
         try:
-            connection.settimeout(deadline.remaining() / (len(addresses) - position))
-            connection.connect((address, port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
+            return _connect_to(address, port=port, seconds=deadline.remaining() / (len(addresses) - position))
         except OSError as error:
-            connection.close()
             failure = ConnectionFailed(_reason(error, address=address, port=port))
     raise failure
+
+
+def _connect_to(address: str, *, port: int, seconds: float) -> socket.socket:
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        connection.connect((address, port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _reason(error: OSError, *, address: str, port: int) -> Reason:

@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import struct
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator
@@ -69,7 +70,7 @@ def _answer(dialogue: Dialogue, *, challenge: Reply) -> bytes:
         answer = dialogue.send(_decode(challenge.text))
     except StopIteration:
         return b""  # XOAUTH2 explains a refusal in a challenge, which an empty line answers
-    except (spnego.exceptions.SpnegoError, ValueError) as error:
+    except (spnego.exceptions.SpnegoError, ValueError, LookupError, struct.error) as error:  # by pyspnego's parser
         detail = "the server's NTLM challenge can't be read"
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, detail)) from error
     return answer or b""

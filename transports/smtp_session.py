@@ -165,7 +165,7 @@ class Session(smtplib.SMTP):
     def _long_reply(self, deadline: Deadline) -> Reply:
         line = self._line(deadline)
         code, lines, size = line[:3], [line[4:]], len(line)
-        while line[3:4] == b"-" and line[:3] == code:
+        while line[3:4] == b"-" and line[:3] == code and code.isdigit():
             line = self._line(deadline)
             lines.append(line[4:])
             size += len(line)
