@@ -54,7 +54,7 @@ def failing(tested: SmtpConfig, *, policy: Policy = LOOPBACK) -> Stage:
 def against(script: Script, **changes: Any) -> Stage:
     with Peer(script) as peer:
         stage = failing(config(peer.port, **changes))
-        assert peer.connections == 1, "a test is never retried"
+        assert peer.connections <= 1, "a test is never retried"
     return stage
 
 
