@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from devices.models import Device, Person, PushToken
 from devices.values import Target, Token
@@ -36,11 +37,17 @@ def device_values(device: Device) -> dict[str, Any]:
 
 
 def values_of_people(ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    return {row.pk: user_values(row) for row in Person.objects.filter(pk__in=ids)} if ids else {}
+    return _values(Person.objects.filter(pk__in=ids), {name: name for name in _USER_FIELDS}) if ids else {}
 
 
 def values_of_devices(ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    return {row.pk: device_values(row) for row in Device.objects.filter(pk__in=ids)} if ids else {}
+    return _values(Device.objects.filter(pk__in=ids), _DEVICE_NAMES) if ids else {}
+
+
+def _values(found: QuerySet[Any], names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
+    """The same as user_values and device_values, for many rows without making a model of each."""
+    rows = found.order_by().values_list("pk", "properties", *names.values())
+    return {row[0]: {**row[1], **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 
 def find_person(key: str, value: str) -> Person | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 from django.conf import settings
+from django.db import connection
 
 from devices import queries as devices
-from dispatch.models import Broadcast, Delivery, DeliveryText, Event
+from dispatch import dialect
+from dispatch.models import Broadcast, Delivery, DeliveryText
 from dispatch.outbox import Claim, NewText
 from dispatch.plan import event_values
 from servers.secrets import seal, unseal
@@ -24,10 +27,23 @@ from transports.types import AddressKind, ChannelKind, Message, Reason, Recipien
 
 
 @dataclass(frozen=True, slots=True)
+class Happened:
+    """What texts need of an event."""
+
+    id: UUID
+    type: str
+    source: str
+    occurred_at: datetime
+    received_at: datetime
+    payload: Mapping[str, Any]
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Everything that the texts of some claims are made from, read in a few queries."""
 
-    events: Mapping[UUID, Event]
+    events: Mapping[UUID, Happened]
     broadcasts: Mapping[UUID, Broadcast]
     people: Mapping[int, dict[str, Any]]
     devices: Mapping[int, dict[str, Any]]
@@ -57,15 +73,40 @@ def sources(claims: Sequence[Claim]) -> Sources:
     """Read what the claims need."""
     fresh = [claim for claim in claims if claim.text_id is None]
     events = {claim.event_id for claim in claims if claim.event_id}
-    broadcasts = {claim.broadcast_id for claim in fresh if claim.broadcast_id}
+    broadcasts = {claim.broadcast_id for claim in claims if claim.broadcast_id}
     texts = {claim.text_id for claim in claims if claim.text_id}
     return Sources(
-        events=Event.objects.in_bulk(list(events)),
+        events=_happened(events),
         broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
         people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
         devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
         texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
     )
+
+
+def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT id, type, source, {dialect.as_text("occurred_at")}, {dialect.as_text("received_at")}, payload,
+                sealed FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
+            [dialect.ids(list(ids))],
+        )
+        rows = cursor.fetchall()
+    found = (
+        Happened(
+            id=dialect.read_uid(row[0]),
+            type=row[1],
+            source=row[2],
+            occurred_at=dialect.read_time(row[3]),
+            received_at=dialect.read_time(row[4]),
+            payload=dialect.read_json(row[5]),
+            sealed=row[6],
+        )
+        for row in rows
+    )
+    return {event.id: event for event in found}
 
 
 def draft(claim: Claim, *, known: Sources) -> Draft | Reason:
@@ -113,7 +154,7 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
     if told.get("device"):
         values["device"] = {**device, **told["device"]}
     values |= event_values(
-        event_id=event.pk, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=told
+        event_id=event.id, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=told
     )
     secrets = msgspec.json.decode(unseal(event.sealed), type=dict[str, str]) if event.sealed else {}
     for path, secret in secrets.items():
@@ -146,8 +187,7 @@ def _group_key(item: Draft) -> object:
     if item.kept:
         return item.kept
     text = item.text
-    origin = item.claim.broadcast_id or item.claim.event_id
-    return (origin, text.sender, text.subject, text.text, text.html, text.empty, item.visible_to)
+    return (_origin(item.claim), text.sender, text.subject, text.text, text.html, text.empty, item.visible_to)
 
 
 def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
@@ -162,7 +202,7 @@ def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
             text=text.text,
             html=text.html,
             sound=text.sound,
-            date=event.received_at if event else claim.created_at,
+            date=event.received_at if event else known.broadcasts[_origin(claim)].created_at,
             language=claim.language,
             sender=_sender(text.sender),
             visible_to=tuple(Recipient(AddressKind.MAIL, address) for address in first.visible_to),
@@ -175,9 +215,13 @@ def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
 def _shared_id(item: Draft) -> UUID:
     text = item.text
     words = f"{text.sender}\0{text.subject}\0{text.text}\0{text.html}"
-    origin = item.claim.broadcast_id or item.claim.event_id
+    return uuid5(_origin(item.claim), hashlib.sha256(words.encode()).hexdigest())
+
+
+def _origin(claim: Claim) -> UUID:
+    origin = claim.broadcast_id or claim.event_id
     assert origin is not None
-    return uuid5(origin, hashlib.sha256(words.encode()).hexdigest())
+    return origin
 
 
 def _sender(written: str) -> Recipient | None:

@@ -41,9 +41,17 @@ def uid(value: UUID | None) -> Any:
     return value if value is None or is_postgresql() else value.hex
 
 
+def as_text(column: str) -> str:
+    """A time column as text, for `read_time`: much cheaper to read than a time where many rows are read."""
+    return f"{column}::text" if is_postgresql() else column
+
+
 def read_time(value: Any) -> datetime:
     """A time as a row brings it."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    if isinstance(value, datetime):
+        return value
+    read = datetime.fromisoformat(value)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def read_uid(value: Any) -> UUID:

@@ -33,7 +33,7 @@ from transports.types import (
 )
 
 MOST_CLAIMED = 200
-GROUP = 100
+GROUP = 200
 LONGEST = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=1)
 

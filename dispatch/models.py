@@ -140,7 +140,11 @@ class DeliveryText(models.Model):
 
 
 class Delivery(models.Model):
-    """One message to one address. Rows are written by the outbox alone; nobody calls save() on them."""
+    """One message to one address. Rows are written by the outbox alone; nobody calls save() on them.
+
+    Every index costs each of the three updates of a delivery's life; a user's or device's deliveries are found through
+    their events, which have these indexes already.
+    """
 
     class State(models.TextChoices):
         DUE = "due", _("Queued")
@@ -233,8 +237,19 @@ class Delivery(models.Model):
             models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
             models.Index(fields=["lease_until"], condition=Q(state="claimed"), name="delivery_claimed"),
             models.Index(fields=["broadcast", "id"], condition=Q(broadcast__isnull=False), name="delivery_broadcast"),
-            models.Index(fields=["person", "id"], condition=Q(person__isnull=False), name="delivery_person"),
-            models.Index(fields=["device", "id"], condition=Q(device__isnull=False), name="delivery_device"),
+            models.Index(
+                fields=["expires_at"], condition=Q(state__in=["due", "paused", "held"]), name="delivery_expiry"
+            ),
+            models.Index(
+                fields=["person", "id"],
+                condition=Q(broadcast__isnull=False, person__isnull=False),
+                name="delivery_person_broadcast",
+            ),
+            models.Index(
+                fields=["device", "id"],
+                condition=Q(broadcast__isnull=False, device__isnull=False),
+                name="delivery_device_broadcast",
+            ),
             models.Index(
                 fields=["state", "id"],
                 condition=Q(state__in=["failed", "held", "undelivered", "expired", "paused"]),
@@ -247,7 +262,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One try and the peer's answer; written once, never changed."""
+    """One try and the peer's answer; written once, never changed, by the statement that settles its delivery."""
 
     class Outcome(models.TextChoices):
         SENT = "sent", _("Sent")
@@ -255,7 +270,10 @@ class Attempt(models.Model):
         REJECTED = "rejected", _("Rejected")
         UNKNOWN = "unknown", _("Unknown")
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    pk = models.CompositePrimaryKey("delivery_id", "number")
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False, db_constraint=False
+    )
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField()
@@ -273,7 +291,6 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_unique")]
 
     def __str__(self) -> str:
         return f"{self.delivery_id} #{self.number} {self.outcome}"

@@ -38,8 +38,6 @@ class Claim:
     via_id: int | None
     tries: int
     attempt_count: int
-    created_at: datetime
-    expires_at: datetime
     hold_unknown: bool
     lapsed: bool
     text_id: UUID | None
@@ -51,8 +49,7 @@ class Claim:
 
 CLAIM_COLUMNS = (
     "id, event_id, broadcast_id, template_version_id, channel, address_kind, address, address_name, language, "
-    "time_zone, person_id, device_id, via_id, tries, attempt_count, created_at, expires_at, "
-    "hold_unknown, lapsed, text_id, due_at"
+    "time_zone, person_id, device_id, via_id, tries, attempt_count, hold_unknown, lapsed, text_id"
 )
 
 
@@ -149,7 +146,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
             SELECT id, lapsed, due_at FROM dispatch_delivery
             WHERE {due} AND priority = (
                 SELECT p FROM ({_PRIORITY_ROWS}) AS v
-                WHERE EXISTS (SELECT 1 FROM dispatch_delivery WHERE {due} AND priority = v.p) ORDER BY p LIMIT 1)
+                WHERE (SELECT 1 FROM dispatch_delivery WHERE {due} AND priority = v.p LIMIT 1) = 1 ORDER BY p LIMIT 1)
             ORDER BY due_at, id LIMIT %s {dialect.skip_locked()}
         ), numbered AS (SELECT id, lapsed, row_number() OVER (ORDER BY due_at, id) AS n FROM pick),
         first_lapsed AS (SELECT coalesce(min(n), 0) AS n FROM numbered WHERE lapsed)
@@ -163,7 +160,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
             [server_id, moment, moment, server_id, moment, moment, most, dialect.uid(lease), dialect.time(lease_until)],
         )
         found = cursor.fetchall()
-    found.sort(key=lambda row: (row[20], row[0]))
+    found.sort()
     return [read_claim(row) for row in found]
 
 
@@ -252,24 +249,30 @@ def settle(
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
     packed = dialect.pack(_SETTLE, [_settle_row(item) for item in settlements])
-    source = dialect.rows(_SETTLE)
+    rows = dialect.rows(_SETTLE)
+    ours = "d.state = 'claimed' AND d.lease = %s"
+    attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
+            outcome, code, reply, enhanced, detail, dialogue, next_try_at)
+        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, %s, %s, x.outcome, x.code, x.reply, x.enhanced,
+            x.detail, x.dialogue, x.next_try_at FROM """
+    changes = """UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
+            due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
+            reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
+            lease = NULL, lease_until = NULL, begun_at = NULL FROM """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"""INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
-                outcome, code, reply, enhanced, detail, dialogue, next_try_at)
-            SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, %s, %s, x.outcome, x.code, x.reply, x.enhanced,
-                x.detail, x.dialogue, x.next_try_at
-            FROM {source} JOIN dispatch_delivery d ON d.id = x.id AND d.state = 'claimed' AND d.lease = %s""",  # noqa: S608
-            [server_id, server_name, packed, dialect.uid(lease)],
-        )
-        cursor.execute(
-            f"""UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
-                due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
-                reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
-                lease = NULL, lease_until = NULL, begun_at = NULL
-            FROM {source} WHERE d.id = x.id AND d.state = 'claimed' AND d.lease = %s""",  # noqa: S608
-            [packed, dialect.uid(lease)],
-        )
+        if dialect.is_postgresql():
+            cursor.execute(
+                f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
+                changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
+                {attempts} x JOIN changed USING (id)""",  # noqa: S608
+                [packed, dialect.uid(lease), server_id, server_name],
+            )
+        else:
+            cursor.execute(
+                f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}",
+                [server_id, server_name, packed, dialect.uid(lease)],
+            )
+            cursor.execute(f"{changes} {rows} WHERE d.id = x.id AND {ours}", [packed, dialect.uid(lease)])
         changed: int = cursor.rowcount
         if renew and renew_until is not None:
             cursor.execute(
@@ -346,11 +349,9 @@ def read_claim(row: tuple[Any, ...]) -> Claim:
         via_id=row[12],
         tries=row[13],
         attempt_count=row[14],
-        created_at=dialect.read_time(row[15]),
-        expires_at=dialect.read_time(row[16]),
-        hold_unknown=bool(row[17]),
-        lapsed=bool(row[18]),
-        text_id=row[19] and dialect.read_uid(row[19]),
+        hold_unknown=bool(row[15]),
+        lapsed=bool(row[16]),
+        text_id=row[17] and dialect.read_uid(row[17]),
     )
 
 
