@@ -21,8 +21,7 @@ from dispatch.plan import event_values
 from servers.secrets import seal, unseal
 from servers.values import Limits
 from templates_app import queries as templates
-from templates_app.render import RenderedText, render
-from transports import mail_address
+from templates_app.render import RenderedText, parse_sender, render
 from transports.types import AddressKind, ChannelKind, Message, Reason, Recipient
 
 
@@ -204,7 +203,7 @@ def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
             sound=text.sound,
             date=event.received_at if event else known.broadcasts[_origin(claim)].created_at,
             language=claim.language,
-            sender=_sender(text.sender),
+            sender=parse_sender(text.sender),
             visible_to=tuple(Recipient(AddressKind.MAIL, address) for address in first.visible_to),
         ),
         claims=tuple(item.claim for item in group),
@@ -222,26 +221,6 @@ def _origin(claim: Claim) -> UUID:
     origin = claim.broadcast_id or claim.event_id
     assert origin is not None
     return origin
-
-
-def _sender(written: str) -> Recipient | None:
-    """A template's Sender: a name, an address, or `Name <address>`."""
-    written = written.strip()
-    if not written:
-        return None
-    name, bracket, rest = written.rpartition("<")
-    if bracket and rest.endswith(">"):
-        return _sender_of(rest[:-1].strip(), name=name.strip().strip('"'))
-    if "@" in written and " " not in written:
-        return _sender_of(written, name="")
-    return Recipient(AddressKind.MAIL, "", written)
-
-
-def _sender_of(address: str, *, name: str) -> Recipient | None:
-    try:
-        return Recipient(AddressKind.MAIL, mail_address.normalise(address), name)
-    except ValueError:
-        return Recipient(AddressKind.MAIL, "", name) if name else None
 
 
 def _new_text(key: UUID, text: RenderedText, *, visible_to: tuple[str, ...]) -> NewText:

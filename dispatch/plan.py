@@ -10,13 +10,12 @@ from uuid import UUID
 
 from devices.values import Target
 from servers.values import KIND_OF_ADDRESS, Route, ServerKind
-from templates_app.macros.evaluate import Program, evaluate
+from templates_app.macros.recipients import Entry, fill
 from templates_app.render import ChannelTexts, Template
 from transports import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
-_NO_ADDRESS = set(";, \t\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +166,9 @@ def _reached(
 
 
 def _entry(
-    entry: Program, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
+    entry: Entry, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
 ) -> Iterator[tuple[Recipient, Reason | None]]:
-    names = {name for _, used in entry.names for name in used}
+    names = {name for _, used in entry.program.names for name in used}
     values = {**occasion.values, "user": target.user, "device": target.device}
     kind = _KIND_OF_CHANNEL[channel]
     country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
@@ -177,26 +176,23 @@ def _entry(
     if not people:
         yield Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address")
     for known in people:
-        raw = evaluate(entry, known, zone=target.time_zone or "UTC", language=target.language or "en").text
-        to, skip = _address(raw.strip(), kind=kind, name=_name(names, target), country=country)
+        filled = fill(entry, known)
+        if not filled.address:
+            yield Recipient(kind, "", _name(names, target)), _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
+            continue
+        to, skip = _address(filled.address, kind=kind, name=_name(names, target), country=country)
         if skip is None and kind is AddressKind.PHONE and target.has_sim is False and _of_subject(names):
             skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
         yield to, skip
 
 
 def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[Recipient, Reason | None]:
-    if not raw:
-        return Recipient(kind, "", name), _about_recipient(ReasonCode.NO_ADDRESS, "the recipient is empty")
     try:
         if kind is AddressKind.PHONE:
             return Recipient(kind, phone_number.normalise(raw, country=country), name), None
-        if not _NO_ADDRESS & set(raw):
-            return Recipient(kind, mail_address.normalise(raw), name), None
+        return Recipient(kind, mail_address.normalise(raw), name), None
     except ValueError as error:
-        return Recipient(kind, raw[:320], name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
-    return Recipient(kind, raw[:320], name), _about_recipient(
-        ReasonCode.ADDRESS_INVALID, "it holds a separator or white space"
-    )
+        return Recipient(kind, raw, name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
 
 
 def _routed(

@@ -1,17 +1,24 @@
-"""Which templates apply, with their texts compiled."""
+"""Which templates apply, with their texts compiled; which can be sent by hand, and have their channels ready."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
-from templates_app.macros.evaluate import Mode, Program, program
-from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
-from templates_app.render import ChannelTexts, LanguageText, Template, VersionTexts
+from servers.models import Server
+from servers.values import KINDS_OF_CHANNEL
+from templates_app.content import Channel, Content
+from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.render import Template, VersionTexts, compiled
+from templates_app.types import ADHOC, BY_CODE, CHANNELS
+from templates_app.validators import missing
+from templates_app.versions import content_of
 from transports.types import ChannelKind
-
-_MESSAGE_MODE = {ChannelKind.SMTP: Mode.TEXT, ChannelKind.SMS: Mode.SMS, ChannelKind.SECURE_HUB: Mode.TEXT}
 
 
 def for_type(type_code: str) -> list[Template]:
@@ -22,12 +29,18 @@ def for_type(type_code: str) -> list[Template]:
 
 
 def named(name_or_id: str) -> Template | None:
-    """The template with this name or id."""
-    match = Q(name=name_or_id)
-    if len(name_or_id) == 36:
-        match |= Q(uid=name_or_id) if _is_uid(name_or_id) else Q()
-    row = _current().filter(match).first()
-    return as_template(row) if row else None
+    """The template with this name, else this uid or number."""
+    found = _current().filter(name=name_or_id).first() or _current().filter(_by_id(name_or_id)).first()
+    return as_template(found) if found else None
+
+
+def _by_id(text: str) -> Q:
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return Q(pk=int(text))
+    try:
+        return Q(uid=UUID(text))
+    except ValueError:
+        return Q(pk=None)
 
 
 def known_types() -> list[str]:
@@ -51,13 +64,12 @@ def as_template(row: NotificationTemplate) -> Template:
 @lru_cache(maxsize=512)
 def version_texts(version_id: int) -> VersionTexts:
     """One version, compiled; a version never changes."""
-    version = TemplateVersion.objects.prefetch_related("channels__texts").get(pk=version_id)
-    channels = [_channel(row) for row in version.channels.all()]
+    version = TemplateVersion.objects.get(pk=version_id)
     return VersionTexts(
         version_id=version.pk,
         template_id=version.template_id,
         number=version.number,
-        channels={channel.kind: channel for channel in channels},
+        channels=compiled(content_of(version)),
     )
 
 
@@ -69,27 +81,53 @@ def _any_active(template: Template) -> bool:
     return any(channel.active for channel in template.texts.channels.values())
 
 
-def _channel(row: TemplateChannel) -> ChannelTexts:
-    kind = ChannelKind(row.kind)
-    entries = [entry.strip() for entry in row.recipient.split(";")]
-    return ChannelTexts(
-        kind=kind,
-        active=row.active,
-        sender=program(row.sender, mode=Mode.SENDER) if row.sender else None,
-        recipients=tuple(program(entry, mode=Mode.RECIPIENT) for entry in entries if entry),
-        sound=row.sound,
-        texts={text.language.lower(): _text(text, kind=kind) for text in row.texts.all()},
-    )
+def ready_kinds() -> frozenset[ChannelKind]:
+    """The channels that have an active server; Secure Hub needs one of its two services."""
+    active = set(Server.objects.filter(active=True).values_list("kind", flat=True))
+    return frozenset(channel for channel, kinds in KINDS_OF_CHANNEL.items() if active.intersection(kinds))
 
 
-def _text(row: TemplateText, *, kind: ChannelKind) -> LanguageText:
-    html: Program | None = program(row.html, mode=Mode.HTML) if row.html else None
-    return LanguageText(
-        subject=program(row.subject, mode=Mode.SUBJECT),
-        message=program(row.message, mode=_MESSAGE_MODE[kind]),
-        html=html,
-    )
+def current_content(template: NotificationTemplate) -> Content:
+    """What the template says now; nothing as long as it was never saved with a content."""
+    return content_of(template.current) if template.current else Content()
 
 
-def _is_uid(text: str) -> bool:
-    return all(character in "0123456789abcdefABCDEF-" for character in text)
+def manual_sending_supported(template: NotificationTemplate) -> bool:
+    """Whether its type and its texts allow sending by hand."""
+    return BY_CODE[template.type].manual and current_content(template).allows_manual_sending()
+
+
+def manual_templates() -> list[NotificationTemplate]:
+    """The templates of the dashboard's Notifications list, by name."""
+    codes = [code for code, kind in BY_CODE.items() if kind.manual]
+    found = NotificationTemplate.objects.filter(type__in=codes).select_related("current").order_by("name")
+    return [template for template in found if manual_sending_supported(template)]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """A channel as the list shows it; `reason` says why it is not correctly configured, "" when it is."""
+
+    kind: ChannelKind
+    reason: str = ""
+
+
+def channel_states(template: NotificationTemplate, *, ready: Collection[ChannelKind]) -> tuple[ChannelState, ...]:
+    """The channels of the template's type: SMTP, SMS, Secure Hub, those not correctly configured after the others."""
+    kind, content = BY_CODE[template.type], current_content(template)
+    states = [
+        ChannelState(channel, reason=_reason(content.channel(channel), ready=ready, adhoc=kind.code == ADHOC))
+        for channel in CHANNELS
+        if channel in kind.channels
+    ]
+    return tuple(sorted(states, key=lambda state: bool(state.reason)))
+
+
+def _reason(channel: Channel, *, ready: Collection[ChannelKind], adhoc: bool) -> str:
+    if not channel.active:
+        return _("Not activated")
+    if not adhoc and missing(channel):
+        return _("The text is not complete")
+    if channel.kind not in ready:
+        return _("No active server")
+    return ""

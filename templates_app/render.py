@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from templates_app.macros.evaluate import Program, evaluate
+from templates_app.content import Channel, Content, Wording, folded
+from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
 from templates_app.macros.functions import TextTooLongError
+from templates_app.macros.recipients import Entry, entries
 from templates_app.macros.values import Values
-from transports.types import ChannelKind, Reason, ReasonCode, Scope
+from transports import mail_address
+from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
 LIMITS = {ChannelKind.SMTP: 100_000, ChannelKind.SMS: 1_600, ChannelKind.SECURE_HUB: 4_096}
-"""Characters for a mail and an SMS; a push payload is measured in bytes by its transport, this is only its bound."""
+"""Characters for a mail and an SMS, bytes for a push; its transport measures the whole payload again."""
+
+_MESSAGE_MODE = {ChannelKind.SMTP: Mode.TEXT, ChannelKind.SMS: Mode.SMS, ChannelKind.SECURE_HUB: Mode.TEXT}
+
+_NOTHING = Rendered(text="", masked="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class ChannelTexts:
     kind: ChannelKind
     active: bool
     sender: Program | None
-    recipients: tuple[Program, ...]
+    recipients: tuple[Entry, ...]
     sound: str
     texts: Mapping[str, LanguageText]
 
@@ -70,7 +77,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class RenderedText:
-    """The parts of a message for one recipient. `masked` has them with secrets masked; without secrets it is None."""
+    """The parts of a message for one recipient. `masked` has them with secrets masked; without secrets it is None.
+
+    `empty` names the macros that had no value, and says of others why they had none that fits.
+    """
 
     sender: str
     subject: str
@@ -81,6 +91,31 @@ class RenderedText:
     masked: RenderedText | None = None
 
 
+def compiled(content: Content) -> dict[ChannelKind, ChannelTexts]:
+    """The channels of a content, ready to be rendered. Raises MacroError where a text is no template."""
+    return {channel.kind: _channel(channel) for channel in content.channels}
+
+
+def _channel(channel: Channel) -> ChannelTexts:
+    texts = {folded(wording.language): _text(wording, kind=channel.kind) for wording in (Wording(), *channel.wordings)}
+    return ChannelTexts(
+        kind=channel.kind,
+        active=channel.active,
+        sender=program(channel.sender, mode=Mode.SENDER) if channel.sender else None,
+        recipients=entries(channel.recipient),
+        sound=channel.sound,
+        texts=texts,
+    )
+
+
+def _text(wording: Wording, *, kind: ChannelKind) -> LanguageText:
+    return LanguageText(
+        subject=program(wording.subject, mode=Mode.SUBJECT),
+        message=program(wording.message, mode=_MESSAGE_MODE[kind]),
+        html=program(wording.html, mode=Mode.HTML) if wording.html else None,
+    )
+
+
 def render(
     channel: ChannelTexts,
     values: Values,
@@ -89,36 +124,49 @@ def render(
     zone: str,
     secrets: frozenset[str] = frozenset(),
 ) -> RenderedText | Reason:
-    """Fill in the macros for one recipient; a Reason when a text gets longer than its channel takes."""
+    """Fill in the macros for one recipient; a Reason when a text gets longer than its channel takes.
+
+    `language` (BCP 47, "" for unknown) chooses the text and writes dates and numbers, `zone` is an IANA name, `secrets`
+    are paths such as "enrollment.pin".
+    """
     texts = channel.in_language(language)
     limit = LIMITS[channel.kind]
     programs = (channel.sender, texts.subject, texts.message, texts.html)
     try:
-        sender, subject, text, html = (
-            program
-            and evaluate(program, values, zone=zone or "UTC", language=language or "en", secrets=secrets, limit=limit)
-            for program in programs
-        )
+        made = [
+            evaluate(each, values, zone=zone or "UTC", language=language or "en", secrets=secrets, limit=limit)
+            if each
+            else _NOTHING
+            for each in programs
+        ]
     except TextTooLongError as error:
         return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, str(error))
-    parts = [part for part in (sender, subject, text, html) if part]
-    empty = tuple(dict.fromkeys(name for part in parts for name in part.empty))
-    shown = None
-    if any(part.masked is not part.text for part in parts):
-        shown = RenderedText(
-            sender.masked if sender else "",
-            subject.masked if subject else "",
-            text.masked if text else "",
-            html.masked if html else "",
-            channel.sound,
-            empty,
-        )
-    return RenderedText(
-        sender.text if sender else "",
-        subject.text if subject else "",
-        text.text if text else "",
-        html.text if html else "",
-        channel.sound,
-        empty,
-        shown,
-    )
+    sender, subject, text, html = made
+    if channel.kind is ChannelKind.SECURE_HUB and len(text.text.encode()) > limit:
+        return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, f"the text has more than {limit:,} bytes")
+    empty = tuple(dict.fromkeys(said for part in made for said in (*part.empty, *part.notes)))
+    masked = None
+    if any(part.masked is not part.text for part in made):
+        masked = RenderedText(sender.masked, subject.masked, text.masked, html.masked, channel.sound, empty)
+    return RenderedText(sender.text, subject.text, text.text, html.text, channel.sound, empty, masked)
+
+
+def parse_sender(text: str) -> Recipient | None:
+    """A filled Sender: a name, an address, or `Name <address>`; None when it is empty or nothing of it can be used.
+
+    Without a valid address only the name is taken, before the server's own address.
+    """
+    written = text.strip()
+    name, bracket, rest = written.rpartition("<")
+    if bracket and rest.endswith(">"):
+        return _mailbox(rest[:-1].strip(), name=name.strip().strip('"'))
+    if "@" in written and " " not in written:
+        return _mailbox(written, name="")
+    return Recipient(AddressKind.MAIL, "", written) if written else None
+
+
+def _mailbox(address: str, *, name: str) -> Recipient | None:
+    try:
+        return Recipient(AddressKind.MAIL, mail_address.normalise(address), name)
+    except ValueError:
+        return Recipient(AddressKind.MAIL, "", name) if name else None

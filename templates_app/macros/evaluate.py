@@ -67,7 +67,8 @@ class Program:
 class Rendered:
     """A text made for one recipient.
 
-    `masked` is the same text with ****** for every macro that used a secret: what may be stored and shown.
+    `masked` is the same text with ****** for every macro that used a secret: what may be stored and shown. It is the
+    very object of `text` where nothing is masked.
     `empty` names what had no value and no default; `notes` says what else went wrong, as "not a date: event.data.due".
     """
 
@@ -115,16 +116,22 @@ def evaluate(
             raise TextTooLongError(f"the text has more than {limit:,} characters")
         pieces.append(piece)
     text = "".join(pieces)
-    masked = _masked(pieces, names=program.names, secrets=secrets) if secrets else text
+    masked = _masked(text, pieces=pieces, names=program.names, secrets=secrets) if secrets else text
     return Rendered(text, masked, tuple(scope.empty), tuple(scope.notes))
 
 
-def _masked(pieces: list[str], *, names: tuple[tuple[int, frozenset[str]], ...], secrets: frozenset[str]) -> str:
-    shown = pieces.copy()
-    for place, used in names:
-        if shown[place] and any(_reveals(name, secret=secret) for name in used for secret in secrets):
-            shown[place] = MASK
-    return "".join(shown)
+def _masked(
+    text: str, *, pieces: list[str], names: tuple[tuple[int, frozenset[str]], ...], secrets: frozenset[str]
+) -> str:
+    """The text itself where it holds no secret."""
+    hidden = [
+        place
+        for place, used in names
+        if pieces[place] and any(_reveals(name, secret=secret) for name in used for secret in secrets)
+    ]
+    for place in hidden:
+        pieces[place] = MASK
+    return "".join(pieces) if hidden else text
 
 
 def _reveals(name: str, *, secret: str) -> bool:

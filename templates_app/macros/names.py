@@ -61,3 +61,13 @@ NAMES: tuple[Name, ...] = (
 PATHS = frozenset(name.path for name in NAMES)
 PREFIXES = frozenset(path.partition(".")[0] for path in PATHS) | {"custom"}
 OPEN_PREFIXES = frozenset({"user", "device", "custom"})
+
+
+def sample_values() -> dict[str, dict[str, str]]:
+    """Values for a preview without user, device or event: the samples, by prefix."""
+    values: dict[str, dict[str, str]] = {}
+    for name in NAMES:
+        prefix, _, key = name.path.partition(".")
+        if name.sample:
+            values.setdefault(prefix, {})[key] = name.sample
+    return values

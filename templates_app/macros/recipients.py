@@ -45,7 +45,7 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 
 def fill(entry: Entry, values: Values) -> Filled:
-    """The address of an entry; none when a macro is empty or a value holds ";", "," or white space."""
+    """The address of an entry; none when a macro is empty or a value brings in ";", "," or white space."""
     try:
         rendered = evaluate(entry.program, values, limit=MAX_ADDRESS)
     except TextTooLongError:
@@ -54,7 +54,7 @@ def fill(entry: Entry, values: Values) -> Filled:
         return Filled(entry.source, "", reason=f"empty: {', '.join(rendered.empty)}")
     if not rendered.text:
         return Filled(entry.source, "", reason="empty")
-    if _NO_ADDRESS.search(rendered.text):
+    if entry.program.names and _NO_ADDRESS.search(rendered.text):
         return Filled(entry.source, "", reason="holds “;”, “,” or white space")
     return Filled(entry.source, rendered.text)
 

@@ -35,6 +35,13 @@ def test_a_value_with_a_separator_is_no_address(value):
     assert result == Filled("${user.mail}", "", reason="holds “;”, “,” or white space")
 
 
+def test_white_space_of_the_templates_own_stays():
+    assert filled("+49 30 123456; ${user.mobile}", {"user": {"mobile": "+49 30 1"}}) == [
+        Filled("+49 30 123456", "+49 30 123456"),
+        Filled("${user.mobile}", "", reason="holds “;”, “,” or white space"),
+    ]
+
+
 def test_line_breaks_of_a_value_are_removed_before_it_is_judged():
     assert filled("${user.mail}", {"user": {"mail": "a@b.c\r\n"}})[0].address == "a@b.c"
 

@@ -1,0 +1,77 @@
+"""The types of templates: one for each kind of event, with its channels and whom it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transports.types import ChannelKind
+
+CHANNELS = (ChannelKind.SMTP, ChannelKind.SMS, ChannelKind.SECURE_HUB)
+"""In the order in which the pages show them."""
+
+_ALL = CHANNELS
+_ADDRESSED = (ChannelKind.SMTP, ChannelKind.SMS)
+_MAIL = (ChannelKind.SMTP,)
+
+ADHOC = "adhoc"
+APNS_EXPIRATION = "system.apns_certificate_expiring"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateType:
+    """`code` is the type of the events that fire it. `manual`: the type allows sending by hand."""
+
+    name: str
+    code: str
+    channels: tuple[ChannelKind, ...] = _ALL
+    manual: bool = True
+    to_user: bool = True
+    to_administrators: bool = False
+
+    def recipient(self, kind: ChannelKind) -> str:
+        """The pre-built Recipient of a channel; empty for Ad Hoc and for Secure Hub, which goes to devices."""
+        field = {ChannelKind.SMTP: "mail", ChannelKind.SMS: "mobile", ChannelKind.SECURE_HUB: ""}[kind]
+        whom = (("user", self.to_user), ("admin", self.to_administrators))
+        return "; ".join(f"${{{prefix}.{field}}}" for prefix, wanted in whom if wanted and field)
+
+
+TYPES: tuple[TemplateType, ...] = (
+    TemplateType("Ad Hoc", ADHOC, to_user=False),
+    TemplateType("Enrollment Invitation", "enrollment.invitation", _ADDRESSED, manual=False),
+    TemplateType("Enrollment PIN", "enrollment.pin", _ADDRESSED, manual=False),
+    TemplateType("Enrollment Confirmation", "enrollment.confirmation", manual=False),
+    TemplateType("iOS Download Link", "enrollment.download.ios", _ADDRESSED),
+    TemplateType("Android Download Link", "enrollment.download.android", _ADDRESSED),
+    TemplateType("macOS Download Link", "enrollment.download.macos", _ADDRESSED),
+    TemplateType("Windows Download Link", "enrollment.download.windows", _ADDRESSED),
+    TemplateType("Jailbroken or Rooted Device", "device.jailbroken"),
+    TemplateType("Out of Compliance", "device.out_of_compliance"),
+    TemplateType("Non Compliant Allowlist/Blocklist Apps", "device.app_compliance"),
+    TemplateType("ActiveSync Gateway Blocked", "device.smg_block"),
+    TemplateType("Passcode Not Compliant", "device.passcode_noncompliant"),
+    TemplateType("Geofence Breach", "device.geofence_breach"),
+    TemplateType("Roaming", "device.roaming"),
+    TemplateType("Inactive Device", "device.inactive"),
+    TemplateType("Device Revoked", "device.revoked", _ADDRESSED),
+    TemplateType("Device Wiped", "device.wiped", _ADDRESSED),
+    TemplateType("Unmanaged Device", "device.unmanaged", _ADDRESSED),
+    TemplateType("Failed Samsung KNOX Attestation", "device.knox_attestation_failed"),
+    TemplateType("OS Update Required", "device.os_outdated"),
+    TemplateType("User Disabled in Directory", "user.disabled", _ADDRESSED, to_administrators=True),
+    TemplateType("Certificate Renewal", "certificate.renewal"),
+    TemplateType(
+        "APNS Cert Expiration", APNS_EXPIRATION, _ADDRESSED, manual=False, to_user=False, to_administrators=True
+    ),
+    TemplateType(
+        "License Expiration",
+        "system.license_expiring",
+        _MAIL,
+        manual=False,
+        to_user=False,
+        to_administrators=True,
+    ),
+    TemplateType(
+        "Server Unreachable", "system.server_down", _ADDRESSED, manual=False, to_user=False, to_administrators=True
+    ),
+)
+BY_CODE: dict[str, TemplateType] = {each.code: each for each in TYPES}

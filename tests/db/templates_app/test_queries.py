@@ -1,0 +1,131 @@
+"""Which templates fire, can be sent by hand, and have their channels ready."""
+
+import pytest
+
+from servers.models import Server
+from templates_app import queries, versions
+from templates_app.content import Channel, Content, Wording
+from templates_app.models import NotificationTemplate
+from templates_app.types import BY_CODE
+from transports.types import ChannelKind
+
+pytestmark = pytest.mark.django_db
+SMTP, SMS, PUSH = ChannelKind.SMTP, ChannelKind.SMS, ChannelKind.SECURE_HUB
+
+
+def own(name, *, code="device.jailbroken", active=True, message="m"):
+    template = NotificationTemplate.objects.create(name=name, type=code)
+    channel = Channel(SMS, active=active, recipient="${user.mobile}", wordings=(Wording(message=message),))
+    versions.save(template, Content((channel,)))
+    return template
+
+
+def names(templates):
+    return [template.name for template in templates]
+
+
+def test_the_predefined_template_fires_where_there_is_no_own_one():
+    assert names(queries.for_type("device.jailbroken")) == ["Jailbroken or Rooted Device"]
+    assert queries.for_type("device.eaten") == []
+
+
+def test_own_templates_with_an_active_channel_fire_instead():
+    own("B")
+    own("A")
+    own("C", active=False)
+    own("D", code="device.wiped")
+    NotificationTemplate.objects.create(name="E", type="device.jailbroken")
+    assert names(queries.for_type("device.jailbroken")) == ["A", "B"]
+
+
+def test_an_own_template_that_is_off_does_not_silence_the_predefined_one():
+    own("C", active=False)
+    assert names(queries.for_type("device.jailbroken")) == ["Jailbroken or Rooted Device"]
+
+
+def test_firing_reads_texts_once(django_assert_num_queries):
+    queries.for_type("device.jailbroken")
+    with django_assert_num_queries(1):
+        queries.for_type("device.jailbroken")
+
+
+def test_a_template_is_named_by_name_uid_or_number():
+    template = own("Mine")
+    for key in ("Mine", str(template.uid), str(template.pk)):
+        assert queries.named(key).id == template.pk
+    for key in ("", "mine", "99999999", "9" * 40, "²", "-" * 36):
+        assert queries.named(key) is None
+
+
+def test_a_name_made_of_digits_is_found_before_a_number():
+    template = own("Mine")
+    digits = own(str(template.pk))
+    assert queries.named(str(template.pk)).id == digits.pk
+
+
+def test_a_template_in_use_has_its_texts_compiled():
+    template = queries.named("Enrollment PIN")
+    channel = template.texts.channels[SMTP]
+    assert (template.predefined, template.texts.number, template.type) == (True, 1, "enrollment.pin")
+    assert [entry.source for entry in channel.recipients] == ["${user.mail}"]
+
+
+def test_a_template_is_sent_by_hand_as_its_type_and_its_text_allow():
+    own("Allowed")
+    own("Barred", message="${outofcompliance.reason(smg_block)}")
+    own("Of a type", code="enrollment.pin")
+    manual = names(queries.manual_templates())
+    assert {"Ad Hoc", "Allowed", "Device Wiped", "Jailbroken or Rooted Device"} <= set(manual)
+    assert manual == sorted(manual)
+    assert not {"Barred", "Of a type", "Enrollment PIN", "ActiveSync Gateway Blocked"} & set(manual)
+
+
+def test_a_text_without_the_barred_macro_can_be_sent_by_hand_again():
+    template = find("ActiveSync Gateway Blocked")
+    assert not queries.manual_sending_supported(template)
+    versions.save(template, Content((Channel(SMS, wordings=(Wording(message="blocked"),)),)))
+    assert queries.manual_sending_supported(template)
+
+
+def test_a_template_without_a_version_says_nothing():
+    template = NotificationTemplate.objects.create(name="New", type="adhoc")
+    assert queries.current_content(template) == Content()
+
+
+def find(name):
+    return NotificationTemplate.objects.select_related("current").get(name=name)
+
+
+def states(template, *, ready):
+    return [(state.kind, state.reason) for state in queries.channel_states(template, ready=ready)]
+
+
+def test_channels_that_are_not_ready_come_last_and_say_why():
+    template = find("Jailbroken or Rooted Device")
+    assert states(template, ready=ChannelKind) == [(SMTP, ""), (SMS, ""), (PUSH, "")]
+    assert states(template, ready={PUSH}) == [(PUSH, ""), (SMTP, "No active server"), (SMS, "No active server")]
+    versions.save(template, Content((Channel(SMS, active=True), Channel(PUSH, active=False))))
+    assert states(template, ready=ChannelKind) == [
+        (SMTP, "Not activated"),
+        (SMS, "The text is not complete"),
+        (PUSH, "Not activated"),
+    ]
+
+
+def test_only_the_channels_of_the_type_are_shown_and_ad_hoc_needs_no_text():
+    assert states(find("License Expiration"), ready=()) == [(SMTP, "No active server")]
+    assert states(find("Ad Hoc"), ready=ChannelKind) == [(SMTP, ""), (SMS, ""), (PUSH, "")]
+
+
+def test_a_channel_is_ready_with_an_active_server():
+    assert queries.ready_kinds() == frozenset()
+    Server.objects.create(name="idle", kind="smtp")
+    Server.objects.create(name="fcm", kind="fcm", active=True)
+    assert queries.ready_kinds() == {PUSH}
+    Server.objects.create(name="sms", kind="sms", active=True)
+    Server.objects.create(name="apns", kind="apns", active=True)
+    assert queries.ready_kinds() == {PUSH, SMS}
+
+
+def test_the_known_types_are_those_of_the_templates():
+    assert queries.known_types() == sorted(BY_CODE)

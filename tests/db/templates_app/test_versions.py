@@ -1,0 +1,167 @@
+"""Versions: each save is one, old ones stay, predefined templates come back."""
+
+from dataclasses import replace
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from actions.models import Rule
+from templates_app import predefined, versions
+from templates_app.content import Channel, Content, Wording
+from templates_app.install import install
+from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.types import BY_CODE, TYPES
+from transports.types import ChannelKind
+
+pytestmark = pytest.mark.django_db
+
+
+def content(message="hello", *, active=True):
+    texts = (Wording(message=message), Wording("de", message="hallo"))
+    return Content(
+        (
+            Channel(
+                ChannelKind.SMTP, recipient="${user.mail}", sender="Desk", wordings=(Wording("", "s", "m", "<p>"),)
+            ),
+            Channel(ChannelKind.SMS, active=active, recipient="${user.mobile}", wordings=texts),
+            Channel(ChannelKind.SECURE_HUB, sound="Casino"),
+        )
+    )
+
+
+@pytest.fixture
+def template():
+    return NotificationTemplate.objects.create(name="Mine", type="device.jailbroken")
+
+
+def stored(name):
+    return NotificationTemplate.objects.select_related("current").get(name=name)
+
+
+def test_what_is_saved_is_read_back(template):
+    author = get_user_model().objects.create(username="admin")
+    version = versions.save(template, content(), author=author, note="first")
+    assert versions.content_of(version) == content()
+    assert (version.number, version.author, version.note) == (1, author, "first")
+    assert stored("Mine").current == template.current == version
+
+
+def test_channels_are_read_in_their_order_however_they_were_saved(template):
+    backwards = Content(tuple(reversed(content().channels)))
+    assert versions.content_of(versions.save(template, backwards)) == content()
+
+
+def test_an_older_version_stays_as_it_was(template):
+    first = versions.save(template, content("one"))
+    second = versions.save(template, content("two"))
+    assert (second.number, template.current) == (2, second)
+    assert versions.content_of(TemplateVersion.objects.get(pk=first.pk)) == content("one")
+
+
+def test_a_save_that_changes_nothing_makes_no_version(template):
+    first = versions.save(template, content())
+    assert versions.save(template, content()) == first
+    assert template.versions.count() == 1
+
+
+def test_a_roll_back_is_a_new_version_of_the_old_content(template):
+    versions.save(template, content("one"))
+    versions.save(template, content("two"))
+    version = versions.roll_back(template, number=1, author=None)
+    assert (version.number, version.note) == (3, "Rolled back to version 1")
+    assert versions.content_of(stored("Mine").current) == content("one")
+    with pytest.raises(TemplateVersion.DoesNotExist):
+        versions.roll_back(template, number=9, author=None)
+
+
+def test_a_version_is_read_from_the_database_once(template, django_assert_num_queries):
+    version = versions.save(template, content())
+    versions.content_of(version)
+    with django_assert_num_queries(0):
+        versions.content_of(TemplateVersion(pk=version.pk, created_at=version.created_at))
+
+
+def test_reset_brings_the_predefined_text_back():
+    template = stored("Device Wiped")
+    versions.save(template, content())
+    version = versions.reset(template, author=None)
+    assert versions.content_of(version) == predefined.content(BY_CODE["device.wiped"])
+    assert (version.number, version.note) == (3, "Reset to default")
+
+
+def test_an_own_template_has_no_default(template):
+    with pytest.raises(ValidationError, match="Only a predefined template"):
+        versions.reset(template, author=None)
+
+
+def test_an_own_template_is_deleted_with_its_versions(template):
+    versions.save(template, content("one"))
+    versions.save(template, content("two"))
+    number = TemplateVersion.objects.count()
+    versions.delete(template)
+    assert not NotificationTemplate.objects.filter(name="Mine").exists()
+    assert TemplateVersion.objects.count() == number - 2
+
+
+def test_a_predefined_template_is_not_deleted():
+    with pytest.raises(ValidationError, match="can't be deleted"):
+        versions.delete(stored("Device Wiped"))
+    assert stored("Device Wiped").current is not None
+
+
+def test_a_template_in_use_is_not_deleted_and_keeps_its_text(template):
+    version = versions.save(template, content())
+    Rule.objects.create(name="r", trigger=Rule.Trigger.EVENT, subject="x", template=template)
+    with pytest.raises(ValidationError, match="still used"):
+        versions.delete(template)
+    assert stored("Mine").current == version
+
+
+def test_every_type_has_its_predefined_template():
+    found = NotificationTemplate.objects.filter(predefined=True).select_related("current")
+    assert {(template.type, template.name) for template in found} == {(kind.code, kind.name) for kind in TYPES}
+    for template in found:
+        assert versions.content_of(template.current) == predefined.content(BY_CODE[template.type])
+        assert template.description
+
+
+def test_installing_again_changes_nothing():
+    before = list(TemplateVersion.objects.values_list("pk", flat=True))
+    install(apps)
+    assert list(TemplateVersion.objects.values_list("pk", flat=True)) == before
+
+
+def test_installing_keeps_what_an_administrator_wrote():
+    template = stored("Device Wiped")
+    version = versions.save(template, content())
+    install(apps)
+    assert stored("Device Wiped").current == version
+
+
+def test_installing_renews_what_nobody_has_changed(monkeypatch):
+    new = replace(predefined.TEXTS["device.wiped"], sms="Wiped.")
+    monkeypatch.setitem(predefined.TEXTS, "device.wiped", new)
+    install(apps)
+    current = stored("Device Wiped").current
+    assert current.number == 2
+    assert versions.content_of(current).channel(ChannelKind.SMS).wording("").message == "Wiped."
+
+
+def test_installing_gives_way_to_an_own_template_of_the_same_name():
+    NotificationTemplate.objects.filter(name="Device Wiped").update(current=None)
+    NotificationTemplate.objects.filter(name="Device Wiped").delete()
+    NotificationTemplate.objects.create(name="Device Wiped", type="device.wiped")
+    install(apps)
+    assert stored("Device Wiped (predefined)").predefined
+    assert not stored("Device Wiped").predefined
+
+
+@pytest.mark.parametrize(
+    "fields", [{"predefined": True, "type": "device.wiped"}, {"type": "system.apns_certificate_expiring"}]
+)
+def test_the_database_refuses_a_second_one(fields):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        NotificationTemplate.objects.create(name="Second", **fields)
