@@ -1,10 +1,15 @@
 """A small world for database tests: a server, a template, a person with a device."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from devices.models import Device, Person
+from devices.models import Device, Person, new_uid
+from dispatch import outbox
+from dispatch.models import Event
+from dispatch.plan import Planned
 from servers.models import SmtpServer
+from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
+from transports.types import AddressKind, ChannelKind, Recipient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -40,3 +45,43 @@ def person(*, loginname="u1", mail="u1@example.com", displayname="User One", **f
 
 def device(*, serial="S1", owner=None, model="iPhone 15", **fields):
     return Device.objects.create(serial=serial, person=owner, model=model, platform="iOS", **fields)
+
+
+def many_deliveries(count, *, server, people=500):
+    """Events of `count` people with one mail each, as ingest stores them, in bulk; answers the deliveries' ids."""
+    version = template(name="Many", type_code="many").current
+    owners = Person.objects.bulk_create(
+        [
+            Person(loginname=f"many{number}", displayname=f"User {number}", mail=f"many{number}@example.com")
+            for number in range(min(count, people))
+        ]
+    )
+    now = datetime.now(UTC)
+    events = [
+        Event(
+            type="many",
+            origin="test",
+            occurred_at=now,
+            received_at=now,
+            payload={"data": {"n": number}},
+            person=owners[number % len(owners)],
+        )
+        for number in range(count)
+    ]
+    Event.objects.bulk_create(events, batch_size=1000)
+    planned = [
+        Planned(
+            id=new_uid(),
+            channel=ChannelKind.SMTP,
+            server_kind=ServerKind.SMTP,
+            to=Recipient(AddressKind.MAIL, event.person.mail, event.person.displayname),
+            expires_at=now + timedelta(days=3),
+            event_id=event.pk,
+            template_version_id=version.pk,
+            server_id=server.pk,
+            person_id=event.person_id,
+        )
+        for event in events
+    ]
+    outbox.add(planned, now=now)
+    return [row.id for row in planned]

@@ -1,0 +1,84 @@
+"""Workers die and the broker forgets; the peer's own ledger tells what arrived."""
+
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from django.db.models import F
+
+from dispatch import drain, upkeep
+from dispatch.models import Delivery, Lane
+from simulators.mailbox import read_ledger
+from tests.db import world
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+
+MANY = 10_000
+KILLS = 5
+LANES = 2
+
+
+def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_worker, smtp, broker_url, tmp_path):
+    ledger = tmp_path / "ledger"
+    server = world.smtp_server(port=smtp.port, connections=LANES, timeout=1)
+    accepted = world.many_deliveries(MANY, server=server)
+    moments = sorted(random.sample(range(200, MANY - 500), KILLS))
+
+    for number, moment in enumerate(moments):
+        worker = start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
+        upkeep.ring_where_due(now=datetime.now(UTC))
+        wait_until(lambda moment=moment: count(ledger) >= moment)
+        worker.kill()
+        worker.wait()
+        if number == 2:
+            empty(broker_url)
+        let_pass(timedelta(minutes=10))
+        upkeep.sweep(now=datetime.now(UTC))
+
+    start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
+    wait_until(lambda: finished(accepted), every=upkeep_every_second)
+
+    arrived = Counter(message_id.partition("@")[0].strip("<") for message_id, _ in read_ledger(ledger))
+    doubles = sum(times - 1 for times in arrived.values())
+    print(f"accepted {len(accepted)}, arrived {len(arrived)}, kills {KILLS}, doubles {doubles}")
+    assert {str(delivery_id) for delivery_id in accepted} == set(arrived)
+    assert Delivery.objects.filter(state="sent").count() == MANY
+    assert doubles <= KILLS * LANES * (drain.GROUP + 1)
+
+
+def wait_until(condition, *, every=lambda: None):
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        every()
+        time.sleep(0.01)
+
+
+def finished(accepted):
+    return Delivery.objects.filter(state="sent").count() == len(accepted)
+
+
+def upkeep_every_second():
+    """What the beat does, with the waits between tries cut short."""
+    time.sleep(0.5)
+    let_pass(timedelta(minutes=10), states=["due"])
+    upkeep.sweep(now=datetime.now(UTC))
+
+
+def let_pass(span, *, states=("due", "claimed")):
+    """As if `span` had passed for what waits and what is leased."""
+    Delivery.objects.filter(state="due", state__in=states).update(due_at=F("due_at") - span)
+    if "claimed" in states:
+        Delivery.objects.filter(state="claimed").update(lease_until=F("lease_until") - span)
+        Lane.objects.exclude(lease=None).update(lease_until=F("lease_until") - span)
+
+
+def count(ledger):
+    return ledger.read_bytes().count(b"\n") if ledger.exists() else 0
+
+
+def empty(broker_url):
+    redis.Redis.from_url(broker_url.replace("redis+socket", "unix")).flushall()
