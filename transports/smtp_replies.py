@@ -10,7 +10,6 @@ from enum import StrEnum
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\uf900-\ufffd]+")
 _MAX_DETAIL = 500
 
 
@@ -43,9 +42,10 @@ class Reply:
     @property
     def detail(self) -> str:
         """The text in one line without control characters, cut to a length that can be shown."""
-        text = self.text
-        plain = text.isascii() and text.isprintable()
-        return (text if plain else _UNPRINTABLE.sub(" ", text))[:_MAX_DETAIL].strip()
+        text = self.text[:_MAX_DETAIL]
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else " " for character in text)
+        return text.strip()
 
 
 _SCOPES = {
@@ -90,71 +90,77 @@ _MAIL = frozenset({Phase.MAIL})
 _RCPT = frozenset({Phase.RCPT})
 _GREETING = frozenset({Phase.CONNECT, Phase.EHLO})
 _MESSAGE = frozenset({Phase.DATA, Phase.END})
+_STARTTLS = frozenset({Phase.STARTTLS})
+_ENVELOPE = frozenset({Phase.MAIL, Phase.RCPT})
 _SERVER = Scope.SERVER
+_BLOCKED = "client host .*(blocked|rejected)|spamhaus|dnsbl|rbl|blacklist|block ?list"
 
 ROWS: tuple[Row, ...] = (
-    # The server closes the connection, whatever it was asked: RFC 5321 3.8, 4.2.3.
+    # The server closes the connection, whatever it was asked: RFC 5321 3.8, 4.2.3; Google's texts for 421 4.7.0.
     Row(ReasonCode.THROTTLED, _SERVER, codes="421", words="too many|rate|limit|thrott|concurrent"),
+    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="421", words="TLS required"),
     Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="421"),
     Row(ReasonCode.GREETING_REFUSED, _SERVER, phases=_GREETING),  # RFC 5321 3.1: 554 instead of a greeting
-    Row(ReasonCode.TLS_FAILED, _SERVER, phases=frozenset({Phase.STARTTLS})),  # RFC 3207 4: 454, 501
+    Row(ReasonCode.TLS_FAILED, _SERVER, phases=_STARTTLS),  # RFC 3207 4: 454, 501
     # Exchange Online: 550 5.7.30 basic authentication not supported; 535 5.7.139 SmtpClientAuthentication is disabled.
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, enhanced=r"5\.7\.30"),
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, codes="535", words="SmtpClientAuthentication is disabled|basic auth"),
-    # RFC 4954 6; 534 5.7.9 of Google asks for an app password, 432 for a new password.
-    Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="454", phases=_AUTH),
-    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="538"),
-    Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, codes="432|534|535"),
-    Row(
-        ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530|550|554", words="STARTTLS|TLS|encrypt", phases=_AUTH | _MAIL
-    ),
+    # RFC 4954 6; 534 5.7.9 of Google asks for an app password, 432 for a new one.
+    Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, codes="432", phases=_AUTH),
     Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="4..", phases=_AUTH),
+    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="538"),
+    Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, codes="534|535"),
+    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="5..", words="TLS|encrypt", phases=_AUTH | _MAIL),
     Row(ReasonCode.AUTH_NOT_OFFERED, _SERVER, codes="50[0-4]", phases=_AUTH),
     Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, phases=_AUTH),
-    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530", words="STARTTLS|encrypt"),  # RFC 3207 4
+    Row(ReasonCode.ENCRYPTION_REQUIRED, _SERVER, codes="530", words="TLS|encrypt"),  # RFC 3207 4
     Row(ReasonCode.AUTH_REQUIRED, _SERVER, codes="530"),  # RFC 4954 6; Exchange 5.7.57
-    Row(
-        ReasonCode.AUTH_REQUIRED, _SERVER, codes="550|553|554", words="authentication (is )?required|not authenticated"
-    ),
-    # Exchange Online: 5.1.8 bad outbound sender, 5.7.50x banned for spam.
-    Row(ReasonCode.ACCOUNT_SUSPENDED, _SERVER, codes="550", enhanced=r"5\.1\.8|5\.7\.50[0-8]", words="denied|banned"),
+    Row(ReasonCode.AUTH_REQUIRED, _SERVER, codes="55[034]", words="authentication (is )?required|not authenticated"),
+    # Exchange Online: 5.1.8 bad outbound sender, 5.7.501 to 503 spam or banned sender, 5.7.705 tenant over its limit.
+    Row(ReasonCode.ACCOUNT_SUSPENDED, _SERVER, enhanced=r"5\.1\.8", words="outbound"),
+    Row(ReasonCode.ACCOUNT_SUSPENDED, _SERVER, enhanced=r"5\.7\.(50[123]|705)"),
+    # Block lists refuse the machine, not the recipient; Postfix tells it at RCPT; Exchange: 5.7.606 to 649, 708.
+    Row(ReasonCode.POLICY, _SERVER, codes="55[04]", words=_BLOCKED, phases=_ENVELOPE),
+    Row(ReasonCode.POLICY, _SERVER, enhanced=r"5\.7\.(511|6[0-4]\d|708)"),
     # Exchange: 5.7.60 and 5.2.252 SendAsDenied. Postfix tells reject_sender_login_mismatch at RCPT, others at MAIL.
     Row(ReasonCode.SENDER_REFUSED, _SERVER, enhanced=r"5\.7\.60|5\.2\.252|[45]\.1\.[78]"),
     Row(ReasonCode.SENDER_REFUSED, _SERVER, words="SendAs|sender address rejected|not owned by|sender verify failed"),
-    Row(ReasonCode.SENDER_REFUSED, _SERVER, codes="501|550|551|553|554", phases=_MAIL),
-    # RFC 5321 4.5.3.1.10, RFC 3463 X.5.3; Exim says it without an enhanced code; some say 552.
-    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", phases=_RCPT, later=True),
-    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", phases=_RCPT, later=True),
-    # RFC 1870 6, RFC 3463 X.3.4.
+    # RFC 5321 4.5.3.1.10, RFC 3463 X.5.3; Exim says it without an enhanced code; Google's 451 4.3.0.
+    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", phases=_RCPT),
+    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", phases=_RCPT),
+    Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="451", words="multiple destination domains", phases=_RCPT),
+    # RFC 1870 6, RFC 3463 X.2.3 and X.3.4.
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, enhanced=r"[45]\.(3\.4|2\.3)"),
-    Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552|554", words="too (big|large)|exceeds .*size|size limit"),
+    Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="55[24]", words="too (big|large)|exceeds .*size|size limit"),
+    # Google: 5.4.5 daily sending limit, 4.2.1 a mailbox or relay that gets too much; Exchange: 5.2.2 quota, at MAIL.
+    Row(
+        ReasonCode.THROTTLED, _SERVER, words="(relay|sending|submission|hourly|daily)[a-z ]* (limit|quota)", later=True
+    ),
+    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota", later=True),
+    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", phases=_MAIL, later=True),
+    Row(ReasonCode.THROTTLED, enhanced=r"4\.2\.1", words="rate|too (much|quickly|many)"),
+    Row(ReasonCode.THROTTLED, codes="432"),  # Exchange: the mailbox takes no more at the same time
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552", phases=_MAIL | _MESSAGE),
+    Row(ReasonCode.SENDER_REFUSED, _SERVER, codes="501|55[0134]", phases=_MAIL),
     # RFC 3463 X.3.1 (its own disk), X.3.2 (shut down for the moment).
     Row(ReasonCode.STORAGE_FULL, _SERVER, codes="4..", enhanced=r"4\.3\.1"),
     Row(ReasonCode.STORAGE_FULL, _SERVER, codes="452", words="storage|disk|space", phases=_MAIL | _MESSAGE),
     Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="4..", enhanced=r"4\.3\.[025]", phases=_MAIL),
-    # Google: 5.4.5 daily sending limit, 4.2.1 a mailbox that gets too much; Exchange: 5.2.2 submission quota, at MAIL.
-    Row(ReasonCode.THROTTLED, enhanced=r"4\.2\.1", words="rate|too (much|quickly|many)", phases=_RCPT),
-    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota", later=True),
-    Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", phases=_MAIL, later=True),
-    # RFC 6647; Postgrey, Exim and rspamd say so in words, others only "try again later".
-    Row(ReasonCode.GREYLISTED, Scope.RECIPIENT, codes="45[01]", words="gr[ae]y-?list", phases=_RCPT),
+    # RFC 6647; Postgrey, Exim and rspamd say so in words, others only with 4.7.1 and "try again later".
     Row(ReasonCode.GREYLISTED, codes="45[01]", words="gr[ae]y-?list"),
     Row(ReasonCode.THROTTLED, _SERVER, codes="4..", words="thrott|rate limit|too many (messages|connections)|too fast"),
-    Row(ReasonCode.GREYLISTED, codes="45[01]", enhanced=r"4\.7\.[01]", phases=_RCPT),
-    # Postfix: Relay access denied; Exim: relay not permitted; Exchange: Unable to relay; qmail: rcpthosts.
+    # Postfix: Relay access denied (454 by default); Exim: relay not permitted; Exchange: Unable to relay; qmail.
     Row(ReasonCode.RELAY_DENIED, words="relay(ing)? (access )?(denied|not permitted|not allowed)|unable to relay"),
     Row(ReasonCode.RELAY_DENIED, words="rcpthosts|not permitted to relay|relaying", phases=_RCPT),
     Row(ReasonCode.RELAY_DENIED, enhanced=r"5\.7\.(54|64)"),
-    # Block lists refuse the machine, not the recipient; Postfix tells it at RCPT.
-    Row(ReasonCode.POLICY, _SERVER, codes="55[04]", words="client host .*blocked|spamhaus|dnsbl|blacklist|block ?list"),
-    # RFC 3463 X.1, X.2; RFC 6531 3.5 (X.6.7); RFC 7505 (5.1.10); Google 5.2.1 and 5.2.2.
+    Row(ReasonCode.GREYLISTED, codes="45[01]", enhanced=r"4\.7\.[01]", phases=_RCPT),
+    # RFC 6531 3.5 (X.6.7); RFC 3463 X.1, X.2; RFC 7505 (5.1.10); Exchange 5.4.1.
     Row(ReasonCode.SMTPUTF8_MISSING, enhanced=r"5\.6\.[7-9]"),
     Row(ReasonCode.MAILBOX_FULL, Scope.RECIPIENT, enhanced=r"[45]\.2\.2"),
     Row(ReasonCode.MAILBOX_FULL, codes="452|552", words="full|quota|storage", phases=_RCPT),
     Row(ReasonCode.MAILBOX_DISABLED, Scope.RECIPIENT, enhanced=r"[45]\.2\.1"),
-    Row(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, enhanced=r"5\.1\.3", phases=_RCPT),
-    Row(ReasonCode.ADDRESS_UNKNOWN, Scope.RECIPIENT, enhanced=r"[45]\.1\.(0|1|2|4|6|10)|5\.4\.1", phases=_RCPT),
+    Row(ReasonCode.ADDRESS_INVALID, enhanced=r"5\.1\.3", phases=_RCPT),
+    Row(ReasonCode.ADDRESS_UNKNOWN, enhanced=r"[45]\.1\.(0|1|2|4|6|10)|5\.4\.1", phases=_RCPT),
     Row(ReasonCode.POLICY, enhanced=r"5\.7\.\d+", phases=_RCPT),
     Row(ReasonCode.ADDRESS_INVALID, codes="501|553", phases=_RCPT),  # RFC 5321 4.2.3
     Row(ReasonCode.ADDRESS_UNKNOWN, codes="550|551", phases=_RCPT),  # RFC 5321 4.2.3
@@ -162,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     Row(ReasonCode.CONTENT_REFUSED, enhanced=r"5\.6\.\d+", phases=_MESSAGE),
     Row(ReasonCode.CONTENT_REFUSED, codes="55[04]", words="spam|virus|malware|content", phases=_MESSAGE),
     Row(ReasonCode.POLICY, enhanced=r"[45]\.7\.\d+"),
-    Row(ReasonCode.PROTOCOL_ERROR, codes="50[0-5]|[013]..", enhanced=r"|[45]\.5\.\d+"),
+    Row(ReasonCode.PROTOCOL_ERROR, codes="50[0-5]|3..", enhanced=r"|[45]\.5\.\d+"),
     Row(ReasonCode.TEMPORARY, codes="4.."),
     Row(ReasonCode.PERMANENT),
 )

@@ -1,0 +1,271 @@
+"""Peers that break the rules, and mail that tries to."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.wire.scripted import Peer, Received, Script, Talk, honest
+from transports.guard import Policy
+from transports.smtp import SmtpChannel, SmtpConfig
+from transports.smtp_connection import SmtpConnection
+from transports.types import (
+    AddressKind,
+    Deferred,
+    Message,
+    ReasonCode,
+    Recipient,
+    Rejected,
+    Result,
+    Scope,
+    Sent,
+    Unknown,
+    Wire,
+)
+
+TIMEOUT = 0.5
+ALL = ("PIPELINING", "SIZE 20000000", "8BITMIME", "SMTPUTF8")
+
+
+def channel(peer: Peer, *, timeout: float = 5) -> SmtpChannel:
+    config = SmtpConfig("127.0.0.1", "noreply@example.com", port=peer.port, timeout=timedelta(seconds=timeout))
+    return SmtpChannel(config, policy=Policy(private=True))
+
+
+def recipients(*addresses: str) -> tuple[Recipient, ...]:
+    return tuple(Recipient(AddressKind.MAIL, address) for address in addresses)
+
+
+ANNA = recipients("anna@example.org")
+
+
+def message(text: str = "Hello\n", *, visible_to: tuple[Recipient, ...] = ()) -> Message:
+    return Message(UUID(int=1), "Hi", text, datetime(2026, 11, 22, tzinfo=UTC), visible_to=visible_to)
+
+
+def send(peer: Peer, *messages: Message, to: tuple[Recipient, ...] = ANNA, timeout: float = 5) -> list[Result]:
+    chosen = channel(peer, timeout=timeout)
+    wires = [chosen.prepare(each, to) for each in messages]
+    prepared = [wire for wire in wires if isinstance(wire, Wire)]
+    assert len(prepared) == len(wires)
+    connection = chosen.connect()
+    assert isinstance(connection, SmtpConnection), connection
+    results = list(connection.send(prepared))
+    connection.close()
+    return results
+
+
+def trickle(talk: Talk, *, stop: threading.Event) -> None:
+    """An endless reply, a byte at a time, each well within the time limit."""
+    for octet in itertools.cycle(b"250-slow\r\n"):
+        talk.connection.sendall(bytes([octet]))
+        if stop.wait(TIMEOUT / 10):
+            return
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_trickle_cannot_stretch_the_time_limit(stop: threading.Event) -> None:
+    with Peer(lambda talk: trickle(talk, stop=stop)) as peer:
+        began = time.monotonic()
+        refused = channel(peer, timeout=TIMEOUT).connect()
+        took = time.monotonic() - began
+        stop.set()
+    assert isinstance(refused, Deferred)
+    assert refused.reason.code is ReasonCode.TIMEOUT
+    assert TIMEOUT * 0.9 <= took < TIMEOUT * 4
+
+
+def test_a_trickle_after_the_final_dot_is_unknown(stop: threading.Event) -> None:
+    def script(talk: Talk) -> None:
+        answers = {"END": lambda _: trickle(talk, stop=stop) or "drop"}
+        honest(Received(), answers=answers)(talk)
+
+    with Peer(script) as peer:
+        (result,) = send(peer, message(), timeout=TIMEOUT)
+        stop.set()
+    assert isinstance(result.outcomes[0], Unknown)
+
+
+def test_a_server_that_stops_reading_has_not_got_the_mail(stop: threading.Event) -> None:
+    def script(talk: Talk) -> None:
+        def fall_asleep(_: str) -> str:
+            talk.say("354 go on")
+            stop.wait(30)
+            return "drop"
+
+        honest(Received(), features=ALL, answers={"DATA": fall_asleep})(talk)
+
+    with Peer(script) as peer:
+        (result,) = send(peer, message("x" * 77 + "\n" + ("y" * 77 + "\n") * 200_000), timeout=TIMEOUT)
+        stop.set()
+    (outcome,) = result.outcomes
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason.code, outcome.reason.scope) == (ReasonCode.TIMEOUT, Scope.SERVER)
+
+
+def test_a_server_that_refuses_during_the_mail_and_hangs_up_is_heard() -> None:
+    def script(talk: Talk) -> None:
+        def refuse(_: str) -> str:
+            talk.say("354 go on")
+            talk.connection.recv(1000)
+            talk.say("552 5.3.4 too big")
+            talk.connection.shutdown(1)
+            while talk.connection.recv(65536):
+                pass
+            return "drop"
+
+        honest(Received(), answers={"DATA": refuse})(talk)
+
+    with Peer(script) as peer:
+        (result,) = send(peer, message(("y" * 77 + "\n") * 1000))
+    (outcome,) = result.outcomes
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code is ReasonCode.MESSAGE_TOO_BIG
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"220-" + b"x" * 200_000, b"220-more\r\n" * 20_000, b"SSH-2.0-x\r\n", b"\0\1\2\r\n", b"99\r\n"]
+)
+def test_what_is_no_reply_does_not_fill_the_memory(greeting: bytes) -> None:
+    def script(talk: Talk) -> None:
+        talk.connection.sendall(greeting)
+        talk.line()
+
+    with Peer(script) as peer:
+        refused = channel(peer).connect()
+    assert isinstance(refused, Deferred)
+    assert refused.reason.code is ReasonCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n.\nMAIL FROM:<eve@example.org>\nRCPT TO:<bob@example.org>\nDATA\n",
+        "a\r.\rMAIL FROM:<eve@example.org>\r",
+        "a\n.\rMAIL FROM:<eve@example.org>\n",
+        "a\r\n.\r\nMAIL FROM:<eve@example.org>\r\n",
+        "a\r.\r\nb",
+        "\n.",
+        ".",
+    ],
+)
+@pytest.mark.parametrize("features", [("SIZE 100000",), ALL], ids=["plain", "pipelined"])
+def test_a_text_cannot_smuggle_in_a_second_mail(text: str, features: tuple[str, ...]) -> None:
+    received = Received()
+    with Peer(honest(received, features=features)) as peer:
+        results = send(peer, message(text), message("the next"))
+    assert [type(result.outcomes[0]) for result in results] == [Sent, Sent]
+    assert len(received.mails) == 2
+    assert not any("eve@" in command for command in received.commands)
+    arrived = received.mails[0][1].partition(b"\r\n\r\n")[2].decode()
+    assert arrived.replace("\r\n", "\n").rstrip("\n") == text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+
+
+def test_an_address_outside_ascii_needs_smtputf8() -> None:
+    received = Received()
+    with Peer(honest(received, features=("PIPELINING", "8BITMIME"))) as peer:
+        (result,) = send(peer, message(), to=recipients("anna@example.org", "zoë@example.org"))
+    sent, refused = result.outcomes
+    assert isinstance(sent, Sent)
+    assert isinstance(refused, Rejected)
+    assert (refused.reason.code, refused.reason.scope) == (ReasonCode.SMTPUTF8_MISSING, Scope.RECIPIENT)
+    assert received.mails[0][0] == ("anna@example.org",)
+
+
+def test_smtputf8_is_used_where_it_is_offered_and_needed() -> None:
+    received = Received()
+    with Peer(honest(received, features=ALL)) as peer:
+        (result,) = send(peer, message(), to=recipients("zoë@bücher.example"))
+    assert isinstance(result.outcomes[0], Sent)
+    assert received.mails[0][0] == ("zoë@xn--bcher-kva.example",)
+    mail = next(command for command in received.commands if command.startswith("MAIL"))
+    assert mail.endswith(" BODY=8BITMIME SMTPUTF8")
+
+
+def test_a_domain_outside_ascii_needs_no_extension() -> None:
+    received = Received()
+    with Peer(honest(received, features=())) as peer:
+        (result,) = send(peer, message(), to=recipients("anna@bücher.example"))
+    assert isinstance(result.outcomes[0], Sent)
+    assert received.mails[0][0] == ("anna@xn--bcher-kva.example",)
+
+
+def test_a_mail_over_the_size_limit_is_refused_and_the_next_goes() -> None:
+    received = Received()
+    with Peer(honest(received, features=("PIPELINING", "SIZE 2000"))) as peer:
+        large, small = send(peer, message("x\n" * 2000), message())
+    assert isinstance(large.outcomes[0], Rejected)
+    assert large.outcomes[0].reason.code is ReasonCode.MESSAGE_TOO_BIG
+    assert isinstance(small.outcomes[0], Sent)
+    (mail,) = [command for command in received.commands if command.startswith("MAIL")]
+    assert mail == f"MAIL FROM:<noreply@example.com> SIZE={len(received.mails[0][1])}"
+
+
+@pytest.mark.parametrize("features", [("SIZE 100000",), ALL], ids=["plain", "pipelined"])
+def test_the_recipients_over_the_servers_limit_are_for_another_mail_now(features: tuple[str, ...]) -> None:
+    received = Received()
+    answers = {"RCPT": ("", "", "452 4.5.3 too many recipients")}
+    with Peer(honest(received, features=features, answers=answers)) as peer:
+        to = recipients(*(f"user{number}@example.org" for number in range(5)))
+        (result,) = send(peer, message(), to=to)
+    assert [type(outcome) for outcome in result.outcomes] == [Sent, Sent, Deferred, Deferred, Deferred]
+    last = result.outcomes[-1]
+    assert isinstance(last, Deferred)
+    assert last.reason.code is ReasonCode.TOO_MANY_RECIPIENTS
+    assert last.retry_after == timedelta()
+
+
+def test_a_shutdown_among_the_recipients_means_nobody_has_the_mail() -> None:
+    received = Received()
+    with Peer(honest(received, answers={"RCPT": ("", "550 5.1.1 no", "421 4.3.2 going down")})) as peer:
+        to = recipients("a@example.org", "b@example.org", "c@example.org")
+        (result,) = send(peer, message(), to=to)
+    first, second, third = result.outcomes
+    assert isinstance(first, Deferred)
+    assert isinstance(second, Rejected)
+    assert isinstance(third, Deferred)
+    assert first.reason.scope is third.reason.scope is Scope.SERVER
+    assert received.mails == []
+
+
+def test_old_servers_are_greeted_with_helo() -> None:
+    received = Received()
+    with Peer(honest(received, answers={"EHLO": "502 5.5.1 not known"})) as peer:
+        (result,) = send(peer, message())
+    assert isinstance(result.outcomes[0], Sent)
+
+
+def test_a_refused_mail_shows_what_was_said_and_no_more_than_it_may() -> None:
+    with Peer(honest(Received(), answers={"RCPT": "550 5.1.1 " + "no " * 1000})) as peer:
+        to = recipients(*(f"user{number}@example.org" for number in range(50)))
+        (result,) = send(peer, message(), to=to)
+    assert result.dialogue.startswith("> RCPT TO:<user0@example.org>\n< 550 5.1.1 no no")
+    assert len(result.dialogue.encode()) <= 2048
+
+
+def test_an_iterator_that_is_closed_early_ends_the_connection() -> None:
+    received = Received()
+    script: Script = honest(received)
+    with Peer(script) as peer:
+        chosen = channel(peer)
+        wires = [chosen.prepare(message(), ANNA) for _ in range(5)]
+        connection = chosen.connect()
+        assert isinstance(connection, SmtpConnection)
+        results = connection.send(wire for wire in wires if isinstance(wire, Wire))
+        next(results)
+        results.close()
+        assert list(connection.send([wire for wire in wires if isinstance(wire, Wire)])) == []
+        connection.close()
+    assert len(received.mails) == 1
