@@ -8,7 +8,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 from templates_app.macros.functions import MAX_TEXT, OPERANDS, PIPES, Function
-from templates_app.macros.problems import MacroError, nearest
+from templates_app.macros.problems import MacroError, nearest, shown
 from templates_app.macros.tree import (
     START,
     Call,
@@ -141,7 +141,7 @@ def _check_call(call: Call, *, known: dict[str, Function], others: dict[str, Fun
         raise MacroError(f"{call.name} {misplaced % others[call.name].usage}", at=call.at)
     if call.name not in known:
         suggestions = nearest(call.name.rpartition(".")[2], known=(*known, *others))
-        raise MacroError(f"there is no function {call.name}.", at=call.at, suggestions=suggestions)
+        raise MacroError(f"there is no function {shown(call.name)}.", at=call.at, suggestions=suggestions)
     function = known[call.name]
     if not function.least <= len(call.arguments) <= function.most:
         raise MacroError(f"{call.name} needs {_amount(function)}, as in {function.usage}.", at=_surplus(call, function))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from templates_app.macros.evaluate import BREAKS, HEADERS, Mode
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import OPEN_PREFIXES, PATHS, PREFIXES
-from templates_app.macros.problems import MacroError, Problem, Severity, nearest
+from templates_app.macros.problems import MacroError, Problem, Severity, nearest, shown
 from templates_app.macros.tree import Reference, Template, Text, text_source
 
 
@@ -43,9 +43,9 @@ def _unknown_name(reference: Reference) -> Problem:
     prefix, *rest = reference.parts
     if prefix in PREFIXES:
         siblings = [path for path in PATHS if path.startswith(f"{prefix}.")]
-        message, suggestions = f"there is no name {reference.name}.", nearest(".".join(rest), known=siblings)
+        message, suggestions = f"there is no name {shown(reference.name)}.", nearest(".".join(rest), known=siblings)
     else:
-        message = f"there are no names that begin with {prefix}."
+        message = f"there are no names that begin with {shown(prefix)}."
         suggestions = tuple(".".join((near, *rest)) for near in nearest(prefix, known=PREFIXES))
     return Problem(message, line=reference.at.line, column=reference.at.column, suggestions=suggestions)
 
@@ -58,7 +58,7 @@ def _unknown_property(reference: Reference, *, known: frozenset[str]) -> Iterato
     siblings = [path for path in known if path.partition(".")[0] in prefixes]
     suggestions = nearest(name, known=siblings)
     whose = " or ".join(prefixes)
-    message = f"no stored {whose} has the property {name}; it may stay empty."
+    message = f"no stored {whose} has the property {shown(name)}; it may stay empty."
     yield Problem(message, reference.at.line, reference.at.column, suggestions, severity=Severity.WARNING)
 
 

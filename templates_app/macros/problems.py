@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from templates_app.macros.tree import Position
 
+MAX_SHOWN = 60
+
 
 class Severity(StrEnum):
     """An error refuses the template when it is saved, a warning is only shown."""
@@ -54,6 +56,11 @@ class MacroError(ValueError):
     @property
     def suggestions(self) -> tuple[str, ...]:
         return self.problem.suggestions
+
+
+def shown(name: str) -> str:
+    """A name as a message repeats it: cut where nobody would read on."""
+    return name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
 
 
 def nearest(name: str, *, known: Iterable[str]) -> tuple[str, ...]:

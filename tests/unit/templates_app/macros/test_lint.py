@@ -88,3 +88,10 @@ def test_problems_stand_in_the_order_of_the_text():
     problems = lint("${usr.a}\n${evnt.b}", mode=Mode.SUBJECT)
     assert [(problem.line, problem.column) for problem in problems] == [(1, 3), (1, 9), (2, 3)]
     assert str(problems[0]).startswith("Line 1, column 3: there are no names that begin with usr. Did you mean user.a")
+
+
+@pytest.mark.parametrize("source", ["${%s(a)}", "${%s}", "${%s.b}", "${event.%s}", "${a | %s}"])
+def test_an_endless_name_is_not_repeated_in_full(source):
+    problem = only(source % ("x" * 9_000), properties=STORED | {"device.a"})
+    assert "x…" in problem.message
+    assert len(str(problem)) < 200
