@@ -1,12 +1,13 @@
 """Versions: each save is one, old ones stay, predefined templates come back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from actions.models import Rule
 from templates_app import predefined, versions
@@ -165,3 +166,19 @@ def test_installing_gives_way_to_an_own_template_of_the_same_name():
 def test_the_database_refuses_a_second_one(fields):
     with pytest.raises(IntegrityError), transaction.atomic():
         NotificationTemplate.objects.create(name="Second", **fields)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_saves_at_the_same_time_each_get_a_number():
+    template = NotificationTemplate.objects.create(name="Busy", type="device.jailbroken")
+
+    def save(number):
+        try:
+            return versions.save(NotificationTemplate.objects.get(pk=template.pk), content(f"text {number}")).number
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = sorted(pool.map(save, range(8)))
+    assert numbers == list(range(1, 9))
+    assert stored("Busy").current.number == 8
