@@ -296,6 +296,16 @@ class Attempt(models.Model):
         return f"{self.delivery_id} #{self.number} {self.outcome}"
 
 
+class Pulse(models.Model):
+    """When the workers of a queue last did something: written by a canary that goes through the real queue."""
+
+    queue = models.CharField(max_length=32, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.queue} at {self.at}"
+
+
 class Lane(models.Model):
     """One of the parallel connections that a server allows, over all workers and machines."""
 

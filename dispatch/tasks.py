@@ -5,11 +5,12 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from dispatch import doorbell, upkeep
+from dispatch import doorbell, liveness, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
 CLOCK = SystemClock()
+CONTROL_QUEUE = "control"
 
 
 @shared_task(name=doorbell.DRAIN_TASK)
@@ -20,6 +21,17 @@ def drain_server(*, server_id: int) -> None:
 @shared_task(name="dispatch.sweep")
 def sweep() -> None:
     upkeep.sweep(now=CLOCK.now())
+
+
+@shared_task(name="dispatch.watch")
+def watch() -> None:
+    liveness.beat(CONTROL_QUEUE, now=CLOCK.now())
+    canary.apply_async(queue=doorbell.DRAIN_QUEUE, expires=liveness.SILENT.total_seconds())
+
+
+@shared_task(name="dispatch.canary")
+def canary() -> None:
+    liveness.beat(doorbell.DRAIN_QUEUE, now=CLOCK.now())
 
 
 def _stopping() -> bool:

@@ -135,7 +135,10 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "drain"
 CELERY_TASK_ROUTES = {"dispatch.drain_server": {"queue": "drain"}, "dispatch.*": {"queue": "control"}}
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "watch": {"task": "dispatch.watch", "schedule": 20.0, "options": {"expires": 40}},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 2,
