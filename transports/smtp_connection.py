@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed
+from transports.mail_address import normalise
 from transports.smtp_replies import Phase, Reply, judge
 from transports.smtp_session import Session
 from transports.smtp_transaction import DATA, EMPTY_BODY, Transaction
@@ -22,7 +23,7 @@ class SmtpConnection:
         self._session = session
         self._reopen = reopen
         self._config = session.config
-        self._sender = self._config.envelope_sender or self._config.from_email
+        self._sender = normalise(self._config.envelope_sender or self._config.from_email)
         self._dirty = False
         self._finished = False
 
@@ -120,12 +121,13 @@ class SmtpConnection:
 
     def _ask(self, new: Transaction, *, written: bool) -> None:
         """MAIL, RCPT and DATA; a connection that was used before and is gone is replaced once."""
+        worn = self._worn()
         try:
-            if self._worn():
+            if worn:
                 self._renew(new)
             self._exchange(new, written=written)
         except ConnectionFailed as failure:
-            if not self._session.transactions or failure.reason.code is ReasonCode.TIMEOUT:
+            if worn or not self._session.transactions or failure.reason.code is ReasonCode.TIMEOUT:
                 new.lost(failure.reason)
                 return
             try:

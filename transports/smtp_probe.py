@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from transports.guard import SMTP_POLICY, ConnectionFailed, Policy
+from transports.mail_address import normalise
 from transports.smtp import SmtpChannel
 from transports.smtp_config import SmtpConfig
 from transports.smtp_hints import TLS_PORT, Advice, advise
@@ -67,7 +68,7 @@ def _stages(session: Session, wire: Wire) -> Iterator[Stage]:
 def _mail(session: Session, wire: Wire) -> Iterator[Stage]:
     """MAIL, RCPT, DATA and the mail itself, one after the other so that each has its own stage."""
     config = session.config
-    transaction = Transaction(wire, sender=config.envelope_sender or config.from_email)
+    transaction = Transaction(wire, sender=normalise(config.envelope_sender or config.from_email))
     transaction.start(features=session.esmtp_features, max_size=session.max_size)
     commands = transaction.commands
     if not commands:

@@ -30,7 +30,18 @@ _MAX_DIALOGUE = 2048
 class Transaction:
     """`commands` are MAIL, one RCPT for each recipient that can be asked for, and DATA; empty when none can."""
 
-    __slots__ = ("_accepted", "_asked", "_began", "_outcomes", "_said", "_sender", "commands", "data_reply", "wire")
+    __slots__ = (
+        "_accepted",
+        "_asked",
+        "_began",
+        "_outcomes",
+        "_said",
+        "_sender",
+        "_utf8",
+        "commands",
+        "data_reply",
+        "wire",
+    )
 
     def __init__(self, wire: Wire, *, sender: str) -> None:
         self.wire = wire
@@ -45,7 +56,8 @@ class Transaction:
         self._asked: list[int] = []
         self._accepted: list[int] = []
         self._said: list[tuple[bytes, Reply]] = []
-        refusal = _refusal(self.wire, features=features, max_size=max_size)
+        self._utf8 = not (self.wire.payload.isascii() and self._sender.isascii())
+        refusal = self._refusal(features, max_size=max_size)
         if refusal is None:
             self._compose(features)
         else:
@@ -125,10 +137,20 @@ class Transaction:
         took = timedelta(seconds=time.monotonic() - self._began)
         return Result(outcomes, duration=took, dialogue=self._dialogue())
 
+    def _refusal(self, features: Mapping[str, str], *, max_size: int) -> Reason | None:
+        """Why the mail can't be given to this server at all, as far as its reply to EHLO tells."""
+        size = len(self.wire.payload)
+        if max_size and size > max_size:
+            detail = f"{size} octets, the server takes {max_size}"
+            return Reason(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, detail)
+        if self._utf8 and "smtputf8" not in features:
+            detail = "an address outside ASCII is the sender or shows in a header; SMTPUTF8 is not offered"
+            return Reason(ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE, detail)
+        return None
+
     def _compose(self, features: Mapping[str, str]) -> None:
         utf8 = "smtputf8" in features
         recipients: list[bytes] = []
-        needs_utf8 = not self.wire.payload.isascii()
         for position, recipient in enumerate(self.wire.to):
             path = _path(recipient, utf8=utf8)
             if isinstance(path, Reason):
@@ -136,11 +158,11 @@ class Transaction:
                 continue
             self._asked.append(position)
             recipients.append(b"RCPT TO:<%b>\r\n" % path)
-            needs_utf8 = needs_utf8 or not path.isascii()
+            self._utf8 = self._utf8 or not path.isascii()
         if not recipients:
             return
         size = b" SIZE=%d" % len(self.wire.payload) if "size" in features else b""
-        options = b" BODY=8BITMIME SMTPUTF8" if needs_utf8 else b""
+        options = b" BODY=8BITMIME SMTPUTF8" if self._utf8 else b""  # RFC 6531 3.1: the one implies the other
         mail = b"MAIL FROM:<%b>%b%b\r\n" % (self._sender.encode(), size, options)
         self.commands = [mail, *recipients, DATA]
 
@@ -168,18 +190,6 @@ class Transaction:
     def _dialogue(self) -> str:
         said = "\n".join(f"> {command.decode()}\n< {reply.code} {reply.detail}" for command, reply in self._said)
         return said[:_MAX_DIALOGUE]
-
-
-def _refusal(wire: Wire, *, features: Mapping[str, str], max_size: int) -> Reason | None:
-    """Why the mail can't be given to this server, as far as its reply to EHLO tells."""
-    size = len(wire.payload)
-    if max_size and size > max_size:
-        detail = f"{size} octets, the server takes {max_size}"
-        return Reason(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, detail)
-    if "smtputf8" not in features and not wire.payload.isascii():
-        detail = "a header shows an address outside ASCII and the server does not offer SMTPUTF8"
-        return Reason(ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE, detail)
-    return None
 
 
 def _path(recipient: Recipient, *, utf8: bool) -> bytes | Reason:

@@ -134,7 +134,7 @@ def test_an_address_that_is_not_allowed() -> None:
 
 
 def test_plain_spoken_to_a_tls_port(authority: Authority) -> None:
-    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=0.5))
+    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=1))
     assert (stage.name, stage.code) == (StageName.BANNER, ReasonCode.TIMEOUT)
     assert "waits for TLS" in stage.cause
     assert "SSL" in stage.hint

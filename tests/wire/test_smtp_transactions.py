@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.wire.scripted import Answer, Peer, Received, honest
+from tests.wire.scripted import Answer, Peer, Received, Talk, honest
 from transports.guard import Policy
 from transports.smtp import SmtpChannel, SmtpConfig
 from transports.smtp_connection import SmtpConnection
@@ -188,3 +188,44 @@ def test_more_recipients_than_fit_one_write_all_get_the_mail() -> None:
         connection.close()
     assert len(received.mails[0][0]) == 1000
     assert all(isinstance(outcome, Sent) for outcome in result.outcomes)
+
+
+@both
+def test_a_worn_connection_that_cannot_be_replaced_is_a_server_that_is_down(features: tuple[str, ...]) -> None:
+    received = Received()
+    with Peer(honest(received, features=features, answers={"BANNER": ("", "554 no")})) as peer:
+        first, second = send(peer, 3, per_connection=1)
+        assert peer.connections == 2
+    assert isinstance(first.outcomes[0], Sent)
+    (down,) = second.outcomes
+    assert isinstance(down, Deferred)
+    assert (down.reason.code, down.reason.scope) == (ReasonCode.GREETING_REFUSED, Scope.SERVER)
+    assert len(received.mails) == 1
+
+
+def test_pipelining_saves_round_trips() -> None:
+    """Body and next envelope come in one piece: the server never sees a body without what follows it."""
+    pieces: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        receive = talk.connection.recv
+
+        class Listening:
+            def recv(self, size: int) -> bytes:
+                pieces.append(receive(size))
+                return pieces[-1]
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(connection, name)
+
+        connection = talk.connection
+        talk.connection = Listening()  # type: ignore[assignment]
+        honest(Received(), features=PIPELINED)(talk)
+
+    with Peer(script) as peer:
+        results = send(peer, 10)
+    assert len(results) == 10
+    envelopes = [piece for piece in pieces if b"MAIL FROM" in piece]
+    assert len(envelopes) == 10
+    assert all(b"RCPT TO" in piece and piece.endswith(b"DATA\r\n") for piece in envelopes)
+    assert sum(b"\r\n.\r\nMAIL FROM" in piece for piece in envelopes) == 9
