@@ -120,10 +120,15 @@ class Session(smtplib.SMTP):
     def reply(self, deadline: Deadline | None = None) -> Reply:
         """Read one whole reply (RFC 5321 4.2) before `deadline`, by default a whole time limit from now."""
         single = _SINGLE.match(self._buffer, self._start)
-        if single is not None:
-            self._start = single.end()
-            return Reply(int(single[1]), single[2].decode("utf-8", "replace"))
-        return self._long_reply(deadline or Deadline(self.config.timeout))
+        if single is None:
+            deadline = deadline or Deadline(self.config.timeout)
+            if self._start == len(self._buffer):
+                self._fill(deadline)
+            single = _SINGLE.match(self._buffer, self._start)
+            if single is None:
+                return self._long_reply(deadline)
+        self._start = single.end()
+        return Reply(int(single[1]), single[2].decode("utf-8", "replace"))
 
     def finish(self) -> None:
         """Say QUIT and close; never raises and never waits long."""
