@@ -50,7 +50,7 @@ class Command(BaseCommand):
         binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
         broker_socket = env.broker_socket(var)
         os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: stop soon, not after every task
-        from xmnotify.quickstart import parts, prepare  # noqa: PLC0415 - after the line above and the checks
+        from xmnotify.quickstart import herald, parts, prepare  # noqa: PLC0415 - after the line above and the checks
 
         if binary:
             run = partial(parts.broker, binary, socket=broker_socket, var=var)
@@ -73,7 +73,8 @@ class Command(BaseCommand):
         supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
         control = partial(parts.control_worker, var / "beat-schedule")
         supervisor.start(Part("control worker", control, log / "control.log"))
-        self._say(f"Console http://{host}:{port}/, inbox http://127.0.0.1:{inbox_port}/. Ctrl-C stops everything.")
+        sample = partial(herald.first_mail, self._say, port=port, inbox_port=inbox_port, ledger=ledger)
+        supervisor.start(Part("sample event", sample, kept=False))
         for _ in supervisor.events():
             pass
 
