@@ -73,7 +73,7 @@ def postgres(binaries: Path) -> Iterator[str]:
             "full_page_writes": "off",
             "max_connections": "300",
         }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        options: list[str | Path] = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with _running([binaries / "postgres", "-D", data, *options], port=port, user=user, folder=folder):
             _wait_for_login(binaries, port=port)
             yield f"postgresql://xmnotify@127.0.0.1:{port}/postgres"
@@ -83,7 +83,17 @@ def postgres(binaries: Path) -> Iterator[str]:
 def redis(binary: Path) -> Iterator[str]:
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="xmnotify-redis-") as name:
-        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command: list[str | Path] = [
+            binary,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         with _running(command, port=port, user=None, folder=Path(name)):
             yield f"redis://127.0.0.1:{port}/0"
 
@@ -123,7 +133,7 @@ def _wait_for_port(port: int, *, process: subprocess.Popen[bytes], log: Path) ->
 
 
 def _wait_for_login(binaries: Path, *, port: int) -> None:
-    command = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    command: list[str | Path] = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     until = time.monotonic() + _START_SECONDS
     while subprocess.run(command, check=False).returncode:
         if time.monotonic() > until:
