@@ -138,6 +138,19 @@ def quick_start(prepared):
         one.end()
 
 
+def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start):
+    running = quick_start()
+    until = time.monotonic() + 30
+    while "Ctrl-C" not in (output := running.log.read_text()):
+        assert time.monotonic() < until, output
+        time.sleep(0.05)
+    assert "delivered: the mail to " in output
+    assert f"http://127.0.0.1:{running.port}/" in output
+    ledger = (running.var / "inbox.ledger").read_text()
+    assert ledger.count("\n") == 1
+    assert "@example.com" in ledger
+
+
 @pytest.mark.parametrize("victim", ["shell", "make", "recipe", "supervisor"])
 def test_a_kill_of_anybody_above_leaves_nothing_behind(quick_start, victim):
     running = quick_start()

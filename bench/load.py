@@ -1,0 +1,57 @@
+"""Fills the database with events whose mails are all different; importing it loads Django."""
+
+from __future__ import annotations
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402 - after the set-up
+from django.db import transaction  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from devices.models import Device  # noqa: E402
+from dispatch import ingest  # noqa: E402
+from templates_app.models import (  # noqa: E402
+    NotificationTemplate,
+    TemplateChannel,
+    TemplateText,
+    TemplateVersion,
+)
+from transports.types import ChannelKind  # noqa: E402
+from xmnotify import demo  # noqa: E402
+
+_TEMPLATE = "Bench"
+_AT_ONCE = 500
+
+
+def prepare(*, smtp_port: int, text: str) -> None:
+    """Database, demo devices, and a template with that text."""
+    call_command("migrate", verbosity=0, interactive=False)
+    demo.seed(smtp_port=smtp_port)
+    template = NotificationTemplate.objects.create(name=_TEMPLATE, type="device.jailbroken")
+    version = TemplateVersion.objects.create(template=template, number=1)
+    channel = TemplateChannel.objects.create(
+        version=version, kind=ChannelKind.SMTP.value, active=True, recipient="${user.mail}"
+    )
+    TemplateText.objects.create(channel=channel, subject="${device.model} ${device.serial} is jailbroken", message=text)
+    template.current = version
+    template.save()
+
+
+def post(mails: int) -> None:
+    """Take in that many events of one mail each."""
+    serials = list(Device.objects.exclude(person__mail="").values_list("serial", flat=True))
+    for start in range(0, mails, _AT_ONCE):
+        with transaction.atomic():
+            for number in range(start, min(start + _AT_ONCE, mails)):
+                _post_one(number, serial=serials[number % len(serials)])
+
+
+def _post_one(number: int, *, serial: str) -> None:
+    now = timezone.now()
+    event = ingest.EventIn(
+        occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=ingest.SubjectIn("serial", serial)
+    )
+    accepted = ingest.accept(event, origin="bench", now=now)
+    assert accepted.deliveries == 1, accepted.notes
