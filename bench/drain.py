@@ -95,14 +95,16 @@ def _drain(ledger: Path, *, mails: int) -> float:
         "-l",
         "WARNING",
     ]
-    workers = [
-        subprocess.Popen(
-            [*command, "-n", f"bench{number}@local", "--without-gossip", "--without-mingle"],
-            cwd=surroundings.ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        for number in range(_WORKERS)
-    ]
+    with (ledger.parent / "worker.log").open("ab") as log:
+        workers = [
+            subprocess.Popen(
+                [*command, "-n", f"bench{number}@local", "--without-gossip", "--without-mingle"],
+                cwd=surroundings.ROOT,
+                stdout=log,
+                stderr=log,
+            )
+            for number in range(_WORKERS)
+        ]
     try:
         first, last = _first_and_last(ledger, start=start, mails=mails)
     finally:

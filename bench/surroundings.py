@@ -22,7 +22,11 @@ def enter(var: Path) -> None:
         if name.startswith("XMNOTIFY_") or name == "DATABASE_URL":
             del os.environ[name]
     keys.make_missing(var)
-    os.environ |= {"XMNOTIFY_VAR": str(var), "DJANGO_SETTINGS_MODULE": "xmnotify.settings"}
+    os.environ |= {
+        "XMNOTIFY_VAR": str(var),
+        "DJANGO_SETTINGS_MODULE": "xmnotify.settings",
+        "XMNOTIFY_SMTP_PORTS": "any",
+    }
 
 
 def free_port() -> int:
@@ -49,4 +53,8 @@ def median_and_range(values: list[float]) -> str:
     ordered = sorted(values)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return f"{median:,.3g} ({ordered[0]:,.3g} to {ordered[-1]:,.3g})"
+    return f"{_short(median)} ({_short(ordered[0])} to {_short(ordered[-1])})"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
