@@ -12,11 +12,13 @@ from kombu.exceptions import OperationalError
 DRAIN_TASK = "dispatch.drain_server"
 DRAIN_QUEUE = "drain"
 _WINDOW = 0.02  # seconds in which rings for one server become one
+_REST = 5.0  # seconds without a ring after one failed, so that a dead broker does not slow every POST
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _last: dict[int, float] = {}
 _armed: set[int] = set()
+_dead_until = 0.0
 failures = 0
 
 
@@ -44,9 +46,12 @@ def _ring_late(server_id: int) -> None:
 
 
 def _publish(server_id: int) -> None:
-    global failures  # noqa: PLW0603 - a counter of this process, read by the metrics
+    global failures, _dead_until  # noqa: PLW0603 - of this process
+    if time.monotonic() < _dead_until:
+        return
     try:
         current_app.send_task(DRAIN_TASK, kwargs={"server_id": server_id}, queue=DRAIN_QUEUE, ignore_result=True)
     except (OperationalError, OSError) as error:
         failures += 1
+        _dead_until = time.monotonic() + _REST
         logger.warning("doorbell.failed server=%s error=%s", server_id, type(error).__name__)

@@ -12,7 +12,7 @@ from django.db import connection
 
 from simulators.smtp import SmtpSimulator
 from tests import private_servers
-from xmnotify.celery import app
+from tests.flow.brokers import broker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,11 +24,8 @@ def broker_url():
     if given:
         yield given
         return
-    with private_servers.redis(private_servers.redis_binary()) as url:
-        before, app.conf.broker_url = app.conf.broker_url, url
+    with private_servers.redis(private_servers.redis_binary()) as url, broker(url):
         yield url
-        app.pool.force_close_all()
-        app.conf.broker_url = before
 
 
 @pytest.fixture
