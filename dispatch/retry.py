@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from servers.values import Limits
@@ -73,10 +74,21 @@ class WaitForServer:
 Verdict = Finish | RetryAt | GiveUp | Hold | WaitForServer
 
 
-def judge(  # noqa: PLR0911 - one return a case
-    outcome: Outcome, *, tries: int, limits: Limits, now: datetime, jitter: float, hold_unknown: bool = False
+def judge(
+    outcome: Outcome,
+    *,
+    tries: int,
+    limits: Limits,
+    now: datetime,
+    jitter: float,
+    hold_unknown: bool = False,
+    charged: bool = True,
 ) -> Verdict:
-    """Decide after try number `tries` (1 is the first). `jitter` is 0..1, a fraction of the longest jitter."""
+    """Decide after try number `tries` (1 is the first). `jitter` is 0..1, a fraction of the longest jitter.
+
+    What was not `charged` is not the message's own fault and never its last try.
+    """
+    again = partial(_again, tries=tries, limits=limits, now=now, jitter=jitter, charged=charged)
     match outcome:
         case Sent(provider_id=provider_id):
             return Finish(provider_id)
@@ -85,13 +97,11 @@ def judge(  # noqa: PLR0911 - one return a case
         case Deferred(reason=Reason(code=ReasonCode.TOO_MANY_RECIPIENTS) as reason):
             return RetryAt(now, reason, charged=False)
         case Deferred(reason=reason, retry_after=retry_after):
-            return _again(reason, tries=tries, limits=limits, now=now, jitter=jitter, least=retry_after)
+            return again(reason, least=retry_after)
         case Rejected(reason=reason):
             return GiveUp(reason)
         case Unknown(reason=reason):
-            if hold_unknown:
-                return Hold(reason)
-            return _again(reason, tries=tries, limits=limits, now=now, jitter=jitter, least=None)
+            return Hold(reason) if hold_unknown else again(reason, least=None)
         case _:
             assert_never(outcome)
 
@@ -108,10 +118,17 @@ def pause(count: int, *, retry_after: timedelta | None = None) -> timedelta:
 
 
 def _again(
-    reason: Reason, *, tries: int, limits: Limits, now: datetime, jitter: float, least: timedelta | None
+    reason: Reason,
+    *,
+    tries: int,
+    limits: Limits,
+    now: datetime,
+    jitter: float,
+    charged: bool,
+    least: timedelta | None,
 ) -> RetryAt | GiveUp:
-    if tries >= limits.max_attempts:
+    if charged and tries >= limits.max_attempts:
         return GiveUp(reason)
     wait = limits.waits[min(tries, len(limits.waits)) - 1]
     wait += wait * MOST_JITTER * jitter
-    return RetryAt(now + max(wait, least or timedelta()), reason)
+    return RetryAt(now + max(wait, least or timedelta()), reason, charged)
