@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError
+from django.db import Error
 
 from dispatch import compose, doorbell, lanes, outbox, retry
 from dispatch.clock import Clock
@@ -36,6 +36,8 @@ MOST_CLAIMED = 200
 GROUP = 200
 LONGEST = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=1)
+LONGEST_TURN = timedelta(seconds=5)
+"""A lane whose turn under the rate limit is further away than this ends: fewer lanes will do."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +70,11 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     server = queries.find(server_id)
     if server is None:
         return 0
-    limits = server.limits()
+    limits, channel = server.limits(), factory.build_channel(server)
     held = lanes.take(server_id, limits=limits, now=clock.now())
     if held is None:
         return 0
-    work = Work(server_id, server.name, limits, factory.build_channel(server), held, clock, stopping)
+    work = Work(server_id, server.name, limits, channel, held, clock, stopping)
     try:
         _rounds(work)
     except Exception:
@@ -162,7 +164,9 @@ def _send_group(group: Sequence[Claim], *, work: Work) -> None:
             refused.extend((claim, wire.reason) for claim in envelope.claims)
         else:
             ready.append((envelope, wire))
-    _wait_for_turn(sum(len(envelope.claims) for envelope, _ in ready), work=work)
+    if not _wait_for_turn(sum(len(envelope.claims) for envelope, _ in ready), work=work):
+        work.down = True
+        return
     texts = [envelope.new_text for envelope, _ in ready if envelope.new_text]
     pairs = [(claim, envelope.message.key) for envelope, _ in ready for claim in envelope.claims]
     begun = _begin([*pairs, *((claim, claim.text_id) for claim, _ in refused)], texts=texts, work=work)
@@ -188,14 +192,18 @@ def _prepare(envelope: compose.Envelope, *, channel: Channel) -> Wire | Rejected
         return Rejected(Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, detail))
 
 
-def _wait_for_turn(count: int, *, work: Work) -> None:
-    if work.limits.rate and count:
-        wait = lanes.reserve(work.server_id, count, rate=work.limits.rate, now=work.clock.now())
+def _wait_for_turn(count: int, *, work: Work) -> bool:
+    """Keep to the server's rate; False when other lanes have booked all turns for a while to come."""
+    if not work.limits.rate or not count:
+        return True
+    wait = lanes.reserve(work.server_id, count, rate=work.limits.rate, most=LONGEST_TURN, now=work.clock.now())
+    if wait:
         work.clock.sleep(wait.total_seconds())
+    return wait is not None
 
 
 def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox.NewText], work: Work) -> set[UUID]:
-    """Count the tries that our lease still covers for more than one timeout; the others are no longer ours."""
+    """Count the tries that our lease still covers for more than one timeout; the others go back, if still ours."""
     now = work.clock.now()
     begun = outbox.begin(
         [(claim.id, text_id) for claim, text_id in pairs],
@@ -205,31 +213,30 @@ def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox
         now=now,
     )
     work.begun |= begun
-    for claim, _ in pairs:
-        if claim.id not in begun:
-            work.open.pop(claim.id)
+    _give_back([claim.id for claim, _ in pairs if claim.id not in begun], work=work)
     return begun
 
 
 def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Settlement], work: Work) -> None:
-    """Send the wires; settle their results in groups, a moment after the replies."""
+    """Send the wires; settle their results in groups, a moment after the replies, and whatever happens then."""
     assert work.connection is not None
-    answered = 0
+    answered, lost = 0, False
     last = work.clock.monotonic()
-    if whole:
-        for result in work.connection.send([wire for _, wire in whole]):
+    try:
+        for result in work.connection.send([wire for _, wire in whole]) if whole else ():
             done.extend(_results(whole[answered][0].claims, result, work=work))
             answered += 1
+            lost = any(isinstance(outcome, Unknown) for outcome in result.outcomes)
             if work.clock.monotonic() - last > SETTLE_AFTER.total_seconds():
                 _settle(done, work=work)
                 done, last = [], work.clock.monotonic()
-    _settle(done, work=work)
-    if answered == len(whole):
-        return
-    if not answered:
+    finally:
+        _settle(done, work=work)
+    if whole and not answered:
         raise RuntimeError("the connection answered for no message at all")
-    _give_back([claim.id for envelope, _ in whole[answered:] for claim in envelope.claims], work=work)
-    _disconnect(work)
+    if lost or answered < len(whole):
+        _give_back([claim.id for envelope, _ in whole[answered:] for claim in envelope.claims], work=work)
+        _disconnect(work)
 
 
 def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Settlement]:
@@ -255,7 +262,7 @@ def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> No
         if lanes.stop(work.server_id, reason, now=now):
             logger.error("server.stopped server=%s reason=%s", work.server_id, reason.code.value)
     else:
-        until = lanes.rest(work.server_id, reason, retry_after=retry_after, now=now)
+        until = lanes.rest(work.held, reason, retry_after=retry_after, now=now)
         logger.warning("server.resting server=%s reason=%s until=%s", work.server_id, reason.code.value, until)
 
 
@@ -302,7 +309,7 @@ def _give_back(ids: Iterable[UUID], *, work: Work) -> None:
 def _after_fault(work: Work) -> None:
     """A bug of ours: what was begun may have been handed over, what was not goes back untouched."""
     reason = Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, "an internal error while it was being sent")
-    with contextlib.suppress(DatabaseError):  # the leases lapse, and the sweep settles what is left here
+    with contextlib.suppress(Error):  # the leases lapse, and the sweep settles what is left here
         _give_back([delivery_id for delivery_id in work.open if delivery_id not in work.begun], work=work)
         _settle([_judge(claim, Unknown(reason), work=work) for claim in work.open.values()], work=work)
 

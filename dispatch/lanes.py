@@ -66,14 +66,18 @@ def nothing_to_probe(held: Held, *, now: datetime) -> None:
     Server.objects.filter(pk=held.server_id, paused_until__gt=now).update(paused_until=now)
 
 
-def rest(server_id: int, reason: Reason, *, retry_after: timedelta | None, now: datetime) -> datetime:
-    """Let the server rest, longer with every failure in a row; answers until when."""
+def rest(held: Held, reason: Reason, *, retry_after: timedelta | None, now: datetime) -> datetime:
+    """Let the server rest, longer with every failed probe; answers until when.
+
+    Lanes that fail while it rests already have met the same failure: they neither lengthen nor shorten the rest.
+    """
     with transaction.atomic():
-        server = Server.objects.select_for_update().get(pk=server_id)
-        resting = server.paused_until is not None and server.paused_until > now
-        count = server.pause_count if resting and server.pause_count else server.pause_count + 1
+        server = Server.objects.select_for_update().get(pk=held.server_id)
+        if not held.probing and server.paused_until and server.paused_until > now:
+            return server.paused_until
+        count = server.pause_count + 1
         until = now + retry.pause(count, retry_after=retry_after)
-        Server.objects.filter(pk=server_id).update(
+        Server.objects.filter(pk=held.server_id).update(
             paused_until=until, pause_count=count, trouble_code=reason.code.value, trouble_detail=reason.detail
         )
     return until
@@ -88,11 +92,16 @@ def stop(server_id: int, reason: Reason, *, now: datetime) -> bool:
     )
 
 
-def reserve(server_id: int, count: int, *, rate: float, now: datetime) -> timedelta:
-    """Book `count` messages at `rate` a second over all workers; answers how long to wait before sending them."""
+def reserve(server_id: int, count: int, *, rate: float, most: timedelta, now: datetime) -> timedelta | None:
+    """Book `count` messages at `rate` a second over all workers; answers how long to wait before sending them.
+
+    None, and nothing is booked, when that is longer than `most`.
+    """
     with transaction.atomic():
         free_at = Server.objects.select_for_update().values_list("rate_free_at", flat=True).get(pk=server_id)
         start = max(free_at or now, now)
+        if start - now > most:
+            return None
         Server.objects.filter(pk=server_id).update(rate_free_at=start + timedelta(seconds=count / rate))
     return start - now
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from transports.types import (
@@ -27,7 +28,7 @@ def take_everything(wire: Wire, recipient: Recipient) -> Outcome:
 
 
 class FakeChannel:
-    """`answer` decides about each recipient; `refusals` are what the first calls of `connect` return, None for success.
+    """`answer` decides about each recipient; `refusals` are what the next calls of `connect` return, None for success.
 
     `handed_over` lists the wires in the order they were sent, `connections` counts those that were opened.
     """
@@ -36,7 +37,7 @@ class FakeChannel:
         self.handed_over: list[Wire] = []
         self.connections = 0
         self.answer = answer
-        self._refusals = iter(refusals)
+        self.refusals = deque(refusals)
 
     def prepare(self, message: Message, to: tuple[Recipient, ...]) -> Wire | Rejected:
         """See `Channel`. An address without text is refused."""
@@ -46,7 +47,7 @@ class FakeChannel:
 
     def connect(self) -> FakeConnection | Deferred:
         """See `Channel`."""
-        refusal = next(self._refusals, None)
+        refusal = self.refusals.popleft() if self.refusals else None
         if refusal is not None:
             return refusal
         self.connections += 1
