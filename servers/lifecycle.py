@@ -1,0 +1,88 @@
+"""What becomes of servers: add, change, activate, remove; each in one transaction, one at a time for each kind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from servers.locks import hold
+from servers.models import Server
+from servers.queries import AnyServer
+
+_WELL = {"paused_until": None, "pause_count": 0, "stopped_at": None, "trouble_code": "", "trouble_detail": ""}
+
+
+@transaction.atomic
+def add(server: AnyServer) -> None:
+    """Store a new server that was validated; without an active one of its kind it becomes active.
+
+    Raises ValidationError when its name was taken meanwhile.
+    """
+    hold(server.kind)
+    server.active = not Server.objects.filter(kind=server.kind, active=True).exists()
+    _save(server)
+
+
+@transaction.atomic
+def change(server: AnyServer) -> None:
+    """Store the fields that people edit and count the revision up; what the flow writes of the server stays.
+
+    Raises ValidationError when the name was taken meanwhile, Server.DoesNotExist when the server was removed.
+    """
+    Server.objects.select_for_update().get(pk=server.pk)
+    columns = server._meta.concrete_fields  # noqa: SLF001 - public, as Django documents it
+    edited = [column.name for column in columns if column.editable and not column.primary_key]
+    _save(server, fields=edited)
+    Server.objects.filter(pk=server.pk).update(revision=F("revision") + 1)
+    server.refresh_from_db(fields=["revision"])
+
+
+@transaction.atomic
+def activate(server_id: int) -> Server:
+    """Make it the active server of its kind, and let it send again if it was stopped or rests.
+
+    Raises Server.DoesNotExist.
+    """
+    kind = Server.objects.values_list("kind", flat=True).get(pk=server_id)
+    hold(kind)
+    Server.objects.filter(kind=kind, active=True).exclude(pk=server_id).update(active=False)
+    Server.objects.filter(pk=server_id).update(active=True, **_WELL)
+    return Server.objects.get(pk=server_id)
+
+
+@transaction.atomic
+def remove(server_id: int) -> None:
+    """Delete it for good. Raises ValidationError when `why_kept` has a reason, Server.DoesNotExist when it is gone."""
+    hold(Server.objects.values_list("kind", flat=True).get(pk=server_id))
+    server = Server.objects.get(pk=server_id)
+    reason = why_kept(server)
+    if reason:
+        raise ValidationError(reason, code="active_server")
+    server.delete()
+
+
+def why_kept(server: Server) -> str:
+    """Why it can't be deleted: the active one goes last. Empty when it can."""
+    others = Server.objects.filter(kind=server.kind).exclude(pk=server.pk)
+    if server.active and others.exists():
+        return _("“%s” is active. Activate another server of its type first, then delete it.") % server.name
+    return ""
+
+
+def tested(server_id: int, *, passed: bool, now: datetime) -> None:
+    """Note a test of the stored settings; one that passed lets a stopped or resting server send again."""
+    well = _WELL if passed else {}
+    Server.objects.filter(pk=server_id).update(last_test_at=now, last_test_passed=passed, **well)
+
+
+def _save(server: AnyServer, *, fields: list[str] | None = None) -> None:
+    try:
+        with transaction.atomic():
+            server.save(update_fields=fields)
+    except IntegrityError:
+        server.validate_unique()
+        raise

@@ -1,0 +1,179 @@
+"""One active server a kind, whoever acts at the same time; the active one goes last."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from servers import lifecycle
+from servers.models import Server, SmsGateway, SmtpServer
+from tests.db.world import NOW, smtp_server
+
+several = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+
+
+def server(name="Mail", **fields):
+    return SmtpServer(kind="smtp", name=name, host="mail.example.com", from_email="it@example.com", **fields)
+
+
+def added(name, **fields):
+    made = server(name, **fields)
+    lifecycle.add(made)
+    return made
+
+
+def active():
+    return list(Server.objects.filter(active=True).values_list("name", flat=True))
+
+
+def at_once(*calls):
+    """What each call answered or raised, all started at the same moment in threads of their own."""
+    barrier = Barrier(len(calls))
+
+    def run(call):
+        barrier.wait(10)
+        try:
+            return call()
+        except (ValidationError, IntegrityError, Server.DoesNotExist) as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def test_the_first_of_a_kind_becomes_active_and_the_next_does_not():
+    added("one")
+    added("two")
+    lifecycle.add(SmsGateway(kind="sms", name="three", key="k"))
+    assert active() == ["one", "three"]
+
+
+def test_activating_one_deactivates_the_other_of_its_kind_only():
+    added("one")
+    second = added("two")
+    lifecycle.add(SmsGateway(kind="sms", name="three", key="k"))
+    lifecycle.activate(second.pk)
+    assert sorted(active()) == ["three", "two"]
+
+
+def test_the_database_itself_refuses_a_second_active_one():
+    smtp_server(name="one")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        smtp_server(name="two")
+
+
+@pytest.mark.parametrize("act", ["activate", "passed", "failed"])
+def test_activation_and_a_passed_test_let_a_stopped_server_send_again(act):
+    trouble = {"stopped_at": NOW, "paused_until": NOW, "pause_count": 3, "trouble_code": "credentials_refused"}
+    made = added("one", **trouble, trouble_detail="535")
+    if act == "activate":
+        lifecycle.activate(made.pk)
+    else:
+        lifecycle.tested(made.pk, passed=act == "passed", now=NOW)
+    made.refresh_from_db()
+    stays = act == "failed"
+    assert (made.stopped_at, made.paused_until, made.pause_count) == ((NOW, NOW, 3) if stays else (None, None, 0))
+    assert bool(made.trouble_code) == bool(made.trouble_detail) == stays
+    assert made.last_test_passed is {"activate": None, "passed": True, "failed": False}[act]
+
+
+def test_a_change_counts_the_revision_up_and_leaves_what_the_flow_wrote():
+    made = added("one")
+    stale = SmtpServer.objects.get(pk=made.pk)
+    Server.objects.filter(pk=made.pk).update(paused_until=NOW, trouble_code="timeout")
+    stale.host, stale.password, stale.description = "other.example.com", "new", "moved"
+    lifecycle.change(stale)
+    lifecycle.change(stale)
+    stored = SmtpServer.objects.get(pk=made.pk)
+    assert (stored.host, stored.password.reveal(), stored.description) == ("other.example.com", "new", "moved")
+    assert stored.revision == stale.revision == 3
+    assert (stored.paused_until, stored.trouble_code, stored.active) == (NOW, "timeout", True)
+
+
+def test_a_name_taken_meanwhile_is_told_at_its_field():
+    added("one")
+    second = added("two")
+    second.name = "one"
+    for call in (lambda: added("one"), lambda: lifecycle.change(second)):
+        with pytest.raises(ValidationError) as refused:
+            call()
+        assert list(refused.value.error_dict) == ["name"]
+
+
+def test_what_is_gone_can_neither_be_changed_nor_activated_nor_removed():
+    made = added("one")
+    lifecycle.remove(made.pk)
+    for call in (lifecycle.activate, lifecycle.remove):
+        with pytest.raises(Server.DoesNotExist):
+            call(made.pk)
+    with pytest.raises(Server.DoesNotExist):
+        lifecycle.change(made)
+
+
+def test_the_active_one_is_deleted_last():
+    first, second = added("one"), added("two")
+    with pytest.raises(ValidationError) as refused:
+        lifecycle.remove(first.pk)
+    assert refused.value.code == "active_server"
+    assert "one" in refused.value.messages[0]
+    lifecycle.remove(second.pk)
+    lifecycle.remove(first.pk)
+    assert not Server.objects.exists()
+
+
+def test_a_server_of_another_kind_does_not_keep_the_last_one():
+    made = added("one")
+    lifecycle.add(SmsGateway(kind="sms", name="two", key="k"))
+    lifecycle.remove(made.pk)
+    assert active() == ["two"]
+
+
+@several
+def test_of_many_first_ones_added_at_once_exactly_one_is_active():
+    results = at_once(*[lambda name=f"s{number}": added(name) for number in range(6)])
+    assert all(isinstance(result, SmtpServer) for result in results)
+    assert len(active()) == 1
+    assert Server.objects.count() == 6
+
+
+@several
+def test_activations_at_once_leave_exactly_one_active():
+    made = [added(f"s{number}") for number in range(6)]
+    results = at_once(*[lambda pk=one.pk: lifecycle.activate(pk) for one in made])
+    assert all(isinstance(result, Server) for result in results)
+    assert len(active()) == 1
+
+
+@several
+def test_adding_and_deleting_at_once_never_leaves_servers_without_an_active_one():
+    for turn in range(8):
+        old = added(f"old{turn}")
+        at_once(lambda pk=old.pk: lifecycle.remove(pk), lambda name=f"new{turn}": added(name))
+        assert len(active()) == 1
+        for row in Server.objects.order_by("active"):
+            lifecycle.remove(row.pk)
+
+
+@several
+def test_of_equal_names_added_at_once_one_is_stored_and_the_others_are_told():
+    results = at_once(*[lambda: added("same")] * 4)
+    assert sum(isinstance(result, SmtpServer) for result in results) == 1
+    assert all("name" in result.error_dict for result in results if not isinstance(result, SmtpServer))
+
+
+@several
+def test_changes_at_once_each_count_a_revision():
+    made = added("one")
+    at_once(*[lambda: lifecycle.change(SmtpServer.objects.get(pk=made.pk))] * 5)
+    assert SmtpServer.objects.get().revision == 6
+
+
+def test_a_test_of_a_server_that_is_gone_changes_nothing():
+    lifecycle.tested(4711, passed=True, now=timezone.now())
+    assert not Server.objects.exists()

@@ -1,0 +1,202 @@
+"""What an SMTP server must be like to be stored, however it comes in."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from servers.lifecycle import add
+from servers.models import SmtpServer
+from servers.secrets import Secret
+from servers.validators import clean_smtp, port_for, smtp_warnings
+from tests.wire.certificates import Authority
+
+pytestmark = pytest.mark.django_db
+SIGNED_IN = {"authentication": True, "username": "anna", "password": Secret.of("pass word")}
+
+
+def server(**fields):
+    return SmtpServer(**{"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", **fields})
+
+
+def problems(**fields):
+    with pytest.raises(ValidationError) as refused:
+        clean_smtp(server(**fields))
+    return {name: [problem.code for problem in found] for name, found in refused.value.error_dict.items()}
+
+
+def test_the_defaults_are_the_manuals():
+    made = server()
+    clean_smtp(made)
+    assert (made.security, made.port, made.authentication, made.spa) == ("none", 25, False, False)
+    assert (made.retries, made.timeout, made.max_recipients) == (5, 30, 100)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (" Mail.Example.COM. ", "mail.example.com"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("mail.bücher.example", "mail.xn--bcher-kva.example"),
+        ("relay", "relay"),
+    ],
+)
+def test_a_host_is_a_name_or_an_address(given, stored):
+    made = server(host=given)
+    clean_smtp(made)
+    assert made.host == stored
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "smtp://mail.example.com",
+        "mail.example.com:25",
+        "mail example",
+        "-a.example",
+        "a..b",
+        "999.1.2.3",
+        "ma/il",
+        "ü" * 300,
+    ],
+)
+def test_what_is_no_host_is_refused(host):
+    assert problems(host=host)["host"]
+
+
+@pytest.mark.parametrize("name", ["name", "host", "from_email"])
+def test_a_required_field_may_not_be_empty(name):
+    assert problems(**{name: "  "}) == {name: ["blank"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 0),
+        ("port", 65536),
+        ("port", "smtp"),
+        ("retries", 101),
+        ("timeout", 0),
+        ("timeout", 601),
+        ("max_recipients", 0),
+        ("max_recipients", 10_001),
+        ("security", "starttls"),
+        ("tls_minimum", "1.0"),
+        ("mechanism", "NTLM"),
+        ("from_email", "it at example.com"),
+        ("from_email", "it@example.com, x@example.com"),
+        ("envelope_sender", "bounces@"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(name, value):
+    assert list(problems(**{name: value})) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["name", "host", "username", "from_name", "from_email", "envelope_sender", "oauth_scope"]
+)
+@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x85", "\u2028", "\ud800"])
+def test_no_single_line_takes_a_control_character(name, character):
+    assert problems(**{name: f"a{character}b"})[name] == ["control_character"]
+
+
+def test_lines_are_allowed_where_there_are_lines():
+    clean_smtp(server(description="one\r\ntwo"))
+    assert problems(description="one\0two") == {"description": ["control_character"]}
+
+
+def test_what_is_no_text_is_refused():
+    assert problems(host=None, name=7) == {"name": ["no_text"], "host": ["no_text"]}
+
+
+def test_the_name_is_unique_and_a_change_may_keep_it():
+    first = server()
+    clean_smtp(first)
+    add(first)
+    assert problems() == {"name": ["unique"]}
+    clean_smtp(SmtpServer.objects.get())
+
+
+def test_authentication_needs_user_name_and_password():
+    assert problems(authentication=True) == {"username": ["required"], "password": ["required"]}
+    clean_smtp(server(**SIGNED_IN))
+    clean_smtp(server(authentication=False, username="", password=""))
+
+
+@pytest.mark.parametrize("word", ["a\0b", "a\nb", "x" * 5000])
+def test_a_password_that_no_server_could_be_told_is_refused(word):
+    assert problems(**SIGNED_IN | {"password": word}) == {"password": ["secret"]}
+
+
+def test_a_password_keeps_its_spaces_and_letters():
+    made = server(**SIGNED_IN | {"password": Secret.of("  pässwörd ")})
+    clean_smtp(made)
+    assert made.password.reveal() == "  pässwörd "
+
+
+def test_spa_needs_authentication_and_no_other_mechanism():
+    assert problems(spa=True) == {"spa": ["authentication_off"]}
+    assert problems(**SIGNED_IN, spa=True, mechanism="LOGIN") == {"mechanism": ["spa"]}
+    clean_smtp(server(**SIGNED_IN, spa=True))
+
+
+def test_ntlm_version_1_counts_only_with_spa():
+    made = server(**SIGNED_IN, ntlm_v1=True)
+    clean_smtp(made)
+    assert made.ntlm_v1 is False
+
+
+def test_xoauth2_needs_what_a_token_is_fetched_with_and_no_password():
+    fields = {"authentication": True, "username": "it@example.com", "mechanism": "XOAUTH2"}
+    assert set(problems(**fields)) == {"oauth_token_url", "oauth_client_id", "oauth_client_secret"}
+    fields |= {"oauth_client_id": "id", "oauth_client_secret": Secret.of("s")}
+    for address in ("http://login.example.com/token", "ftp://x.example", "https://a:b@x.example/"):
+        assert list(problems(**fields, oauth_token_url=address)) == ["oauth_token_url"]
+    clean_smtp(server(**fields, oauth_token_url="https://login.example.com/token"))
+
+
+def test_the_ca_bundle_holds_certificates_and_no_private_key(tmp_path):
+    pem = Authority(tmp_path).pem
+    clean_smtp(server(ca_bundle=pem))
+    assert problems(ca_bundle="hello") == {"ca_bundle": ["pem"]}
+    assert problems(ca_bundle=pem + "-----BEGIN PRIVATE KEY-----") == {"ca_bundle": ["private_key"]}
+
+
+def test_only_ports_that_the_operator_allows(settings):
+    settings.XMNOTIFY_SMTP_PORTS = frozenset({25, 465})
+    clean_smtp(server(port=465))
+    assert problems(port=22) == {"port": ["port_not_allowed"]}
+
+
+def test_several_problems_are_told_at_once():
+    assert set(problems(name="", host="a b", from_email="x", timeout=0)) == {"name", "host", "from_email", "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("change", "port"),
+    [
+        ({"security": "ssl", "port": 25, "before": "none", "port_before": 25}, 465),
+        ({"security": "ssl", "port": 587, "before": "tls", "port_before": 587}, 465),
+        ({"security": "ssl", "port": 2525, "before": "none", "port_before": 2525}, 2525),
+        ({"security": "ssl", "port": 25, "before": "none", "port_before": 2525}, 25),
+        ({"security": "ssl", "port": 25, "before": "ssl", "port_before": 25}, 25),
+        ({"security": "tls", "port": 25, "before": "none", "port_before": 25}, 25),
+    ],
+)
+def test_choosing_ssl_sets_port_465_unless_the_port_was_chosen(change, port):
+    assert port_for(**change) == port
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [
+        ({"timeout": 60}, set()),
+        ({"timeout": 59}, {"timeout"}),
+        ({"timeout": 60, "security": "tls", "verify_certificate": False}, {"verify_certificate"}),
+        ({"timeout": 60, "authentication": True}, {"security"}),
+        ({"timeout": 60, "security": "ssl"}, {"port"}),
+        ({"timeout": 60, "spa": True, "ntlm_v1": True}, {"ntlm_v1"}),
+    ],
+)
+def test_what_is_risky_is_warned_about(fields, warned):
+    assert set(smtp_warnings(server(**fields))) == warned
