@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,3 +56,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings, tmp_path_factory)
     """SQLite in a file, as in production: threads and worker processes see one database, and its locks are real."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_where_they_lie():
+    """No test needs the static files collected."""
+    storages = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    middleware = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
+    with override_settings(STORAGES=storages, MIDDLEWARE=middleware):
+        yield

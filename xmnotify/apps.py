@@ -7,4 +7,4 @@ class XmnotifyConfig(AppConfig):
     name = "xmnotify"
 
     def ready(self) -> None:
-        import xmnotify.celery  # noqa: F401, PLC0415 - once the settings stand
+        import xmnotify.celery  # noqa: F401 - once the settings stand

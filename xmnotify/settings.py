@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ INSTALLED_APPS = [
     "dispatch",
     "enrollment",
     "api",
-    "django.contrib.admin",
+    "console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -49,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.csp.ContentSecurityPolicyMiddleware",
 ]
 ROOT_URLCONF = "xmnotify.urls"
 WSGI_APPLICATION = "xmnotify.wsgi.application"
@@ -91,6 +93,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -165,6 +168,7 @@ elif CELERY_BROKER_URL.startswith("redis"):
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {}
 
+XMNOTIFY_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 XMNOTIFY_CONSOLE_NAME = env.text("XMNOTIFY_CONSOLE_NAME", "xmnotify")
 XMNOTIFY_CONSOLE_URL = env.text("XMNOTIFY_CONSOLE_URL", "http://localhost:8000/")
 XMNOTIFY_SMTP_PORTS = env.ports("XMNOTIFY_SMTP_PORTS", "25,465,587,2525")

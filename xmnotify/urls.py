@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
+from django.views.generic.base import RedirectView
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -27,5 +28,9 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("api/", include("api.urls")),
-    path("", admin.site.urls),
+    path("admin/", admin.site.urls),
+    path("", include("console.urls")),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
+handler403 = "console.views.denied"
+handler404 = "console.views.missing"

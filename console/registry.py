@@ -1,0 +1,174 @@
+"""What the rooms above add to the console: navigation, Settings tiles, health, deletion impacts, panels.
+
+Each room registers its own in its AppConfig.ready(), as models register with Django's admin; nothing here imports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+Words = str | Promise
+User = AbstractBaseUser | AnonymousUser
+
+
+class Section(models.TextChoices):
+    """The console's main parts, in the order of the header."""
+
+    ANALYZE = "analyze", _("Analyze")
+    MANAGE = "manage", _("Manage")
+    CONFIGURE = "configure", _("Configure")
+    SETTINGS = "settings", _("Settings")
+
+
+class Group(models.TextChoices):
+    """The parts of Settings."""
+
+    NOTIFICATIONS = "notifications", _("Notifications")
+    ACCESS = "access", _("Access")
+    SYSTEM = "system", _("System")
+
+
+class Level(models.TextChoices):
+    """How good or bad something is; each has its icon and colour."""
+
+    OK = "ok", _("OK")
+    NEUTRAL = "neutral", _("Not in use")
+    WARNING = "warning", _("Warning")
+    ERROR = "error", _("Error")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page in the navigation. `view` is its URL name and its key; `permission` is needed to see it, "" for none."""
+
+    view: str
+    label: Words
+    section: Section
+    permission: str = ""
+    order: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a tile says of its page, in a few words."""
+
+    words: Words
+    level: Level = Level.NEUTRAL
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A page of Settings; `state` is asked each time the Settings page is shown."""
+
+    view: str
+    label: Words
+    group: Group
+    description: Words
+    permission: str = ""
+    order: int = 100
+    state: Callable[[], State | None] = lambda: None
+
+    @property
+    def section(self) -> Section:
+        return Section.SETTINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is mended."""
+
+    subject: Words
+    words: Words
+    level: Level
+    banner: bool = False
+    url: str = ""
+    link: Words = ""
+
+
+HealthSource = Callable[[], Iterable[Finding]]
+ImpactSource = Callable[[Any], Iterable[Words]]
+PanelSource = Callable[[HttpRequest, Any], SafeString | str]
+
+
+@dataclass(slots=True)
+class _Registered:
+    entries: list[Entry] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
+    health: list[HealthSource] = field(default_factory=list)
+    impacts: dict[str, list[ImpactSource]] = field(default_factory=dict)
+    panels: dict[str, list[tuple[int, PanelSource]]] = field(default_factory=dict)
+
+
+_registered = _Registered()
+
+
+def add_entry(entry: Entry) -> None:
+    _registered.entries.append(entry)
+
+
+def add_tile(tile: Tile) -> None:
+    _registered.tiles.append(tile)
+
+
+def add_health(source: HealthSource) -> None:
+    """`source` is asked on every page for its banners: it must be quick."""
+    _registered.health.append(source)
+
+
+def add_impact(label: str, *, source: ImpactSource) -> None:
+    """`source` gets an object of the model ("servers.Server") about to be deleted and tells what stops working."""
+    _registered.impacts.setdefault(label.lower(), []).append(source)
+
+
+def add_panel(place: str, *, source: PanelSource, order: int = 100) -> None:
+    """`source` gets the request and the page's object (None where it has none) and answers HTML, "" for nothing."""
+    _registered.panels.setdefault(place, []).append((order, source))
+
+
+def entries(user: User, *, section: Section | None = None) -> list[Entry]:
+    found = [entry for entry in _registered.entries if section in {None, entry.section} and allowed(user, entry)]
+    return sorted(found, key=lambda entry: (Section.values.index(entry.section), entry.order))
+
+
+def tiles(user: User) -> list[Tile]:
+    found = [tile for tile in _registered.tiles if allowed(user, tile)]
+    return sorted(found, key=lambda tile: (Group.values.index(tile.group), tile.order))
+
+
+def section_of(view: str) -> Section | None:
+    """The part of the console that the page with this key belongs to."""
+    every: list[Entry | Tile] = [*_registered.entries, *_registered.tiles]
+    return next((one.section for one in every if one.view == view), None)
+
+
+def health() -> list[Finding]:
+    return [finding for source in _registered.health for finding in source()]
+
+
+def impacts(instance: models.Model) -> list[Words]:
+    """What stops working when `instance` is deleted, said by whoever knows."""
+    return [
+        words
+        for model in type(instance).__mro__
+        if hasattr(model, "_meta") and not model._meta.abstract  # noqa: SLF001 - Django's documented name for it
+        for source in _registered.impacts.get(model._meta.label_lower, [])  # noqa: SLF001 - as above
+        for words in source(instance)
+    ]
+
+
+def panels(place: str, request: HttpRequest, *, instance: Any = None) -> list[SafeString | str]:
+    ordered = sorted(_registered.panels.get(place, []), key=lambda pair: pair[0])
+    return [made for _order, source in ordered if (made := source(request, instance))]
+
+
+def allowed(user: User, page: Entry | Tile) -> bool:
+    return not page.permission or (isinstance(user, PermissionsMixin) and user.has_perm(page.permission))

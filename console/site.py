@@ -1,0 +1,85 @@
+"""The console's AdminSite: Django's admin inside our shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+
+from console import registry
+from console.registry import Entry, Group, Level, Section, Tile
+
+
+class ConsoleSite(AdminSite):
+    site_title = settings.XMNOTIFY_CONSOLE_NAME
+    site_header = settings.XMNOTIFY_CONSOLE_NAME
+    index_title = _("Console")
+    enable_nav_sidebar = False
+    login_template = "console/login.html"
+    logout_template = "console/logged_out.html"
+    password_change_template = "console/password_change.html"  # noqa: S105 - a file name
+    password_change_done_template = "console/password_change_done.html"  # noqa: S105 - as above
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        if not context["has_permission"]:
+            return context
+        return context | {"shell": shell(request)}
+
+    def index(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The first page that this user may see."""
+        first = next(iter(registry.entries(request.user)), None)
+        return redirect(first.view if first else "settings")
+
+
+def shell(request: HttpRequest, *, view: str = "") -> dict[str, Any]:
+    """What surrounds a page: tabs, side navigation, banners. `view` is the key of the page's entry or tile."""
+    current = view or _stock_view(request)
+    section = registry.section_of(current) or (Section.SETTINGS if current == "settings" else None)
+    return {
+        "current": current,
+        "section": section,
+        "tabs": _tabs(request, section=section),
+        "side": _side(request, section=section),
+        "banners": [
+            found for found in registry.health() if found.banner and found.level in {Level.WARNING, Level.ERROR}
+        ],
+    }
+
+
+def _stock_view(request: HttpRequest) -> str:
+    """A ModelAdmin's pages all belong to its change list."""
+    match = request.resolver_match
+    name = match.view_name if match else ""
+    return f"{name.rsplit('_', 1)[0]}_changelist" if name.startswith("admin:") else name
+
+
+def _tabs(request: HttpRequest, *, section: Section | None) -> list[dict[str, Any]]:
+    tabs = []
+    for part in Section:
+        first = next(iter(registry.entries(request.user, section=part)), None)
+        if first:
+            tabs.append({"label": part.label, "view": first.view, "current": part is section})
+    return tabs
+
+
+def _side(request: HttpRequest, *, section: Section | None) -> list[dict[str, Any]]:
+    """The links beside a page, in named groups: those of Settings there, all others everywhere else."""
+    pages: dict[Section | Group, list[Entry | Tile]] = {}
+    if section is Section.SETTINGS:
+        for tile in registry.tiles(request.user):
+            pages.setdefault(tile.group, []).append(tile)
+    else:
+        for entry in registry.entries(request.user):
+            pages.setdefault(entry.section, []).append(entry)
+    settings_page = section is Section.SETTINGS
+    return [
+        {"key": part.value, "label": part.label, "pages": found, "near": settings_page or part is section}
+        for part, found in pages.items()
+    ]

@@ -1,0 +1,156 @@
+// Behaviour of the console's pages. Everything here is comfort: each page also works without it.
+"use strict";
+
+const words = () => document.getElementById("words").dataset;
+
+function announce(text) {
+  const region = document.getElementById("announce");
+  region.textContent = "";
+  window.setTimeout(() => { region.textContent = text; }, 60);
+}
+
+function showProblem(text) {
+  const line = document.createElement("p");
+  line.className = "message is-error";
+  line.textContent = text;
+  document.getElementById("messages").replaceChildren(line);
+  announce(text);
+}
+
+// Menus: <details class="menu">; arrows walk, Escape and a click elsewhere close.
+document.addEventListener("keydown", (event) => {
+  const menu = event.target.closest("details.menu");
+  if (!menu) return;
+  const items = [...menu.querySelectorAll(".menu-items a, .menu-items button")];
+  const at = items.indexOf(document.activeElement);
+  if (event.key === "Escape" && menu.open) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    menu.open = true;
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    const next = at < 0 && step < 0 ? items.length - 1 : (at + step + items.length) % items.length;
+    items[next].focus();
+  }
+});
+document.addEventListener("click", (event) => {
+  document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+});
+document.addEventListener("focusout", (event) => {
+  const menu = event.target.closest("details.menu");
+  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+});
+
+// The dialog: whatever htmx puts into #modal-body opens it; data-close closes it.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const modal = document.getElementById("modal");
+  if (event.target.id === "modal-body" && !modal.open) modal.showModal();
+});
+document.addEventListener("click", (event) => {
+  const closer = event.target.closest("[data-close]");
+  const modal = document.getElementById("modal");
+  if (closer && modal.open && modal.contains(closer)) {
+    event.preventDefault();
+    modal.close();
+  }
+});
+
+// Rows with data-show-when="name" (a switch that is on) or "name=one,two" (a choice).
+function holds(form, condition) {
+  return condition.split(" ").every((part) => {
+    const [name, values] = part.split("=");
+    const field = form.elements[name];
+    if (!field) return true;
+    return values === undefined ? field.checked : values.split(",").includes(field.value);
+  });
+}
+function showRows(form) {
+  form.querySelectorAll("[data-show-when]").forEach((row) => {
+    const shown = holds(form, row.dataset.showWhen);
+    row.hidden = !shown;
+    row.querySelectorAll("input, select, textarea").forEach((input) => { input.disabled = !shown; });
+  });
+}
+
+// A choice with data-port-for='{"port": "port", "ssl": 465}' sets the port while it holds one of the known defaults.
+function suggestPort(select) {
+  const rule = JSON.parse(select.dataset.portFor);
+  const port = select.form.elements[rule.field];
+  if (Object.values(rule.ports).map(String).includes(port.value) && rule.ports[select.value]) {
+    port.value = rule.ports[select.value];
+  }
+}
+
+// Forms with data-guard ask before what was typed is lost.
+const dirty = new Set();
+window.addEventListener("beforeunload", (event) => { if (dirty.size) event.preventDefault(); });
+
+function readyForms(root) {
+  root.querySelectorAll("form").forEach((form) => { if (form.querySelector("[data-show-when]")) showRows(form); });
+}
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (!form) return;
+  if (form.matches("[data-guard]") && !event.target.closest("[data-unguarded]")) dirty.add(form);
+  showRows(form);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-port-for]")) suggestPort(event.target);
+});
+
+// A button with data-fill='{"host": "..."}' fills the form; the box named by data-focus comes next.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-fill]");
+  if (!button) return;
+  const form = document.getElementById(button.dataset.form) || button.form;
+  Object.entries(JSON.parse(button.dataset.fill)).forEach(([name, value]) => {
+    const field = form.elements[name];
+    if (field.type === "checkbox") field.checked = value; else field.value = value;
+  });
+  showRows(form);
+  if (form.matches("[data-guard]")) dirty.add(form);
+  form.elements[button.dataset.focus].focus();
+});
+
+// A form goes out once: its buttons rest until the answer is here.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  dirty.delete(form);
+  if (form.matches("[hx-post], [hx-get], [method=get]") || event.submitter?.matches("[hx-post]")) return;
+  form.dataset.sent = "yes";
+  window.setTimeout(() => form.querySelectorAll("[type=submit]").forEach((button) => { button.disabled = true; }), 0);
+});
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  document.querySelectorAll("form[data-sent]").forEach((form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("[type=submit]").forEach((button) => { button.disabled = false; });
+  });
+});
+
+// Filters apply themselves; the button beside them is for pages without script.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-auto]");
+  if (form && event.target.matches("select")) form.requestSubmit();
+});
+
+// htmx: the CSRF token goes along; what fails is said.
+document.addEventListener("htmx:configRequest", (event) => {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]");
+  if (token) event.detail.headers["X-CSRFToken"] = token.value;
+});
+document.addEventListener("htmx:sendError", () => showProblem(words().lost));
+document.addEventListener("htmx:responseError", () => showProblem(words().refused));
+document.addEventListener("htmx:load", (event) => readyForms(event.target.parentNode || document));
+
+document.addEventListener("DOMContentLoaded", () => {
+  readyForms(document);
+  const said = document.getElementById("messages").textContent.trim();
+  if (said) announce(said);
+  const invalid = document.querySelector("form [aria-invalid=true]");
+  if (invalid) invalid.focus();
+});

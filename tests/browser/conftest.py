@@ -1,0 +1,78 @@
+"""A headless Chromium that reaches nothing but the live server, and fails on any error of a page or its policy."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop lives in the tests' thread
+CHROMIUM = os.environ.get("XMNOTIFY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    why = None
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - the other tests run without it
+    except ImportError:
+        why = "playwright is not installed"
+    if not why and not CHROMIUM:
+        why = "chromium is not installed (apt-get install chromium)"
+    if why:
+        (pytest.fail if os.environ.get("XMNOTIFY_REQUIRE_BROWSER") == "1" else pytest.skip)(why)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, live_server):
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1366, "height": 860})
+    context.route(lambda url: not url.startswith(live_server.url), lambda route: route.abort())
+    opened = context.new_page()
+    problems = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+    yield opened
+    context.close()
+    assert not problems
+
+
+@pytest.fixture
+def staff_page(page, client, admin_user, live_server):
+    """A page of an administrator who is logged in."""
+    client.force_login(admin_user)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    page.context.add_cookies([cookie])
+    return page
+
+
+@pytest.fixture
+def show(request):
+    """Write a picture of the page into XMNOTIFY_SCREENSHOTS, where that is set."""
+    folder = os.environ.get("XMNOTIFY_SCREENSHOTS")
+
+    def write(page, name):
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return write
