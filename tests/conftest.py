@@ -2,7 +2,6 @@
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -12,12 +11,6 @@ from cryptography.x509.oid import NameOID
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _collected_files():
-    """WhiteNoise warns of a missing folder."""
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(scope="session")
