@@ -16,9 +16,9 @@ test: setup-dev
 check: setup-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
 	@$(CHECKED) $(PY) -m xmnotify.quickstart.keys
+	$(CHECKED) $(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(CHECKED) $(PY) manage.py makemigrations --check --dry-run
 	$(CHECKED) XMNOTIFY_TLS=on $(PY) manage.py check --deploy --fail-level WARNING
 	@if [ -d templates ]; then set -x; $(VENV)/bin/djlint --quiet --check --lint templates; fi

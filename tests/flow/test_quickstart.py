@@ -25,7 +25,7 @@ def free_port():
 class QuickStart:
     """A make, run by a shell of its own, whose recipe's shell runs the supervisor."""
 
-    def __init__(self, var, *, prefix=()):
+    def __init__(self, var, *, prefix=(), broker_url=""):
         self.var = var
         self.port = free_port()
         makefile = var.parent / "Makefile"
@@ -37,7 +37,7 @@ class QuickStart:
             "XMNOTIFY_SMTP_SIM_PORT": str(free_port()),
             "XMNOTIFY_INBOX_PORT": str(free_port()),
             "DATABASE_URL": "",
-            "XMNOTIFY_BROKER_URL": "",
+            "XMNOTIFY_BROKER_URL": broker_url,
             "XMNOTIFY_ADMIN_PASSWORD": "a password for the test",
         }
         with self.log.open("w") as output:
@@ -128,8 +128,8 @@ def prepared(tmp_path_factory):
 def quick_start(prepared):
     started = []
 
-    def start(*prefix):
-        started.append(QuickStart(prepared, prefix=prefix))
+    def start(*prefix, broker_url=""):
+        started.append(QuickStart(prepared, prefix=prefix, broker_url=broker_url))
         started[-1].wait_until_up()
         return started[-1]
 
@@ -138,8 +138,9 @@ def quick_start(prepared):
         one.end()
 
 
-def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start):
-    running = quick_start()
+@pytest.mark.parametrize("broker_url", ["", "filesystem://"])
+def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start, broker_url):
+    running = quick_start(broker_url=broker_url)
     until = time.monotonic() + 30
     while "Ctrl-C" not in (output := running.log.read_text()):
         assert time.monotonic() < until, output

@@ -36,6 +36,13 @@ def preload() -> None:
     import_module(settings.ROOT_URLCONF)
 
 
+def make_queue_folders() -> None:
+    """Make the folders in which the broker of files keeps its queues, where that is the broker."""
+    for name, value in settings.CELERY_BROKER_TRANSPORT_OPTIONS.items():
+        if name.startswith("data_folder") or name == "control_folder":
+            Path(str(value)).mkdir(parents=True, exist_ok=True)
+
+
 def broker(binary: Path, *, socket: Path, var: Path) -> None:
     """Become the embedded Valkey: on a unix socket only, nothing saved to disk. Does not return."""
     options = {

@@ -57,6 +57,7 @@ class Command(BaseCommand):
         if binary:
             run = partial(parts.broker, binary, socket=broker_socket, var=var)
             supervisor.start(Part("broker", run, log / "broker.log"))
+        parts.make_queue_folders()
         parts.preload()
         gc.freeze()
         ledger = var / "inbox.ledger"
