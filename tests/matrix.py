@@ -51,9 +51,9 @@ def _environment(var: Path) -> dict[str, str]:
 
 
 def _with_database(chosen: list[str]) -> list[str]:
-    if "tests" in chosen:
-        return [*_WITH_DATABASE, f"--ignore={_EMBEDDED_ONLY}"]
-    return [path for path in chosen if path.startswith(_WITH_DATABASE) and path != _EMBEDDED_ONLY]
+    found = [path for path in chosen if path.startswith(_WITH_DATABASE) and not path.startswith(_EMBEDDED_ONLY)]
+    paths = list(_WITH_DATABASE) if "tests" in chosen else found
+    return [*paths, f"--ignore={_EMBEDDED_ONLY}"] if paths else []
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
 from simulators.smtp import SmtpSimulator
+from templates_app.install import install
 from tests import private_servers
 from tests.flow.brokers import broker
 
@@ -36,11 +38,12 @@ def smtp(tmp_path):
 
 
 @pytest.fixture
-def start_worker(transactional_db, django_db_serialized_rollback, broker_url, tmp_path):
+def start_worker(transactional_db, broker_url, tmp_path):
     """Starts a worker process on this test's database and broker: `start_worker("drain")` gives its Popen, ready.
 
-    What migrations put into the database is there again in the next test.
+    The predefined templates are there, though the test before may have emptied every table.
     """
+    install(apps)
     started = []
 
     def start(queue="drain", *, pool="threads", **environment):

@@ -42,15 +42,14 @@ def first_mail(say: Callable[[str], None], *, port: int, inbox_port: int, ledger
 def _follow(say: Callable[[str], None], *, port: int, key: str, status_url: str, ledger: Path, began: float) -> None:
     told = ""
     while time.monotonic() - began < _PATIENCE_SECONDS:
-        arrived = read_ledger(ledger)
-        state = _states(_ask(port, "GET", status_url, key=key))
+        ours, mails = _ask(port, "GET", status_url, key=key), read_ledger(ledger)
+        arrived = [to for message_id, to in mails if any(row["id"] in message_id for row in ours["deliveries"])]
+        state = _states(ours)
         if state != told:
             say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  {state}")
             told = state
         if arrived:
-            say(
-                f"  {(time.monotonic() - began) * 1000:6.0f} ms  delivered: the mail to {arrived[0][1]} is in the inbox"
-            )
+            say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  delivered: the mail to {arrived[0]} is in the inbox")
             say(f"From the command to the first mail it took {_seconds_since_start():.1f} s.")
             return
         time.sleep(_LOOK_SECONDS)
