@@ -88,7 +88,7 @@ def _servers_with_waiting() -> list[int | None]:
             ) SELECT id FROM found WHERE id IS NOT NULL"""
         )
         found: list[int | None] = [row[0] for row in cursor.fetchall()]
-    if Delivery.objects.filter(state=Delivery.State.DUE, server=None).exists():
+    if Delivery.objects.filter(state=Delivery.State.DUE, server=None).order_by("priority", "due_at").first():
         found.append(None)
     return found
 
