@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+
+RETRY_SECONDS = 5
+"""How long a caller is asked to wait when the database is away."""
+_ROOT = "/api/"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +29,74 @@ class FieldError:
     message: str
 
 
+class Problem(msgspec.Struct):
+    """Problem details (RFC 9457); `errors` names the fields that are wrong."""
+
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+    type: str = "about:blank"
+
+
 class ProblemError(Exception):
-    """Ends a request with a problem."""
+    """Ends a request with a problem. `retry_after` is in seconds."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None
+        self, status: HTTPStatus, detail: str, *, errors: Sequence[FieldError] = (), retry_after: int | None = None
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.errors, self.retry_after = status, detail, errors, retry_after
+        self.status, self.detail, self.errors, self.retry_after = status, detail, tuple(errors), retry_after
+
+
+def unprocessable(field: str, code: str, message: str) -> ProblemError:
+    """422 about one field."""
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors=[FieldError(field, code, message)])
+
+
+def details(problem: ProblemError) -> Problem:
+    return Problem(
+        title=problem.status.phrase,
+        status=problem.status.value,
+        detail=problem.detail,
+        errors=list(problem.errors),
+    )
 
 
 def response(problem: ProblemError) -> HttpResponse:
     """The problem as an answer."""
-    body = {
-        "type": "about:blank",
-        "title": problem.status.phrase,
-        "status": problem.status.value,
-        "detail": problem.detail,
-        "errors": [{"field": error.field, "code": error.code, "message": error.message} for error in problem.errors],
-    }
     answer = HttpResponse(
-        msgspec.json.encode(body), status=problem.status.value, content_type="application/problem+json"
+        msgspec.json.encode(details(problem)), status=problem.status.value, content_type="application/problem+json"
     )
     if problem.retry_after is not None:
         answer["Retry-After"] = str(problem.retry_after)
     if problem.status is HTTPStatus.UNAUTHORIZED:
         answer["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def database_away(error: Exception) -> HttpResponse:
+    """503; what the database said goes to the log alone."""
+    logger.error("api.database_away error=%s", type(error).__name__, exc_info=error)
+    detail = "The database can't be reached at the moment; nothing was stored."
+    return response(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_SECONDS))
+
+
+@csrf_exempt
+def no_such_address(request: HttpRequest) -> HttpResponse:
+    return response(ProblemError(HTTPStatus.NOT_FOUND, "There is nothing at this address; see /api/docs."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's answer to what it refuses itself, such as an unknown Host; below /api/ as a problem."""
+    if request.path_info.startswith(_ROOT):
+        return response(ProblemError(HTTPStatus.BAD_REQUEST, "The request is malformed."))
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest, *_: Any) -> HttpResponse:
+    """Django's answer to an exception of ours, which is in the log; below /api/ as a problem without internals."""
+    if request.path_info.startswith(_ROOT):
+        detail = "Something went wrong on our side; it was logged."
+        return response(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+    return defaults.server_error(request)

@@ -1,10 +1,12 @@
-"""The addresses of the HTTP interface."""
+"""The addresses of the HTTP interface; what is nowhere is a problem too."""
 
-from django.urls import path
+from django.urls import re_path
 
-from api import events
+from api.operation import patterns
+from api.problems import no_such_address
+from api.v1.table import OPERATIONS
 
 urlpatterns = [
-    path("v1/events", events.create_event),
-    path("v1/events/<uuid:event_id>", events.show_event),
+    *patterns(OPERATIONS),
+    re_path(r"", no_such_address),
 ]

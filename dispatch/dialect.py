@@ -14,6 +14,7 @@ _JSON_TYPES = {
     "uuid": "uuid",
     "time": "timestamptz",
     "int": "integer",
+    "bigint": "bigint",
     "text": "text",
     "bool": "boolean",
     "json": "jsonb",

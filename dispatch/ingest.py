@@ -1,38 +1,36 @@
-"""Takes an event in: one transaction, idempotent, then rings."""
+"""Takes events in: one transaction, idempotent, then rings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from devices import queries as devices
-from devices.models import Device, Person, new_uid
+from devices.models import new_uid
+from devices.queries import Subject
 from devices.values import Target
-from dispatch import doorbell, outbox
+from dispatch import doorbell, intake, subjects
+from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
-from dispatch.plan import Occasion, Plan, event_values, plan
+from dispatch.plan import Occasion, Plan, Planned, event_values, plan
+from dispatch.subjects import RefusedError, SubjectIn
 from servers.queries import active_routes
-from servers.values import ServerKind
+from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.render import Template
 from transports import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Recipient
 
 URGENT_TYPES = ("system.", "enrollment.")
-
-
-class RefusedError(Exception):
-    """Something in the event is wrong; nothing was stored. `field` is its path, such as "device.serial"."""
-
-    def __init__(self, field: str, code: str, message: str) -> None:
-        super().__init__(message)
-        self.field, self.code, self.message = field, code, message
+FUTURE = timedelta(minutes=5)
+"""How far a sender's clock may be ahead."""
 
 
 class ConflictError(Exception):
@@ -40,17 +38,11 @@ class ConflictError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectIn:
-    """A device (serial, imei or uid) or a user (loginname or uid): its key, and what the event tells of it."""
-
-    key: str
-    value: str
-    told: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class EventIn:
-    """An event as it was posted, its form already checked. `secrets` travel encrypted."""
+    """An event as it was posted, its form already checked.
+
+    With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
+    """
 
     occurred_at: datetime
     type: str = ""
@@ -63,6 +55,16 @@ class EventIn:
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     expires_at: datetime | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One event of several, with the key and the hash by which a repetition is known."""
+
+    event: EventIn
+    idempotency_key: str = ""
+    body_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,119 +78,223 @@ class Accepted:
     replayed: bool = False
 
 
+Answer = Accepted | RefusedError | ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What is the same for all events that are taken at once."""
+
+    origin: str
+    now: datetime
+    routes: Mapping[ServerKind, Route]
+
+    @property
+    def country(self) -> str:
+        return self.routes[ServerKind.SMS].country if ServerKind.SMS in self.routes else ""
+
+
 def accept(
     event_in: EventIn, *, origin: str, now: datetime, idempotency_key: str = "", body_hash: str = ""
 ) -> Accepted:
     """Store the event with its deliveries, or nothing. Raises RefusedError or ConflictError."""
-    if idempotency_key and (first := _first_answer(origin, idempotency_key, body_hash=body_hash)):
-        return first
+    answer = accept_all([Posted(event_in, idempotency_key, body_hash)], origin=origin, now=now)[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def accept_all(posted: Sequence[Posted], *, origin: str, now: datetime) -> list[Answer]:
+    """Store several; each stands alone, and its answer or the reason for its refusal has its place."""
+    answers: dict[int, Answer] = {}
+    seen = _first_answers(posted, origin=origin)
+    for place, item in enumerate(posted):
+        if item.idempotency_key in seen:
+            answers[place] = _again(seen[item.idempotency_key], item)
+    fresh = [(place, item) for place, item in enumerate(posted) if place not in answers]
+    world = _World(origin=origin, now=now, routes=active_routes()) if fresh else None
+    for saving, group in groupby(fresh, key=lambda entry: _saves(entry[1].event)):
+        assert world is not None
+        if saving:
+            answers |= {place: _store_saving(item, world=world) for place, item in group}
+        else:
+            answers |= _store(dict(group), world=world)
+    return [answers[place] for place in range(len(posted))]
+
+
+def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]:
+    keys = {item.idempotency_key for item in posted if item.idempotency_key}
+    rows = Event.objects.filter(origin=origin, idempotency_key__in=keys) if keys else ()
+    return {row.idempotency_key: row for row in rows}
+
+
+def _again(first: Event, item: Posted) -> Answer:
+    if first.body_hash != item.body_hash:
+        return ConflictError("This idempotency key was used before with another body; use a new key for a new event.")
+    return Accepted(first.pk, first.planned, first.skipped, first.notes, replayed=True)
+
+
+def _saves(event_in: EventIn) -> bool:
+    return event_in.keep and bool((event_in.user and event_in.user.told) or (event_in.device and event_in.device.told))
+
+
+def _store_saving(item: Posted, *, world: _World) -> Answer:
+    """Store one event that also creates or changes its device or user: all of it or nothing."""
+    event_in = item.event
     try:
         with transaction.atomic():
-            return _store(event_in, origin=origin, now=now, idempotency_key=idempotency_key, body_hash=body_hash)
-    except IntegrityError:
-        if idempotency_key and (first := _first_answer(origin, idempotency_key, body_hash=body_hash)):
-            return first
-        raise
+            _check_times(event_in, now=world.now)
+            found = subjects.save(event_in.user, event_in.device, country=world.country, now=world.now)
+            answer = _store({0: item}, world=world, known={0: found})[0]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+    except (RefusedError, ConflictError) as refused:
+        return refused
 
 
-def _first_answer(origin: str, idempotency_key: str, *, body_hash: str) -> Accepted | None:
-    row = Event.objects.filter(origin=origin, idempotency_key=idempotency_key).first()
-    if row is None:
-        return None
-    if row.body_hash != body_hash:
-        raise ConflictError("This Idempotency-Key was used before with another body; use a new key for a new event.")
-    return Accepted(row.pk, row.planned, row.skipped, row.notes, replayed=True)
-
-
-def _store(event_in: EventIn, *, origin: str, now: datetime, idempotency_key: str, body_hash: str) -> Accepted:
-    chosen = _templates(event_in)
-    person, device = _subjects(event_in)
-    event_id = new_uid()
-    target = devices.find_target(
-        person=person,
-        device=device,
-        user_told=event_in.user.told if event_in.user else {},
-        device_told=event_in.device.told if event_in.device else {},
+def _store(
+    items: Mapping[int, Posted], *, world: _World, known: Mapping[int, Subject | RefusedError] | None = None
+) -> dict[int, Answer]:
+    """Store several events in one go; what is wrong with one is its answer."""
+    answers: dict[int, Answer] = {}
+    named = {place: (item.event.user, item.event.device) for place, item in items.items()}
+    found = subjects.find(named, country=world.country) if known is None else known
+    ready: dict[int, tuple[list[Template], Subject]] = {}
+    chosen: dict[tuple[str, str], list[Template] | RefusedError] = {}
+    for place, item in items.items():
+        try:
+            _check_times(item.event, now=world.now)
+            ready[place] = (_templates(item.event, chosen=chosen), _subject(found[place]))
+        except RefusedError as refused:
+            answers[place] = refused
+    targets = devices.find_targets(
+        [subject for _, subject in ready.values()],
+        reach_phones=any(_reaches_phones(template) for found_, _ in ready.values() for template in found_),
     )
-    made = _plan(event_in, event_id=event_id, templates=chosen, target=target, now=now)
-    skipped = sum(1 for row in made.deliveries if row.skip)
-    Event.objects.create(
-        id=event_id,
-        type=event_in.type or chosen[0].type,
-        source=event_in.source,
-        origin=origin,
-        idempotency_key=idempotency_key,
-        body_hash=body_hash,
-        occurred_at=event_in.occurred_at,
-        received_at=now,
-        template_id=chosen[0].id if event_in.template else None,
-        person_id=target.person_id,
-        device_id=target.device_id,
-        payload={
-            "data": event_in.data,
-            "reasons": event_in.reasons,
-            "user": event_in.user.told if event_in.user else {},
-            "device": event_in.device.told if event_in.device else {},
-        },
-        planned=len(made.deliveries) - skipped,
-        skipped=skipped,
-        notes=list(made.notes),
-    )
-    outbox.add(made.deliveries, now=now)
-    for server_id in {row.server_id for row in made.deliveries if row.server_id}:
+    events: dict[int, NewEvent] = {}
+    planned: list[Planned] = []
+    admins = devices.administrators() if ready else []
+    for (place, (templates_, subject)), target in zip(ready.items(), targets, strict=True):
+        try:
+            event, made = _prepare(items[place], templates_, subject, target=target, admins=admins, world=world)
+        except RefusedError as refused:
+            answers[place] = refused
+        else:
+            events[place] = event
+            planned += made.deliveries
+    stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
+    for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
         transaction.on_commit(partial(doorbell.ring, server_id))
-    return Accepted(event_id, len(made.deliveries) - skipped, skipped, made.notes)
+    for place, event in events.items():
+        answers[place] = _answer(event) if event.id in stored else _second(items[place], world=world)
+    return answers
 
 
-def _templates(event_in: EventIn) -> list[Template]:
+def _answer(event: NewEvent) -> Answer:
+    return Accepted(event.id, event.planned, event.skipped, event.notes)
+
+
+def _second(item: Posted, *, world: _World) -> Answer:
+    """Another with the same idempotency key was stored in the meantime."""
+    return _again(_first_answers([item], origin=world.origin)[item.idempotency_key], item)
+
+
+def _subject(found: Subject | RefusedError) -> Subject:
+    if isinstance(found, RefusedError):
+        raise found
+    return found
+
+
+def _check_times(event_in: EventIn, *, now: datetime) -> None:
+    if event_in.occurred_at > now + FUTURE:
+        raise RefusedError("occurred_at", "future", "This time is more than 5 minutes in the future.")
+    if event_in.expires_at and event_in.expires_at <= now:
+        raise RefusedError("expires_at", "past", "This time has passed.")
+
+
+def _templates(event_in: EventIn, *, chosen: dict[tuple[str, str], list[Template] | RefusedError]) -> list[Template]:
+    key = (event_in.type, event_in.template)
+    if key not in chosen:
+        chosen[key] = _find_templates(event_in)
+    found = chosen[key]
+    if isinstance(found, RefusedError):
+        raise found
+    return found
+
+
+def _find_templates(event_in: EventIn) -> list[Template] | RefusedError:
     if event_in.template:
         named = templates.named(event_in.template)
         if named is None:
-            raise RefusedError("template", "unknown", f"There is no template {event_in.template!r}.")
+            return RefusedError("template", "unknown", f"There is no template {event_in.template!r}.")
         return [named]
     found = templates.for_type(event_in.type)
     if not found:
         known = ", ".join(templates.known_types())
-        raise RefusedError("type", "unknown", f"The type {event_in.type!r} is not known. Known types: {known}.")
+        return RefusedError("type", "unknown", f"The type {event_in.type!r} is not known. Known types: {known}.")
     return found
 
 
-def _subjects(event_in: EventIn) -> tuple[Person | None, Device | None]:
-    person = device = None
-    if event_in.user:
-        person = devices.find_person(event_in.user.key, event_in.user.value)
-        if person is None and not event_in.user.told:
-            raise RefusedError(f"user.{event_in.user.key}", "unknown", f"No user has the {event_in.user.key} given.")
-    if event_in.device:
-        device = devices.find_device(event_in.device.key, event_in.device.value)
-        if device is None and not event_in.device.told:
-            raise RefusedError(
-                f"device.{event_in.device.key}", "unknown", f"No device has the {event_in.device.key} given."
-            )
-    return person, device
+def _reaches_phones(template: Template) -> bool:
+    return any(kind is not ChannelKind.SMTP and channel.active for kind, channel in template.texts.channels.items())
 
 
-def _plan(event_in: EventIn, *, event_id: UUID, templates: list[Template], target: Target, now: datetime) -> Plan:
-    routes = active_routes()
-    country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
+def _prepare(
+    item: Posted,
+    chosen: list[Template],
+    subject: Subject,
+    *,
+    target: Target,
+    admins: Sequence[Mapping[str, str]],
+    world: _World,
+) -> tuple[NewEvent, Plan]:
+    event_in, event_id = item.event, new_uid()
+    payload = {
+        "data": event_in.data,
+        "reasons": event_in.reasons,
+        "user": devices.told_user(subject.user_told),
+        "device": devices.told_device(subject.device_told),
+    }
+    type_code = event_in.type or chosen[0].type
+    values = event_values(
+        event_id=event_id,
+        type_code=type_code,
+        source=event_in.source,
+        occurred_at=event_in.occurred_at,
+        payload=payload,
+    )
     occasion = Occasion(
         event_id=event_id,
-        values=event_values(
-            event_id=event_id,
-            type_code=event_in.type,
-            source=event_in.source,
-            occurred_at=event_in.occurred_at,
-            payload={"data": event_in.data, "reasons": event_in.reasons},
-        ),
-        received_at=now,
+        values=values,
+        received_at=world.now,
         expires_at=event_in.expires_at,
-        priority=Priority.SYSTEM if event_in.type.startswith(URGENT_TYPES) else Priority.EVENT,
+        priority=Priority.SYSTEM if type_code.startswith(URGENT_TYPES) else Priority.EVENT,
         new_id=new_uid,
         channels=event_in.channels,
-        extra={kind: _extra(kind, given, country=country) for kind, given in event_in.recipients.items()},
-        admins=devices.administrators(),
+        extra={kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()},
+        admins=admins,
     )
-    return plan(occasion, templates=[(template, None) for template in templates], target=target, routes=routes)
+    made = plan(occasion, templates=[(each, None) for each in chosen], target=target, routes=world.routes)
+    skipped = sum(1 for row in made.deliveries if row.skip)
+    event = NewEvent(
+        id=event_id,
+        type=type_code,
+        source=event_in.source,
+        origin=world.origin,
+        occurred_at=event_in.occurred_at,
+        received_at=world.now,
+        idempotency_key=item.idempotency_key,
+        body_hash=item.body_hash,
+        template_id=chosen[0].id if event_in.template else None,
+        person_id=target.person_id,
+        device_id=target.device_id,
+        payload=payload,
+        planned=len(made.deliveries) - skipped,
+        skipped=skipped,
+        notes=list(made.notes),
+    )
+    return event, made
 
 
 def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Recipient]:
@@ -200,5 +306,5 @@ def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Rec
             else:
                 found.append(Recipient(AddressKind.PHONE, phone_number.normalise(raw, country=country)))
         except ValueError as error:
-            raise RefusedError(f"recipients.{kind.value}.{number}", "invalid", f"{raw!r}: {error}.") from None
+            raise RefusedError(f"recipients.{kind.value}.{number}", "invalid", f"{raw[:100]!r}: {error}.") from None
     return found

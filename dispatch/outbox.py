@@ -1,4 +1,4 @@
-"""The only writer of deliveries: add, claim, begin, settle, give back."""
+"""What happens to deliveries once they are stored: claim, begin, settle, give back, expire, reroute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from django.db.models import Case, F, Value, When
 
 from dispatch import dialect
 from dispatch.models import Delivery
-from dispatch.plan import Planned
 from servers.values import ServerKind
 from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
@@ -103,41 +102,6 @@ class NewText:
     visible_to: list[str]
     empty: list[str]
     sealed: str
-
-
-def add(planned: Sequence[Planned], *, now: datetime) -> None:
-    """Store what was planned; in the transaction of the caller."""
-    Delivery.objects.bulk_create(
-        [
-            Delivery(
-                id=row.id,
-                event_id=row.event_id,
-                broadcast_id=row.broadcast_id,
-                template_version_id=row.template_version_id,
-                rule_id=row.rule_id,
-                channel=row.channel.value,
-                server_kind=row.server_kind.value,
-                server_id=row.server_id,
-                person_id=row.person_id,
-                device_id=row.device_id,
-                address_kind=row.to.kind.value,
-                address=row.to.address,
-                address_name=row.to.name,
-                language=row.language,
-                time_zone=row.time_zone,
-                priority=row.priority,
-                state=Delivery.State.SKIPPED if row.skip else Delivery.State.DUE,
-                due_at=now,
-                expires_at=row.expires_at,
-                created_at=now,
-                hold_unknown=row.hold_unknown,
-                reason_code=row.skip.code.value if row.skip else row.wait_code,
-                reason_detail=row.skip.detail if row.skip else "",
-            )
-            for row in planned
-        ],
-        batch_size=500,
-    )
 
 
 def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, now: datetime) -> list[Claim]:

@@ -37,3 +37,8 @@ def child(server: Server) -> AnyServer:
             return server.smsgateway
         case ServerKind.APNS | ServerKind.FCM:
             return server.pushservice
+
+
+def country() -> str:
+    """The country (ISO 3166) of the active SMS gateway, by which numbers without one are read; empty without it."""
+    return SmsGateway.objects.filter(active=True).values_list("country", flat=True).first() or ""

@@ -1,0 +1,200 @@
+"""One operation of the HTTP interface, and the way of every request: who, what, one function, an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPMethod, HTTPStatus
+from typing import Any
+
+import msgspec
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from api import keys, problems, strict_json, webhooks
+from api.keys import ApiScope, Caller
+from api.problems import ProblemError, unprocessable
+
+JSON = "application/json"
+EVENT_BYTES = 256 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
+_LARGEST_ID = 2**63 - 1
+_CONVERTERS = {
+    "event_id": "uuid",
+    "delivery_id": "uuid",
+    "server_id": "int",
+    "template_id": "int",
+    "serial": "path",
+    "loginname": "path",
+}
+
+
+class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """No query parameter is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request let in: `raw` is its body, `body` and `query` what was read of them, as the operation declares it."""
+
+    request: HttpRequest
+    caller: Caller
+    now: datetime
+    raw: bytes
+    body: Any
+    query: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is served at a method and a path below /api/v1, for the router and for the OpenAPI document.
+
+    `scopes`: one of them is needed. `body` is the type of the body; it is read into `Call.body` unless `reads_raw`.
+    `signed`: a webhook's signature is taken as well as a key. `creates`: the answer may also be 201.
+    """
+
+    method: HTTPMethod
+    path: str
+    view: Callable[..., HttpResponse]
+    summary: str
+    answer: Any = None
+    scopes: tuple[ApiScope, ...] = ()
+    status: HTTPStatus = HTTPStatus.OK
+    body: Any = None
+    query: type[msgspec.Struct] = NoQuery
+    content_types: tuple[str, ...] = (JSON,)
+    most_bytes: int = EVENT_BYTES
+    reads_raw: bool = False
+    signed: bool = False
+    creates: bool = False
+
+
+def patterns(operations: Sequence[Operation]) -> list[URLPattern]:
+    """The routes of the operations; those of one path are told apart by their method."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method.value] = operation
+    return [path(_route(where), csrf_exempt(partial(_serve, found))) for where, found in by_path.items()]
+
+
+def answer(body: object, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = JSON) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=content_type)
+
+
+def nothing() -> HttpResponse:
+    return HttpResponse(status=HTTPStatus.NO_CONTENT.value)
+
+
+def not_found(what: str) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+
+
+def read(tree: Any, *, into: Any, strict: bool = True) -> Any:
+    """The JSON value as the type; raises 422 with the field's path."""
+    try:
+        return msgspec.convert(tree, into, strict=strict)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except RecursionError:
+        raise unprocessable("body", "too_deep", "The body has too many levels.") from None
+
+
+def _serve(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
+    try:
+        operation = operations.get(request.method or "")
+        if operation is None:
+            return _no_such_method(operations)
+        if any(isinstance(value, int) and value > _LARGEST_ID for value in named.values()):
+            raise not_found("record")
+        return operation.view(_call(operation, request), **named)
+    except ProblemError as problem:
+        return problems.response(problem)
+    except (OperationalError, InterfaceError) as error:
+        return problems.database_away(error)
+
+
+def _no_such_method(operations: Mapping[str, Operation]) -> HttpResponse:
+    allowed = ", ".join(sorted(operations))
+    refusal = problems.response(ProblemError(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed} here."))
+    refusal["Allow"] = allowed
+    return refusal
+
+
+def _call(operation: Operation, request: HttpRequest) -> Call:
+    now = timezone.now()
+    signed = operation.signed and webhooks.is_signed(request.headers)
+    caller = None if signed else _holder_of_key(request, now=now)
+    raw = _raw_body(operation, request) if operation.body is not None else b""
+    if caller is None:
+        caller = webhooks.check(request.headers, raw, now=now)
+    if operation.scopes and not caller.scopes.intersection(operation.scopes):
+        raise ProblemError(HTTPStatus.FORBIDDEN, f"This needs the scope {' or '.join(operation.scopes)}.")
+    body = None
+    if operation.body is not None and not operation.reads_raw:
+        tree = strict_json.parse(raw)
+        strict_json.check(tree)
+        body = read(tree, into=operation.body)
+    return Call(request, caller, now, raw, body, _query(operation, request))
+
+
+def _holder_of_key(request: HttpRequest, *, now: datetime) -> Caller:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    caller = keys.check(text.strip(), now=now) if scheme.lower() == "bearer" else None
+    if caller is None:
+        raise ProblemError(HTTPStatus.UNAUTHORIZED, "Send a live API key as `Authorization: Bearer xmn_...`.")
+    return caller
+
+
+def _raw_body(operation: Operation, request: HttpRequest) -> bytes:
+    kind, charset = (request.content_type or "").lower(), (request.content_params or {}).get("charset", "utf-8")
+    if kind not in ("", *operation.content_types) or charset.lower() not in {"utf-8", "utf8"}:
+        taken = ", ".join(operation.content_types)
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {taken}, in UTF-8.")
+    too_large = ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {operation.most_bytes} bytes are taken.")
+    try:
+        if (
+            int(request.META.get("CONTENT_LENGTH") or 0) > operation.most_bytes
+            or len(request.body) > operation.most_bytes
+        ):
+            raise too_large
+        return request.body
+    except RequestDataTooBig:
+        raise too_large from None
+    except (UnreadablePostError, ValueError):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "The body could not be read to its end.") from None
+
+
+def _query(operation: Operation, request: HttpRequest) -> Any:
+    given = {}
+    for name, values in request.GET.lists():
+        if len(values) > 1:
+            raise unprocessable(name, "twice", "Give this parameter once.")
+        given[name] = values[0]
+    strict_json.check(given)
+    return read(given, into=operation.query, strict=False)
+
+
+_UNKNOWN, _MISSING = "Object contains unknown field `", "Object missing required field `"
+
+
+def _invalid(told: str) -> ProblemError:
+    """The "message - at `$.path`" of msgspec as a problem that names the field."""
+    message, _, where = told.partition(" - at `")
+    path = where[where.find("$") + 1 :].rstrip("`").replace("[...]", "").replace("[", ".").replace("]", "").strip(".")
+    for beginning, code in ((_UNKNOWN, "unknown_field"), (_MISSING, "required")):
+        if message.startswith(beginning):
+            name = message.removeprefix(beginning).rstrip("`")
+            return unprocessable(f"{path}.{name}".strip("."), code, f"{message}.")
+    return unprocessable(path or "body", "invalid", f"{message}.")
+
+
+def _route(where: str) -> str:
+    for name, converter in _CONVERTERS.items():
+        where = where.replace(f"{{{name}}}", f"<{converter}:{name}>")
+    return f"v1{where}"

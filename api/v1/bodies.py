@@ -1,0 +1,68 @@
+"""The bodies that devices and users come in, alone or within an event; their values are checked by devices.fields."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs, to_builtins
+
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?![\s\S])"
+"""One line without control characters; the end is written so that a last line end is none of it."""
+
+Line = Annotated[str, Meta(max_length=255, pattern=LINE_PATTERN)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Properties = dict[str, str | int | float | bool | None]
+Text = str | None | UnsetType
+Flag = bool | None | UnsetType
+
+
+class PushBody(Struct, forbid_unknown_fields=True):
+    """A push token; an APNs token is written in hexadecimal."""
+
+    kind: Literal["apns", "fcm"]
+    token: str
+    environment: Literal["production", "sandbox"] = "production"
+
+
+class DeviceFields(Struct, forbid_unknown_fields=True):
+    """What can be told of a device: named fields are set, absent ones stay, null clears."""
+
+    platform: Literal["iOS", "ANDROID", "WINDOWS", "MACOSX"] | UnsetType | None = UNSET
+    os_version: Text = UNSET
+    model: Text = UNSET
+    name: Text = UNSET
+    ownership: Literal["corporate", "byod", "unknown"] | UnsetType | None = UNSET
+    phone_number: Text = UNSET
+    carrier: Text = UNSET
+    has_sim: Flag = UNSET
+    push: PushBody | UnsetType | None = UNSET
+    user: Text = UNSET
+    managed: Flag = UNSET
+    jailbroken: Flag = UNSET
+    out_of_compliance: Flag = UNSET
+    gateway_blocked: Flag = UNSET
+    last_access: Moment | UnsetType | None = UNSET
+    apps: list[str] | UnsetType | None = UNSET
+    properties: Properties | UnsetType | None = UNSET
+
+
+class UserFields(Struct, forbid_unknown_fields=True):
+    """What can be told of a user: named fields are set, absent ones stay, null clears."""
+
+    displayname: Text = UNSET
+    mail: Text = UNSET
+    mobile: Text = UNSET
+    language: Text = UNSET
+    time_zone: Text = UNSET
+    groups: list[str] | UnsetType | None = UNSET
+    disabled: Flag = UNSET
+    properties: Properties | UnsetType | None = UNSET
+
+
+def told(body: Struct) -> dict[str, Any]:
+    """The fields that were named, as plain values."""
+    found = {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
+    if isinstance(push := found.get("push"), Struct):
+        found["push"] = to_builtins(push)
+    return found

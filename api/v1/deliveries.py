@@ -1,0 +1,258 @@
+"""Deliveries: each message to each address, with every attempt; sent again or called off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPMethod, HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from api import operation
+from api.keys import ApiScope
+from api.operation import Call, Operation
+from api.problems import FieldError, ProblemError
+from api.v1 import pages
+from api.v1.bodies import Line, Moment
+from dispatch import interventions
+from dispatch.interventions import NotAllowedError
+from dispatch.models import Attempt, Delivery
+from servers.models import Server
+from transports.types import ChannelKind
+
+READERS = (ApiScope.READ, ApiScope.EVENTS)
+
+
+class ReasonBody(Struct):
+    """`code` is stable; `detail` is the peer's words."""
+
+    code: str
+    detail: str
+
+
+class DeliveryBody(Struct):
+    id: UUID
+    event: UUID | None
+    channel: str
+    recipient: str
+    state: str
+    reason: ReasonBody | None
+    due_at: datetime
+    sent_at: datetime | None
+    provider_id: str
+    attempt_count: int
+
+
+class TemplateName(Struct):
+    name: str
+    version: int
+
+
+class MessageBody(Struct):
+    """The text as it was sent, secrets masked."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class AttemptBody(Struct):
+    number: int
+    started_at: datetime
+    duration_ms: int
+    server: str
+    outcome: str
+    code: str
+    reply: str
+    enhanced_code: str
+    detail: str
+    next_try_at: datetime | None
+
+
+class DeliveryDetail(DeliveryBody):
+    """`empty_macros` had no value; `message` comes with the scope `messages`, once the text is made."""
+
+    server: str | None
+    template: TemplateName | None
+    expires_at: datetime
+    empty_macros: list[str]
+    attempts: list[AttemptBody]
+    message: MessageBody | UnsetType | None = UNSET
+
+
+class DeliveriesPage(Struct):
+    deliveries: list[DeliveryBody]
+    next: str | None
+
+
+class DeliveriesQuery(Struct, forbid_unknown_fields=True):
+    """Filters: `server` is a name, `since` and `until` bound the time of planning, `after` begins after that one."""
+
+    event: UUID | UnsetType = UNSET
+    state: Delivery.State | UnsetType = UNSET
+    channel: ChannelKind | UnsetType = UNSET
+    server: Line | UnsetType = UNSET
+    device: Line | UnsetType = UNSET
+    user: Line | UnsetType = UNSET
+    recipient: Line | UnsetType = UNSET
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+    after: UUID | UnsetType = UNSET
+    limit: pages.Limit = pages.DEFAULT_LIMIT
+
+
+def list_deliveries(call: Call) -> HttpResponse:
+    query: DeliveriesQuery = call.query
+    wanted = {
+        "event": query.event,
+        "state": query.state,
+        "channel": query.channel,
+        "address": query.recipient,
+        "id__lt": query.after,
+        "id__gte": UNSET if query.since is UNSET else pages.first_id(query.since),
+    }
+    rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
+    if query.until is not UNSET:
+        rows = rows.filter(id__lt=pages.first_id(query.until))
+    if query.server is not UNSET:
+        rows = rows.filter(server__in=Server.objects.filter(name=query.server))
+    if query.device is not UNSET:
+        rows = rows.filter(_about("device__serial", query.device))
+    if query.user is not UNSET:
+        rows = rows.filter(_about("person__loginname__iexact", query.user))
+    found, last = pages.page(rows.order_by("-id"), limit=query.limit)
+    following = pages.next_page(call.request, last, key=lambda row: row.pk)
+    return operation.answer(DeliveriesPage([delivery_body(row) for row in found], following))
+
+
+def show_delivery(call: Call, delivery_id: UUID) -> HttpResponse:
+    return operation.answer(_detail(_find(call, delivery_id), call=call))
+
+
+def retry_delivery(call: Call, delivery_id: UUID) -> HttpResponse:
+    return _intervene(call, delivery_id, act=lambda: interventions.retry(delivery_id, now=call.now))
+
+
+def cancel_delivery(call: Call, delivery_id: UUID) -> HttpResponse:
+    return _intervene(call, delivery_id, act=lambda: interventions.cancel(delivery_id))
+
+
+def delivery_body(row: Delivery) -> DeliveryBody:
+    return DeliveryBody(**_fields(row))
+
+
+def _intervene(call: Call, delivery_id: UUID, *, act: Callable[[], None]) -> HttpResponse:
+    _find(call, delivery_id)
+    try:
+        act()
+    except NotAllowedError as refused:
+        error = FieldError("state", "not_allowed", str(refused))
+        raise ProblemError(HTTPStatus.CONFLICT, str(refused), errors=[error]) from None
+    return show_delivery(call, delivery_id)
+
+
+def _fields(row: Delivery) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "event": row.event_id,
+        "channel": row.channel,
+        "recipient": row.address,
+        "state": row.state,
+        "reason": ReasonBody(row.reason_code, row.reason_detail) if row.reason_code else None,
+        "due_at": row.due_at,
+        "sent_at": row.sent_at,
+        "provider_id": row.provider_id,
+        "attempt_count": row.attempt_count,
+    }
+
+
+def _detail(row: Delivery, *, call: Call) -> DeliveryDetail:
+    version, text = row.template_version, row.text
+    server = Server.objects.filter(pk=row.server_id).values_list("name", flat=True).first() if row.server_id else None
+    message: MessageBody | UnsetType | None = UNSET
+    if ApiScope.MESSAGES in call.caller.scopes:
+        message = MessageBody(text.subject, text.text, text.html) if text else None
+    return DeliveryDetail(
+        **_fields(row),
+        server=server,
+        template=TemplateName(version.template.name, version.number) if version else None,
+        expires_at=row.expires_at,
+        empty_macros=text.empty if text else [],
+        attempts=[_attempt(each) for each in row.attempts.all()],
+        message=message,
+    )
+
+
+def _attempt(row: Attempt) -> AttemptBody:
+    return AttemptBody(
+        number=row.number,
+        started_at=row.started_at,
+        duration_ms=row.duration_ms,
+        server=row.server_name,
+        outcome=row.outcome,
+        code=row.code,
+        reply=row.reply,
+        enhanced_code=row.enhanced,
+        detail=row.detail,
+        next_try_at=row.next_try_at,
+    )
+
+
+def _find(call: Call, delivery_id: UUID) -> Delivery:
+    row = _visible(call).select_related("text", "template_version__template").filter(pk=delivery_id).first()
+    if row is None:
+        raise operation.not_found("delivery")
+    return row
+
+
+def _visible(call: Call) -> QuerySet[Delivery]:
+    """All of them with the scope `read` or `send`, else those of the events that the same key posted."""
+    if call.caller.scopes & {ApiScope.READ, ApiScope.SEND}:
+        return Delivery.objects.all()
+    return Delivery.objects.filter(event__origin=call.caller.origin)
+
+
+def _about(path: str, value: str) -> Q:
+    """Found through their events; those of a broadcast have the person and device themselves."""
+    return Q(**{f"event__{path}": value}) | Q(**{path: value}, broadcast__isnull=False)
+
+
+OPERATIONS = (
+    Operation(
+        HTTPMethod.GET,
+        "/deliveries",
+        list_deliveries,
+        "List deliveries, the newest first",
+        answer=DeliveriesPage,
+        scopes=READERS,
+        query=DeliveriesQuery,
+    ),
+    Operation(
+        HTTPMethod.GET,
+        "/deliveries/{delivery_id}",
+        show_delivery,
+        "One delivery with every attempt",
+        answer=DeliveryDetail,
+        scopes=READERS,
+    ),
+    Operation(
+        HTTPMethod.POST,
+        "/deliveries/{delivery_id}/retry",
+        retry_delivery,
+        "Send again what failed, expired, was skipped or is held",
+        answer=DeliveryDetail,
+        scopes=(ApiScope.SEND,),
+    ),
+    Operation(
+        HTTPMethod.POST,
+        "/deliveries/{delivery_id}/cancel",
+        cancel_delivery,
+        "Call off what waits",
+        answer=DeliveryDetail,
+        scopes=(ApiScope.SEND,),
+    ),
+)

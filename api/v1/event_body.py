@@ -1,0 +1,144 @@
+"""The body of an event, its limits, and how it becomes what dispatch takes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api import strict_json
+from api.keys import ApiScope, Caller
+from api.operation import read
+from api.problems import unprocessable
+from api.v1.bodies import LINE_PATTERN, DeviceFields, Line, Moment, UserFields, told
+from devices.fields import DEVICE_KEYS, USER_KEYS
+from dispatch.ingest import EventIn, Posted
+from dispatch.subjects import SubjectIn
+from transports.types import ChannelKind
+
+DEEPEST = 10
+MOST_MEMBERS = 1_000
+LONGEST_TEXT = 10_000
+KEY_PATTERN = r"^[\x20-\x7e]{1,255}(?![\s\S])"
+
+Key = Line | UnsetType
+Addresses = Annotated[list[Line], Meta(max_length=1_000)]
+
+
+class DeviceBody(DeviceFields, forbid_unknown_fields=True):
+    """The device an event is about: its key is `id`, else `serial`, else `imei`."""
+
+    id: Key = UNSET
+    serial: Key = UNSET
+    imei: Key = UNSET
+
+
+class UserBody(UserFields, forbid_unknown_fields=True):
+    """The user an event is about: the key is `id`, else `loginname`."""
+
+    id: Key = UNSET
+    loginname: Key = UNSET
+
+
+class RecipientsBody(Struct, forbid_unknown_fields=True):
+    """Further addresses, besides those of the template."""
+
+    smtp: Addresses = []
+    sms: Addresses = []
+
+
+class EventBody(Struct, forbid_unknown_fields=True):
+    """An event: `type` is required unless a `template` is named."""
+
+    type: Annotated[str, Meta(max_length=64, pattern=LINE_PATTERN)] = ""
+    source: Line = ""
+    occurred_at: Moment | None = None
+    device: DeviceBody | None = None
+    user: UserBody | None = None
+    template: Line = ""
+    channels: Annotated[list[ChannelKind], Meta(min_length=1)] | None = None
+    recipients: RecipientsBody | None = None
+    reasons: dict[str, list[str]] = {}
+    data: dict[str, Any] = {}
+    expires_at: Moment | None = None
+
+
+class EventItem(EventBody, forbid_unknown_fields=True):
+    """An event of a batch."""
+
+    idempotency_key: Annotated[str, Meta(pattern=KEY_PATTERN)] | UnsetType = UNSET
+
+
+def posted(
+    tree: Any, *, caller: Caller, now: datetime, idempotency_key: str = "", into: type[EventBody] = EventBody
+) -> Posted:
+    """The JSON value of an event, checked but for what only the database knows. Raises ProblemError."""
+    strict_json.check(tree)
+    body = read(tree, into=into)
+    key = idempotency_key
+    if isinstance(body, EventItem) and body.idempotency_key is not UNSET:
+        key = body.idempotency_key
+    if not body.type and not body.template:
+        raise unprocessable("type", "required", "Give the type of the event, or a template.")
+    _check_values(body)
+    event = EventIn(
+        occurred_at=body.occurred_at or now,
+        type=body.type,
+        source=body.source,
+        template=body.template,
+        device=_subject(body.device, field="device", names=DEVICE_KEYS),
+        user=_subject(body.user, field="user", names=USER_KEYS),
+        channels=None if body.channels is None else frozenset(body.channels),
+        recipients=_recipients(body.recipients),
+        reasons=body.reasons,
+        data=body.data,
+        expires_at=body.expires_at,
+        keep=ApiScope.DEVICES in caller.scopes,
+    )
+    return Posted(event, key, sha256(strict_json.canonical(tree)).hexdigest() if key else "")
+
+
+def _recipients(body: RecipientsBody | None) -> Mapping[ChannelKind, list[str]]:
+    if body is None:
+        return {}
+    given = {ChannelKind.SMTP: body.smtp, ChannelKind.SMS: body.sms}
+    return {kind: addresses for kind, addresses in given.items() if addresses}
+
+
+def _subject(body: DeviceBody | UserBody | None, *, field: str, names: tuple[str, ...]) -> SubjectIn | None:
+    if body is None:
+        return None
+    given = told(body)
+    for name in names:
+        value = given.pop(name, "")
+        if value:
+            return SubjectIn(name, value, given)
+    raise unprocessable(field, "required", f"Give one of {', '.join(names)}.")
+
+
+def _check_values(body: EventBody) -> None:
+    members = _members(body.data, field="data", level=1) + _members(body.reasons, field="reasons", level=1)
+    if members > MOST_MEMBERS:
+        raise unprocessable("data", "too_many", f"data and reasons have at most {MOST_MEMBERS} members together.")
+
+
+def _members(value: Any, *, field: str, level: int) -> int:
+    """How many there are; raises ProblemError for too many levels or characters."""
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            raise unprocessable(field, "too_long", f"A text has at most {LONGEST_TEXT} characters.")
+        return 0
+    if not isinstance(value, (dict, list)):
+        return 0
+    if level > DEEPEST:
+        raise unprocessable(field, "too_deep", f"At most {DEEPEST} levels.")
+    found = len(value)
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(name, str) and len(name) > LONGEST_TEXT:
+            raise unprocessable(field, "too_long", f"A name has at most {LONGEST_TEXT} characters.")
+        if isinstance(member, (str, dict, list)):
+            found += _members(member, field=f"{field}.{str(name)[:64]}", level=level + 1)
+    return found

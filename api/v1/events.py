@@ -1,0 +1,136 @@
+"""Events: what was taken in and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPMethod
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, QuerySet
+from django.http import HttpResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from api import operation
+from api.keys import ApiScope
+from api.operation import Call, Operation
+from api.v1 import pages
+from api.v1.bodies import Line, Moment
+from api.v1.deliveries import READERS, DeliveryBody, delivery_body
+from dispatch.models import Delivery, Event
+
+_FIRST_DELIVERIES = 100
+_WAITING = ("due", "claimed", "paused", "held")
+
+
+class EventSummary(Struct):
+    id: UUID
+    type: str
+    source: str
+    occurred_at: datetime
+    received_at: datetime
+
+
+class EventDetail(EventSummary):
+    """`state` is accepted, in_progress or finished; `next` is the address of the deliveries that follow."""
+
+    state: str
+    counts: dict[str, int]
+    notes: list[str]
+    deliveries: list[DeliveryBody]
+    next: str | None
+
+
+class EventsPage(Struct):
+    events: list[EventSummary]
+    next: str | None
+
+
+class EventsQuery(Struct, forbid_unknown_fields=True):
+    """Filters: `since` and `until` bound the time of acceptance, `after` begins after that event."""
+
+    type: Line | UnsetType = UNSET
+    source: Line | UnsetType = UNSET
+    device: Line | UnsetType = UNSET
+    user: Line | UnsetType = UNSET
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+    after: UUID | UnsetType = UNSET
+    limit: pages.Limit = pages.DEFAULT_LIMIT
+
+
+def show_event(call: Call, event_id: UUID) -> HttpResponse:
+    event = _visible(call).filter(pk=event_id).first()
+    if event is None:
+        raise operation.not_found("event")
+    found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
+    counts = {state.value: found.get(state.value, 0) for state in Delivery.State}
+    deliveries, last = pages.page(event.deliveries.order_by("-id"), limit=_FIRST_DELIVERIES)
+    return operation.answer(
+        EventDetail(
+            **_summary(event),
+            state=_state(counts),
+            counts=counts,
+            notes=event.notes,
+            deliveries=[delivery_body(row) for row in deliveries],
+            next=pages.address("/api/v1/deliveries", {"event": event.pk}, after=last.pk) if last else None,
+        )
+    )
+
+
+def list_events(call: Call) -> HttpResponse:
+    query: EventsQuery = call.query
+    wanted = {
+        "type": query.type,
+        "source": query.source,
+        "device__serial": query.device,
+        "person__loginname__iexact": query.user,
+        "id__lt": query.after,
+        "id__gte": UNSET if query.since is UNSET else pages.first_id(query.since),
+    }
+    rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
+    if query.until is not UNSET:
+        rows = rows.filter(id__lt=pages.first_id(query.until))
+    found, last = pages.page(rows.order_by("-id"), limit=query.limit)
+    following = pages.next_page(call.request, last, key=lambda row: row.pk)
+    return operation.answer(EventsPage([EventSummary(**_summary(row)) for row in found], following))
+
+
+def _visible(call: Call) -> QuerySet[Event]:
+    """All events with the scope `read`, else those that the same key posted."""
+    if ApiScope.READ in call.caller.scopes:
+        return Event.objects.all()
+    return Event.objects.filter(origin=call.caller.origin)
+
+
+def _summary(event: Event) -> dict[str, Any]:
+    names = ("type", "source", "occurred_at", "received_at")
+    return {"id": event.pk, **{name: getattr(event, name) for name in names}}
+
+
+def _state(counts: dict[str, int]) -> str:
+    if not any(counts[state] for state in _WAITING):
+        return "finished"
+    untouched = sum(counts.values()) == counts["due"] + counts["skipped"]
+    return "accepted" if untouched else "in_progress"
+
+
+OPERATIONS = (
+    Operation(
+        HTTPMethod.GET,
+        "/events",
+        list_events,
+        "List events, the newest first",
+        answer=EventsPage,
+        scopes=READERS,
+        query=EventsQuery,
+    ),
+    Operation(
+        HTTPMethod.GET,
+        "/events/{event_id}",
+        show_event,
+        "What became of an event",
+        answer=EventDetail,
+        scopes=READERS,
+    ),
+)

@@ -1,0 +1,39 @@
+"""Keyset paging: newest first, each page names the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from msgspec import Meta
+
+Row = TypeVar("Row", bound=Model)
+Limit = Annotated[int, Meta(ge=1, le=500)]
+DEFAULT_LIMIT = 100
+
+
+def page(rows: QuerySet[Row], *, limit: int) -> tuple[list[Row], Row | None]:
+    """The first rows, and the last of them if more follow."""
+    found = list(rows[: limit + 1])
+    return found[:limit], found[limit - 1] if len(found) > limit else None
+
+
+def address(path: str, parameters: dict[str, Any], *, after: object) -> str:
+    """The address of the page that begins after a row."""
+    return f"{path}?{urlencode({**parameters, 'after': str(after)})}"
+
+
+def next_page(request: HttpRequest, last: Row | None, *, key: Callable[[Row], object]) -> str | None:
+    """The address of the next page with the same filters; None on the last."""
+    return None if last is None else address(request.path, request.GET.dict(), after=key(last))
+
+
+def first_id(moment: datetime) -> UUID:
+    """The smallest UUIDv7 (RFC 9562 5.7) of this moment: ids sort by the time they were made."""
+    milliseconds = max(0, int(moment.timestamp() * 1000)) & (2**48 - 1)
+    return UUID(int=milliseconds << 80)

@@ -1,0 +1,249 @@
+"""Events are taken in: alone or in batches, as JSON or CloudEvents, with a key or a webhook's signature."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from http import HTTPMethod, HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api import cloudevents, operation, strict_json, webhooks
+from api.keys import ApiScope
+from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
+from api.problems import FieldError, Problem, ProblemError, details, unprocessable
+from api.v1.event_body import KEY_PATTERN, EventBody, EventItem, posted
+from dispatch import ingest
+from dispatch.ingest import Accepted, ConflictError, Posted
+from dispatch.subjects import RefusedError
+
+MOST_EVENTS = 1_000
+_HEADER = "Idempotency-Key"
+
+
+class AcceptedBody(Struct):
+    """Stored, not sent. `deliveries` counts what will be tried, `skipped` what will not; `notes` say why."""
+
+    id: UUID
+    status_url: str
+    deliveries: int
+    skipped: int
+    replayed: bool
+    notes: Sequence[str]
+
+
+class BatchBody(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 events that stand alone: good ones are taken, bad ones reported."""
+
+    events: Annotated[list[EventItem], Meta(min_length=1, max_length=MOST_EVENTS)]
+
+
+class _Batch(Struct, forbid_unknown_fields=True):
+    events: Annotated[list[Any], Meta(min_length=1, max_length=MOST_EVENTS)]
+
+
+class BatchResult(Struct):
+    """What became of one event of a batch: its id and counts, or the problem."""
+
+    index: int
+    id: UUID | UnsetType = UNSET
+    deliveries: int | UnsetType = UNSET
+    skipped: int | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
+    error: Problem | UnsetType = UNSET
+
+
+class BatchAnswer(Struct):
+    accepted: int
+    rejected: int
+    results: list[BatchResult]
+
+
+class BatchProblem(Problem, kw_only=True):
+    """None was taken; `results` has the problem of each."""
+
+    accepted: int
+    rejected: int
+    results: list[BatchResult]
+
+
+def create_event(call: Call) -> HttpResponse:
+    if call.request.content_type == cloudevents.BATCH:
+        envelopes = strict_json.parse(call.raw)
+        if not isinstance(envelopes, list) or not 1 <= len(envelopes) <= MOST_EVENTS:
+            raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")
+        return _take_all(call, envelopes, read=_cloud_event)
+    if len(call.raw) > EVENT_BYTES:
+        raise _too_large()
+    accepted = _taken(ingest.accept_all([_single(call)], origin=call.caller.origin, now=call.now)[0])
+    body = AcceptedBody(
+        id=accepted.id,
+        status_url=f"/api/v1/events/{accepted.id}",
+        deliveries=accepted.deliveries,
+        skipped=accepted.skipped,
+        replayed=accepted.replayed,
+        notes=accepted.notes,
+    )
+    answer = operation.answer(body, status=HTTPStatus.ACCEPTED)
+    answer["Location"] = body.status_url
+    return answer
+
+
+def create_events(call: Call) -> HttpResponse:
+    if _HEADER in call.request.headers:
+        raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
+    return _take_all(call, operation.read(strict_json.parse(call.raw), into=_Batch).events, read=_item)
+
+
+def _single(call: Call) -> Posted:
+    headers = call.request.headers
+    given = headers.get(_HEADER, "")
+    if _HEADER in headers and not re.search(KEY_PATTERN, given):
+        raise unprocessable(_HEADER, "invalid", "An idempotency key has 1 to 255 printable characters.")
+    if call.request.content_type == cloudevents.STRUCTURED or cloudevents.is_binary(headers):
+        if given:
+            raise unprocessable(_HEADER, "twice", "A CloudEvent's key is its source and id together.")
+        if call.request.content_type == cloudevents.STRUCTURED:
+            return _cloud_event(call, strict_json.parse(call.raw))
+        tree, key = cloudevents.read_binary(headers, call.raw)
+        return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
+    tree, key = strict_json.parse(call.raw), given
+    if signed_id := webhooks.message_id(headers):
+        if given:
+            raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
+        tree, key = _with_timestamp(tree), signed_id
+    return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
+
+
+def _with_timestamp(tree: Any) -> Any:
+    """Standard Webhooks call the time of the event `timestamp`."""
+    if not isinstance(tree, dict) or "timestamp" not in tree or "occurred_at" in tree:
+        return tree
+    return {("occurred_at" if name == "timestamp" else name): value for name, value in tree.items()}
+
+
+def _cloud_event(call: Call, envelope: Any) -> Posted:
+    _check_size(call, envelope)
+    tree, key = cloudevents.read_structured(envelope)
+    return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
+
+
+def _item(call: Call, tree: Any) -> Posted:
+    _check_size(call, tree)
+    return posted(tree, caller=call.caller, now=call.now, into=EventItem)
+
+
+def _check_size(call: Call, tree: Any) -> None:
+    """An event of a batch may be as large as one alone."""
+    if len(call.raw) > EVENT_BYTES:
+        strict_json.check(tree)
+        if len(strict_json.canonical(tree)) > EVENT_BYTES:
+            raise _too_large()
+
+
+def _take_all(call: Call, trees: list[Any], *, read: Callable[[Call, Any], Posted]) -> HttpResponse:
+    items: list[Posted | ProblemError] = []
+    for tree in trees:
+        try:
+            items.append(read(call, tree))
+        except ProblemError as problem:
+            items.append(problem)
+    good = [item for item in items if isinstance(item, Posted)]
+    answers = iter(ingest.accept_all(good, origin=call.caller.origin, now=call.now))
+    results = [
+        _result(index, item if isinstance(item, ProblemError) else next(answers)) for index, item in enumerate(items)
+    ]
+    rejected = sum(1 for result in results if result.error is not UNSET)
+    if rejected == len(results):
+        return _none_taken(results)
+    body = BatchAnswer(len(results) - rejected, rejected, results)
+    return operation.answer(body, status=HTTPStatus.ACCEPTED)
+
+
+def _none_taken(results: list[BatchResult]) -> HttpResponse:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    body = BatchProblem(
+        title=status.phrase,
+        status=status.value,
+        detail="No event of the batch was taken.",
+        accepted=0,
+        rejected=len(results),
+        results=results,
+    )
+    return operation.answer(body, status=status, content_type="application/problem+json")
+
+
+def _result(index: int, outcome: ProblemError | ingest.Answer) -> BatchResult:
+    try:
+        if isinstance(outcome, ProblemError):
+            raise outcome
+        taken = _taken(outcome)
+    except ProblemError as problem:
+        return BatchResult(index, error=details(problem))
+    return BatchResult(index, taken.id, taken.deliveries, taken.skipped, taken.replayed)
+
+
+def _taken(answer: ingest.Answer) -> Accepted:
+    match answer:
+        case Accepted():
+            return answer
+        case RefusedError():
+            raise unprocessable(answer.field, answer.code, answer.message)
+        case ConflictError():
+            error = FieldError(_HEADER, "conflict", str(answer))
+            raise ProblemError(HTTPStatus.CONFLICT, str(answer), errors=[error])
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"An event has at most {EVENT_BYTES} bytes.")
+
+
+def shake_hands(call: Call) -> HttpResponse:
+    """The handshake of web hooks (CloudEvents, HTTP 1.1 Web Hooks for Event Delivery, 4): who has a key may send."""
+    answer = operation.nothing()
+    answer["Allow"] = "GET, OPTIONS, POST"
+    if origin := call.request.headers.get("WebHook-Request-Origin"):
+        answer["WebHook-Allowed-Origin"] = origin
+        answer["WebHook-Allowed-Rate"] = "*"
+    return answer
+
+
+OPERATIONS = (
+    Operation(
+        HTTPMethod.POST,
+        "/events",
+        create_event,
+        "Post an event: JSON or a CloudEvent (structured, binary, batch), with a key or signed as a webhook",
+        answer=AcceptedBody,
+        scopes=(ApiScope.EVENTS,),
+        status=HTTPStatus.ACCEPTED,
+        body=EventBody,
+        content_types=(JSON, cloudevents.STRUCTURED, cloudevents.BATCH),
+        most_bytes=BATCH_BYTES,
+        reads_raw=True,
+        signed=True,
+    ),
+    Operation(
+        HTTPMethod.OPTIONS,
+        "/events",
+        shake_hands,
+        "The handshake before a web hook sends CloudEvents",
+        scopes=(ApiScope.EVENTS,),
+        status=HTTPStatus.NO_CONTENT,
+    ),
+    Operation(
+        HTTPMethod.POST,
+        "/events/batch",
+        create_events,
+        "Post up to 1,000 events",
+        answer=BatchAnswer,
+        scopes=(ApiScope.EVENTS,),
+        status=HTTPStatus.ACCEPTED,
+        body=BatchBody,
+        most_bytes=BATCH_BYTES,
+        reads_raw=True,
+    ),
+)

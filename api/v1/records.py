@@ -1,0 +1,72 @@
+"""What devices and users have in common: batches, warnings, errors of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api import operation, strict_json
+from api.problems import Problem, ProblemError, details, unprocessable
+from devices.fields import FieldError, Unusable
+from devices.upsert import Saved
+
+MOST = 1_000
+Items = Annotated[list[Any], Meta(min_length=1, max_length=MOST)]
+
+
+class WarningBody(Struct):
+    """Something that was stored as given although it can't be used."""
+
+    field: str
+    code: str
+    message: str
+
+
+class SavedResult(Struct):
+    """What became of one record of a batch: its id, or the problem."""
+
+    index: int
+    id: UUID | UnsetType = UNSET
+    created: bool | UnsetType = UNSET
+    warnings: list[WarningBody] | UnsetType = UNSET
+    error: Problem | UnsetType = UNSET
+
+
+class SavedAnswer(Struct):
+    accepted: int
+    rejected: int
+    results: list[SavedResult]
+
+
+def warnings_of(found: Sequence[Unusable]) -> list[WarningBody]:
+    return [WarningBody(each.field, each.code, each.message) for each in found]
+
+
+def saved(save: Callable[[], Saved[Any]]) -> Saved[Any]:
+    """What `save` answers; a wrong field becomes a problem."""
+    try:
+        return save()
+    except FieldError as error:
+        raise unprocessable(error.field, error.code, error.message) from None
+
+
+def save_all(items: list[Any], *, save: Callable[[Any], Saved[Any]]) -> HttpResponse:
+    """Save each on its own: good ones are kept, bad ones reported; 422 when none was kept."""
+    results = [_result(index, item, save=save) for index, item in enumerate(items)]
+    rejected = sum(1 for result in results if result.error is not UNSET)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if rejected == len(results) else HTTPStatus.OK
+    return operation.answer(SavedAnswer(len(results) - rejected, rejected, results), status=status)
+
+
+def _result(index: int, item: Any, *, save: Callable[[Any], Saved[Any]]) -> SavedResult:
+    try:
+        strict_json.check(item)
+        kept = saved(lambda: save(item))
+    except ProblemError as problem:
+        return SavedResult(index, error=details(problem))
+    return SavedResult(index, kept.row.uid, kept.created, warnings_of(kept.warnings))

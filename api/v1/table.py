@@ -1,0 +1,15 @@
+"""Every operation of version 1, in the order of the documentation."""
+
+from __future__ import annotations
+
+from api.operation import Operation
+from api.v1 import deliveries, devices, events, ping, posting, users
+
+OPERATIONS: tuple[Operation, ...] = (
+    *posting.OPERATIONS,
+    *events.OPERATIONS,
+    *deliveries.OPERATIONS,
+    *devices.OPERATIONS,
+    *users.OPERATIONS,
+    *ping.OPERATIONS,
+)

@@ -1,0 +1,216 @@
+"""The one check of what is told about devices and users, for API, events, CSV and forms alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db.models import Model
+
+from devices.models import Device, Person, PushToken
+from transports import mail_address, phone_number
+
+DEVICE_KEYS = ("id", "serial", "imei")
+USER_KEYS = ("id", "loginname")
+MOST_PROPERTIES = 1_000
+LONGEST_PROPERTY = 10_000
+MOST_APPS = 5_000
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+_LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3})?")
+_APNS_TOKEN = re.compile(r"(?:[0-9a-fA-F]{2}){32,100}")
+
+
+class FieldError(ValueError):
+    """A field is wrong. `field` is its path, such as "push.token"; `code` is stable, the message is for people."""
+
+    def __init__(self, field: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.code, self.message = field, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something that was stored as it was given although it can't be used."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Checked values by field; None clears a field, a field that is not there stays."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[Unusable, ...] = ()
+
+
+Check = Callable[[str, Any], Any]
+
+
+def clean_device(given: Mapping[str, Any], *, country: str) -> Cleaned:
+    """Check the fields of a device. `country` (ISO 3166, may be empty) reads phone numbers. Raises FieldError."""
+    return _clean(given, checks=_DEVICE, country=country)
+
+
+def clean_user(given: Mapping[str, Any], *, country: str) -> Cleaned:
+    """Check the fields of a user, as `clean_device` does."""
+    return _clean(given, checks=_USER, country=country)
+
+
+def _clean(given: Mapping[str, Any], *, checks: Mapping[str, Check], country: str) -> Cleaned:
+    values: dict[str, Any] = {}
+    warnings: list[Unusable] = []
+    for name, value in given.items():
+        if name not in checks:
+            raise FieldError(name, "unknown_field", f"There is no field {name!r}.")
+        values[name] = None if value is None else checks[name](name, value)
+    for name in ("phone_number", "mobile"):
+        if values.get(name):
+            values[name], found = _phone(name, values[name], country=country)
+            warnings += found
+    if values.get("mail"):
+        warnings += _mail(values["mail"])
+    return Cleaned(values, tuple(warnings))
+
+
+def line(name: str, value: Any, *, longest: int) -> str:
+    """One line of text; raises FieldError for another type, a control character or too many characters."""
+    if not isinstance(value, str):
+        raise FieldError(name, "invalid", "Give a text.")
+    if len(value) > longest:
+        raise FieldError(name, "too_long", f"At most {longest} characters.")
+    if _CONTROLS.search(value):
+        raise FieldError(name, "control_character", "Line ends and other control characters are not taken here.")
+    return value
+
+
+def _phone(name: str, value: str, *, country: str) -> tuple[str, list[Unusable]]:
+    try:
+        return phone_number.normalise(value, country=country), []
+    except ValueError as error:
+        return value, [Unusable(name, "unreadable", f"This number was stored as given: {error}.")]
+
+
+def _mail(value: str) -> list[Unusable]:
+    try:
+        mail_address.normalise(value)
+    except ValueError as error:
+        return [Unusable("mail", "unreadable", f"This address was stored as given: {error}.")]
+    return []
+
+
+def _line_of(model: type[Model], column: str = "") -> Check:
+    def check(name: str, value: Any) -> str:
+        longest = getattr(model._meta.get_field(column or name), "max_length", None)  # noqa: SLF001 - a public name
+        return line(name, value, longest=longest or 255)
+
+    return check
+
+
+def _choice_of(choices: list[str]) -> Check:
+    def check(name: str, value: Any) -> str:
+        if value not in choices:
+            raise FieldError(name, "invalid", f"Give one of {', '.join(choices)}.")
+        return str(value)
+
+    return check
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise FieldError(name, "invalid", "Give true or false.")
+    return value
+
+
+def _moment(name: str, value: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise FieldError(name, "no_offset", "Give a time with its offset from UTC, such as Z or +01:00.")
+    return value
+
+
+def _properties(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or len(value) > MOST_PROPERTIES:
+        raise FieldError(name, "invalid", f"Give at most {MOST_PROPERTIES} properties by their names.")
+    for key, item in value.items():
+        path = f"{name}.{key[:128]}"
+        if not _PROPERTY.fullmatch(key):
+            raise FieldError(path, "invalid", "A property's name has letters, digits, and any of _ . - in it.")
+        if not isinstance(item, (str, int, float, bool, type(None))):
+            raise FieldError(path, "invalid", "A property is a text, a number, true or false.")
+        if isinstance(item, str) and ("\0" in item or len(item) > LONGEST_PROPERTY):
+            raise FieldError(path, "invalid", f"At most {LONGEST_PROPERTY} characters, without NUL.")
+    return dict(value)
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)) or len(value) > MOST_APPS:
+        raise FieldError(name, "invalid", f"Give a list of at most {MOST_APPS} texts.")
+    found = [line(f"{name}.{number}", item, longest=255) for number, item in enumerate(value)]
+    return list(dict.fromkeys(item for item in found if item))
+
+
+def _push(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not set(value) <= {"kind", "token", "environment"}:
+        raise FieldError(name, "invalid", "Give kind, token and environment.")
+    kind = _choice_of(PushToken.Kind.values)(f"{name}.kind", value.get("kind"))
+    token = line(f"{name}.token", value.get("token"), longest=4096)
+    if not token or (kind == PushToken.Kind.APNS and not _APNS_TOKEN.fullmatch(token)):
+        raise FieldError(f"{name}.token", "invalid", "This is no push token: an APNs token is written in hexadecimal.")
+    environment = value.get("environment") or PushToken.Environment.PRODUCTION.value
+    return {
+        "kind": kind,
+        "token": token,
+        "environment": _choice_of(PushToken.Environment.values)(f"{name}.environment", environment),
+    }
+
+
+def _language(name: str, value: Any) -> str:
+    text = line(name, value, longest=35)
+    if not _LANGUAGE.fullmatch(text):
+        raise FieldError(name, "invalid", "Give a language tag such as de or pt-BR.")
+    return text
+
+
+def _time_zone(name: str, value: Any) -> str:
+    text = line(name, value, longest=64)
+    if text and not _is_zone(text):
+        raise FieldError(name, "invalid", "Give a time zone such as Europe/Berlin.")
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+_DEVICE: dict[str, Check] = {
+    **{name: _line_of(Device) for name in ("serial", "imei", "os_version", "model", "name", "phone_number", "carrier")},
+    "platform": _choice_of(Device.Platform.values),
+    "ownership": _choice_of(Device.Ownership.values),
+    **dict.fromkeys(("has_sim", "managed", "jailbroken", "out_of_compliance", "gateway_blocked"), _flag),
+    "last_access": _moment,
+    "push": _push,
+    "user": _line_of(Person, "loginname"),
+    "apps": _lines,
+    "properties": _properties,
+}
+_USER: dict[str, Check] = {
+    **{name: _line_of(Person) for name in ("loginname", "displayname", "mail", "mobile")},
+    "language": _language,
+    "time_zone": _time_zone,
+    "groups": _lines,
+    "disabled": _flag,
+    "properties": _properties,
+}

@@ -1,0 +1,194 @@
+"""Creates and changes devices and users from what was told about them; what changed is left as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Field
+
+from devices.fields import FieldError, Unusable, clean_device, clean_user
+from devices.models import Change, Device, Group, InstalledApp, Person, PushToken
+
+Row = TypeVar("Row", Device, Person)
+_APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Generic[Row]):
+    """`changed` are the names of the fields and properties that have another value now."""
+
+    row: Row
+    created: bool
+    changed: tuple[str, ...]
+    warnings: tuple[Unusable, ...]
+
+
+def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str, now: datetime) -> Saved[Device]:
+    """Create or change the device with this `serial`, `imei` or `id`; named fields are set, None clears.
+
+    `country` (ISO 3166) reads phone numbers. Raises FieldError; nothing is stored then. An `id` must be known.
+    """
+    told = clean_device({key: value, **given} if key != "id" else given, country=country)
+    with transaction.atomic():
+        row, created = _find_or_make(Device, key, told.values.get(key, value), made=_new_device)
+        changed = _set_columns(row, told.values)
+        if "user" in told.values:
+            changed += _set_owner(row, told.values["user"])
+        changed += _set_properties(row, told.values)
+        _save(row, taken="serial")
+        if "apps" in told.values:
+            changed += _set_apps(row, told.values["apps"] or [])
+        if "push" in told.values:
+            changed += _set_push(row, told.values["push"], now=now)
+        if changed or created:
+            Change.objects.create(device=row, names=changed)
+    return Saved(row, created, tuple(changed), told.warnings)
+
+
+def save_user(key: str, value: str, given: Mapping[str, Any], *, country: str) -> Saved[Person]:
+    """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does."""
+    told = clean_user({key: value, **given} if key != "id" else given, country=country)
+    with transaction.atomic():
+        row, created = _find_or_make(Person, key, told.values.get(key, value), made=_new_person)
+        changed = _set_columns(row, told.values, keep={"loginname"} if key == "loginname" else set())
+        changed += _set_properties(row, told.values)
+        if created or "loginname" in changed:
+            row.username, row.domainname = split_loginname(row.loginname)
+        _save(row, taken="loginname")
+        if "groups" in told.values:
+            changed += _set_groups(row, told.values["groups"] or [])
+        if changed or created:
+            Change.objects.create(person=row, names=changed)
+    return Saved(row, created, tuple(changed), told.warnings)
+
+
+def split_loginname(loginname: str) -> tuple[str, str]:
+    r"""User name and domain of `DOMAIN\user` or `user@domain`; the domain is empty where there is none."""
+    domain, slash, user = loginname.partition("\\")
+    if slash:
+        return user, domain[:253]
+    user, _, domain = loginname.partition("@")
+    return user, domain[:253]
+
+
+def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str, str], Row]) -> tuple[Row, bool]:
+    """The row, locked where the database can; two who make the same one at once get the same row."""
+    if not value:
+        raise FieldError(key, "required", f"Give the {key}.")
+    rows = model._default_manager.select_for_update().filter(**_lookup(key, value)).order_by("pk")  # noqa: SLF001
+    row = rows.first()
+    if row is not None:
+        return row, False
+    if key == "id":
+        raise FieldError("id", "unknown", "There is no record with this id.")
+    try:
+        with transaction.atomic():
+            row = made(key, value)
+            row.save(force_insert=True)
+            return row, True
+    except IntegrityError:
+        return rows.get(), False
+
+
+def _lookup(key: str, value: str) -> dict[str, Any]:
+    if key != "id":
+        return {"loginname__iexact": value} if key == "loginname" else {key: value}
+    try:
+        return {"uid": UUID(value)}
+    except ValueError:
+        raise FieldError("id", "invalid", "An id is a UUID.") from None
+
+
+def _new_device(key: str, value: str) -> Device:
+    return Device(**{key: value})
+
+
+def _new_person(key: str, value: str) -> Person:
+    return Person(**{key: value})
+
+
+def _set_columns(row: Device | Person, values: Mapping[str, Any], *, keep: set[str] | None = None) -> list[str]:
+    changed = []
+    for name, value in values.items():
+        if name in _APART or name in (keep or ()):
+            continue
+        wanted = _default(row, name) if value is None else value
+        if getattr(row, name) != wanted:
+            setattr(row, name, wanted)
+            changed.append(name)
+    if isinstance(row, Device) and not (row.serial or row.imei):
+        raise FieldError("serial", "required", "A device keeps its serial number or its IMEI.")
+    if isinstance(row, Person) and not row.loginname:
+        raise FieldError("loginname", "required", "A user keeps the login name.")
+    return changed
+
+
+def _default(row: Device | Person, name: str) -> Any:
+    column = row._meta.get_field(name)  # noqa: SLF001 - a public name
+    assert isinstance(column, Field)
+    return column.get_default()
+
+
+def _set_properties(row: Device | Person, values: Mapping[str, Any]) -> list[str]:
+    if "properties" not in values:
+        return []
+    told = values["properties"]
+    before = dict(row.properties)
+    after = {} if told is None else {name: value for name, value in {**before, **told}.items() if value is not None}
+    row.properties = after
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def _set_owner(row: Device, loginname: str | None) -> list[str]:
+    owner = Person.objects.filter(loginname__iexact=loginname).first() if loginname else None
+    if loginname and owner is None:
+        raise FieldError("user", "unknown", "No user has this login name.")
+    if row.person_id == (owner.pk if owner else None):
+        return []
+    row.person = owner
+    return ["user"]
+
+
+def _save(row: Device | Person, *, taken: str) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise FieldError(taken, "taken", f"Another record has this {taken}.") from None
+
+
+def _set_apps(row: Device, names: list[str]) -> list[str]:
+    before = set(row.apps.values_list("name", flat=True))
+    row.apps.filter(name__in=before - set(names)).delete()
+    InstalledApp.objects.bulk_create(
+        [InstalledApp(device=row, name=name) for name in names if name not in before], ignore_conflicts=True
+    )
+    return ["apps"] if before != set(names) else []
+
+
+def _set_push(row: Device, push: Mapping[str, str] | None, *, now: datetime) -> list[str]:
+    if push is None:
+        return ["push"] if row.push_tokens.all().delete()[0] else []
+    before = row.push_tokens.filter(kind=push["kind"]).first()
+    same = before and before.dead_at is None
+    if same and before and (before.token, before.environment) == (push["token"], push["environment"]):
+        return []
+    fields = {"token": push["token"], "environment": push["environment"], "registered_at": now}
+    PushToken.objects.update_or_create(
+        device=row, kind=push["kind"], defaults={**fields, "dead_at": None, "dead_reason": ""}
+    )
+    return ["push"]
+
+
+def _set_groups(row: Person, names: list[str]) -> list[str]:
+    before = set(row.groups.values_list("name", flat=True))
+    if before == set(names):
+        return []
+    Group.objects.bulk_create([Group(name=name) for name in names], ignore_conflicts=True)
+    row.groups.set(Group.objects.filter(name__in=names))
+    return ["groups"]

@@ -1,0 +1,164 @@
+"""Stores events with what was planned for them: one statement where the database can, few where it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from dispatch import dialect
+from dispatch.plan import Planned
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to store; the fields are those of the model."""
+
+    id: UUID
+    type: str
+    source: str
+    origin: str
+    occurred_at: datetime
+    received_at: datetime
+    idempotency_key: str = ""
+    body_hash: str = ""
+    template_id: int | None = None
+    person_id: int | None = None
+    device_id: int | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    planned: int = 0
+    skipped: int = 0
+    notes: Sequence[str] = ()
+
+
+_EVENT = {
+    "id": "uuid",
+    "type": "text",
+    "source": "text",
+    "origin": "text",
+    "occurred_at": "time",
+    "received_at": "time",
+    "idempotency_key": "text",
+    "body_hash": "text",
+    "template_id": "bigint",
+    "person_id": "bigint",
+    "device_id": "bigint",
+    "payload": "json",
+    "planned": "int",
+    "skipped": "int",
+    "notes": "json",
+}
+_DELIVERY = {
+    "id": "uuid",
+    "event_id": "uuid",
+    "broadcast_id": "uuid",
+    "template_version_id": "bigint",
+    "rule_id": "bigint",
+    "channel": "text",
+    "server_kind": "text",
+    "server_id": "bigint",
+    "person_id": "bigint",
+    "device_id": "bigint",
+    "address_kind": "text",
+    "address": "text",
+    "address_name": "text",
+    "language": "text",
+    "time_zone": "text",
+    "priority": "int",
+    "state": "text",
+    "expires_at": "time",
+    "hold_unknown": "bool",
+    "reason_code": "text",
+    "reason_detail": "text",
+}
+_EVENT_NAMES, _DELIVERY_NAMES = ", ".join(_EVENT), ", ".join(_DELIVERY)
+_CONSTANTS = "due_at, created_at, tries, attempt_count, lapsed, provider_id"
+
+
+def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
+    """Store the events with their deliveries, due at once; answers the ids of those that were stored.
+
+    An event whose idempotency key is taken is left out together with its deliveries.
+    """
+    packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
+    insert = f"""INSERT INTO dispatch_event ({_EVENT_NAMES}, sealed)
+        SELECT {_EVENT_NAMES}, '' FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
+    if not dialect.is_postgresql():
+        return _one_after_the_other(insert, packed, planned=planned, now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH e AS ({insert}), d AS ({_insert_deliveries('JOIN e ON e.id = x.event_id')}) SELECT id FROM e",  # noqa: S608
+            [packed, now, now, _pack(planned)],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _one_after_the_other(insert: str, packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(insert, [packed])
+        stored = {dialect.read_uid(row[0]) for row in cursor.fetchall()}
+        wanted = [row for row in planned if row.event_id in stored]
+        if wanted:
+            moment = dialect.time(now)
+            cursor.execute(_insert_deliveries("WHERE true"), [moment, moment, _pack(wanted)])
+        return stored
+
+
+def _insert_deliveries(condition: str) -> str:
+    picked = ", ".join(f"x.{name}" for name in _DELIVERY)
+    return f"""INSERT INTO dispatch_delivery ({_DELIVERY_NAMES}, {_CONSTANTS})
+        SELECT {picked}, %s, %s, 0, 0, false, '' FROM {dialect.rows(_DELIVERY)} {condition}"""  # noqa: S608
+
+
+def _pack(planned: Sequence[Planned]) -> str:
+    return dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
+
+
+def _event_row(event: NewEvent) -> tuple[Any, ...]:
+    return (
+        event.id,
+        event.type,
+        event.source,
+        event.origin,
+        event.occurred_at,
+        event.received_at,
+        event.idempotency_key,
+        event.body_hash,
+        event.template_id,
+        event.person_id,
+        event.device_id,
+        event.payload,
+        event.planned,
+        event.skipped,
+        event.notes,
+    )
+
+
+def _delivery_row(row: Planned) -> tuple[Any, ...]:
+    return (
+        row.id,
+        row.event_id,
+        row.broadcast_id,
+        row.template_version_id,
+        row.rule_id,
+        row.channel.value,
+        row.server_kind.value,
+        row.server_id,
+        row.person_id,
+        row.device_id,
+        row.to.kind.value,
+        row.to.address,
+        row.to.name,
+        row.language,
+        row.time_zone,
+        row.priority,
+        "skipped" if row.skip else "due",
+        row.expires_at,
+        row.hold_unknown,
+        row.skip.code.value if row.skip else row.wait_code,
+        row.skip.detail if row.skip else "",
+    )

@@ -1,0 +1,129 @@
+"""Whom posted events are about: found by their keys, or created and changed by what the events tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from devices import queries, upsert
+from devices.fields import FieldError, clean_device, clean_user
+from devices.models import Device, Person
+from devices.queries import Key, Subject
+
+
+class RefusedError(Exception):
+    """Something in the event is wrong; nothing was stored. `field` is its path, such as "device.serial"."""
+
+    def __init__(self, field: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.code, self.message = field, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectIn:
+    """A device (serial, imei or id) or a user (loginname or id): its key, and the fields that the event tells."""
+
+    key: str
+    value: str
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+Named = tuple[SubjectIn | None, SubjectIn | None]
+Row = TypeVar("Row", Device, Person)
+
+
+def find(named: Mapping[int, Named], *, country: str) -> dict[int, Subject | RefusedError]:
+    """The subject of each (user, device), read in few queries; what is told counts for the event alone."""
+    people = queries.find_people({_key(user) for user, _ in named.values() if user})
+    devices = queries.find_devices({_key(device) for _, device in named.values() if device})
+    found: dict[int, Subject | RefusedError] = {}
+    for place, (user, device) in named.items():
+        try:
+            found[place] = Subject(
+                person=_known(user, "user", found=people),
+                device=_known(device, "device", found=devices),
+                user_told=_cleaned(user, "user", country=country),
+                device_told=_cleaned(device, "device", country=country),
+            )
+        except RefusedError as refused:
+            found[place] = refused
+    return _with_told_owners(found)
+
+
+def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now: datetime) -> Subject | RefusedError:
+    """The subject, created or changed first where something is told of it; in the transaction of the caller."""
+    person = machine = None
+    try:
+        if user and user.told:
+            with _within("user"):
+                person = upsert.save_user(user.key, user.value, user.told, country=country).row
+        if device and device.told:
+            with _within("device"):
+                machine = upsert.save_device(device.key, device.value, device.told, country=country, now=now).row
+    except RefusedError as refused:
+        return refused
+    rest = (None if person else user, None if machine else device)
+    found = find({0: rest}, country=country)[0]
+    if isinstance(found, RefusedError):
+        return found
+    return replace(
+        found,
+        person=person or found.person,
+        device=machine or found.device,
+        user_told=_cleaned(user, "user", country=country),
+        device_told=_cleaned(device, "device", country=country),
+    )
+
+
+@contextmanager
+def _within(prefix: str) -> Iterator[None]:
+    """What is wrong with a field is told with its path in the event."""
+    try:
+        yield
+    except FieldError as error:
+        raise RefusedError(f"{prefix}.{error.field}", error.code, error.message) from None
+
+
+def _key(subject: SubjectIn) -> Key:
+    return subject.key, subject.value
+
+
+def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Row]) -> Row | None:
+    if subject is None:
+        return None
+    row = found.get(_key(subject))
+    if row is None and not subject.told:
+        raise RefusedError(f"{prefix}.{subject.key}", "unknown", f"No {prefix} has the {subject.key} given.")
+    return row
+
+
+def _cleaned(subject: SubjectIn | None, prefix: str, *, country: str) -> Mapping[str, Any]:
+    """What is told, and the key itself, which is a value too."""
+    if subject is None or not subject.told:
+        return {}
+    check = clean_device if prefix == "device" else clean_user
+    given = subject.told if subject.key == "id" else {subject.key: subject.value, **subject.told}
+    with _within(prefix):
+        return check(given, country=country).values
+
+
+def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, Subject | RefusedError]:
+    """A device that is told to be a user's brings that user, for its event alone."""
+    owners = {
+        place: subject.device_told["user"]
+        for place, subject in found.items()
+        if isinstance(subject, Subject) and not subject.person and subject.device_told.get("user")
+    }
+    people = queries.find_people({("loginname", loginname) for loginname in owners.values()})
+    answer = dict(found)
+    for place, loginname in owners.items():
+        person = people.get(("loginname", loginname))
+        subject = found[place]
+        if person is None:
+            answer[place] = RefusedError("device.user", "unknown", "No user has this login name.")
+        elif isinstance(subject, Subject):
+            answer[place] = replace(subject, person=person)
+    return answer
