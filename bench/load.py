@@ -12,6 +12,7 @@ from django.utils import timezone  # noqa: E402
 
 from devices.models import Device  # noqa: E402
 from dispatch import ingest  # noqa: E402
+from dispatch.subjects import SubjectIn  # noqa: E402
 from templates_app.models import (  # noqa: E402
     NotificationTemplate,
     TemplateChannel,
@@ -51,7 +52,7 @@ def post(mails: int) -> None:
 def _post_one(number: int, *, serial: str) -> None:
     now = timezone.now()
     event = ingest.EventIn(
-        occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=ingest.SubjectIn("serial", serial)
+        occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=SubjectIn("serial", serial)
     )
     accepted = ingest.accept(event, origin="bench", now=now)
     assert accepted.deliveries == 1, accepted.notes
