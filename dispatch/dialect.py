@@ -31,10 +31,10 @@ def skip_locked() -> str:
 
 
 def time(value: datetime | None) -> Any:
-    """A time as a parameter."""
+    """A time as a parameter, on SQLite in the very form that Django writes, since texts are compared."""
     if value is None or is_postgresql():
         return value
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
 
 
 def uid(value: UUID | None) -> Any:

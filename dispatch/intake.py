@@ -97,14 +97,20 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
         return {row[0] for row in cursor.fetchall()}
 
 
+def add(planned: Sequence[Planned], *, now: datetime) -> None:
+    """Store deliveries, due at once, of an event or broadcast that is stored already."""
+    moment = dialect.time(now)
+    with connection.cursor() as cursor:
+        cursor.execute(_insert_deliveries("WHERE true"), [moment, moment, _pack(planned)])
+
+
 def _one_after_the_other(insert: str, packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(insert, [packed])
         stored = {dialect.read_uid(row[0]) for row in cursor.fetchall()}
         wanted = [row for row in planned if row.event_id in stored]
         if wanted:
-            moment = dialect.time(now)
-            cursor.execute(_insert_deliveries("WHERE true"), [moment, moment, _pack(wanted)])
+            add(wanted, now=now)
         return stored
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from devices.models import Device, Person, new_uid
-from dispatch import outbox
+from dispatch import intake
 from dispatch.models import Event
 from dispatch.plan import Planned
 from servers.models import SmtpServer
@@ -83,5 +83,5 @@ def many_deliveries(count, *, server, people=500):
         )
         for event in events
     ]
-    outbox.add(planned, now=now)
+    intake.add(planned, now=now)
     return [row.id for row in planned]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from devices.models import new_uid
-from dispatch import ingest, outbox
+from dispatch import ingest, intake, outbox
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
 from dispatch.plan import Planned
@@ -59,7 +59,7 @@ def deliveries(count, *, server_id, now=NOW, **fields):
     """Stored deliveries of one event, without a template; their ids in order."""
     happened = event()
     rows = [planned(number, event_id=happened.pk, server_id=server_id, **fields) for number in range(count)]
-    outbox.add(rows, now=now)
+    intake.add(rows, now=now)
     return [row.id for row in rows]
 
 
