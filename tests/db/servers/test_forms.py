@@ -1,0 +1,136 @@
+"""The form of an SMTP server: the manual's order, conditional fields, secrets that stay unseen."""
+
+import pytest
+
+from servers.forms import ADVANCED, MAIN, SHOWN_WHEN, SmtpServerForm
+from servers.models import SmtpServer
+from tests.db.world import smtp_server
+
+pytestmark = pytest.mark.django_db
+SECRET = "correct horse battery staple"
+
+
+def data(**changes):
+    """What a browser posts for a new server with nothing but the required fields filled in; None leaves a box out."""
+    form = SmtpServerForm()
+    filled = {name: form[name].value() for name in form.fields}
+    filled |= {"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", **changes}
+    return {name: value for name, value in filled.items() if value is not None and value is not False}
+
+
+def saved(instance=None, **changes):
+    form = SmtpServerForm(data(**changes), instance=instance)
+    assert form.is_valid(), form.errors
+    form.save()
+    return SmtpServer.objects.get(pk=form.instance.pk)
+
+
+def test_the_fields_stand_in_the_manuals_order():
+    labels = [str(SmtpServerForm()[name].label) for name in (*MAIN, *ADVANCED[:3])]
+    assert labels == [
+        "Name",
+        "Description",
+        "SMTP Server",
+        "Secure channel protocol",
+        "SMTP server port",
+        "Authentication",
+        "User name",
+        "Password",
+        "Microsoft Secure Password Authentication (SPA)",
+        "From Name",
+        "From email",
+        "Number of SMTP retries",
+        "SMTP Timeout",
+        "Maximum number of SMTP recipients",
+    ]
+    assert list(SmtpServerForm().fields) == [*MAIN, *ADVANCED]
+    assert set(SHOWN_WHEN) < {*MAIN, *ADVANCED}
+
+
+def test_a_new_server_is_stored_and_the_first_is_active():
+    made = saved()
+    assert (made.port, made.security, made.active, made.revision) == (25, "none", True, 1)
+    assert made.verify_certificate is True
+
+
+@pytest.mark.parametrize(("port", "stored"), [(25, 465), (2525, 2525)])
+def test_choosing_ssl_sets_port_465_without_any_script(port, stored):
+    assert saved(security="ssl", port=port).port == stored
+
+
+def test_a_stored_port_stays_when_the_protocol_does():
+    made = saved(security="ssl", port=465)
+    assert saved(made, security="ssl", port=25).port == 25
+    assert saved(made, security="ssl", port=25).port == 25
+
+
+def test_an_empty_secret_keeps_the_stored_one_and_another_replaces_it():
+    fields = {"authentication": "on", "username": "anna"}
+    made = saved(**fields, password=SECRET)
+    made = saved(made, **fields, password="", description="changed")
+    assert (made.password.reveal(), made.description, made.revision) == (SECRET, "changed", 2)
+    assert saved(made, **fields, password=" new ").password.reveal() == " new "
+
+
+def test_a_stored_secret_is_on_no_page_and_no_change():
+    made = saved(authentication="on", username="anna", password=SECRET)
+    form = SmtpServerForm(instance=made)
+    assert SECRET not in form.as_div()
+    assert "keep the stored one" in form.as_div()
+    bound = SmtpServerForm(data(authentication="on", username="anna", password=""), instance=made)
+    assert bound.is_valid()
+    assert "password" not in bound.changed_data
+
+
+def test_a_typed_secret_is_not_shown_again_when_the_form_is_refused():
+    form = SmtpServerForm(data(authentication="on", username="anna", password=SECRET, host=""))
+    assert not form.is_valid()
+    assert SECRET not in form.as_div()
+    assert SECRET not in str(form.errors)
+
+
+def test_switched_off_authentication_keeps_what_its_hidden_boxes_held():
+    made = saved(authentication="on", username="anna", password=SECRET)
+    made = saved(made, authentication=None, username=None, password=None, mechanism=None)
+    assert (made.authentication, made.username, made.password.reveal()) == (False, "anna", SECRET)
+
+
+def test_without_tls_the_certificate_stays_verified():
+    made = saved(security="tls", port=587)
+    made = saved(made, security="none", port=25, verify_certificate=None, tls_minimum=None)
+    assert (made.verify_certificate, made.tls_minimum) == (True, "1.2")
+
+
+def test_a_hidden_box_can_not_make_the_form_invalid():
+    assert saved(oauth_token_url="no address", mechanism="AUTO").oauth_token_url == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"name": ""}, ["name"]),
+        ({"authentication": "on"}, ["username", "password"]),
+        ({"spa": "on"}, ["spa"]),
+        ({"host": "a b", "from_email": "x", "timeout": "0"}, ["host", "from_email", "timeout"]),
+        ({"port": ""}, ["port"]),
+        ({"security": "starttls"}, ["security"]),
+    ],
+)
+def test_each_problem_is_told_once_at_its_field(changes, names):
+    form = SmtpServerForm(data(**changes))
+    assert not form.is_valid()
+    assert sorted(form.errors) == sorted(names)
+    assert all(len(found) == 1 for found in form.errors.values())
+
+
+def test_a_name_that_is_taken_is_refused():
+    smtp_server(name="Mail")
+    form = SmtpServerForm(data())
+    assert not form.is_valid()
+    assert list(form.errors) == ["name"]
+
+
+def test_a_valid_form_stores_nothing_until_it_is_saved():
+    form = SmtpServerForm(data(password=SECRET))
+    assert form.is_valid()
+    assert not SmtpServer.objects.exists()
