@@ -48,7 +48,7 @@ def read_structured(envelope: Any) -> tuple[dict[str, Any], str]:
         if "data" in envelope:
             raise unprocessable("data_base64", "twice", "Give data or data_base64.")
         return _body(attributes, strict_json.parse(_decoded(envelope["data_base64"])))
-    return _body(attributes, envelope.get("data") or {})
+    return _body(attributes, envelope.get("data", {}))
 
 
 def _body(attributes: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], str]:

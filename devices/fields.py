@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -92,6 +92,15 @@ def line(name: str, value: Any, *, longest: int) -> str:
     return value
 
 
+def is_storable(moment: datetime) -> bool:
+    """Whether the time exists in UTC as well: at both ends of the calendar it may not."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
+
+
 def _phone(name: str, value: str, *, country: str) -> tuple[str, list[Unusable]]:
     try:
         return phone_number.normalise(value, country=country), []
@@ -133,6 +142,8 @@ def _flag(name: str, value: Any) -> bool:
 def _moment(name: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise FieldError(name, "no_offset", "Give a time with its offset from UTC, such as Z or +01:00.")
+    if not is_storable(value):
+        raise FieldError(name, "out_of_range", "This time is beyond the calendar.")
     return value
 
 

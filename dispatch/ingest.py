@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from devices import queries as devices
+from devices.fields import is_storable
 from devices.models import new_uid
 from devices.queries import Subject
 from devices.values import Target
@@ -207,6 +208,9 @@ def _subject(found: Subject | RefusedError) -> Subject:
 
 
 def _check_times(event_in: EventIn, *, now: datetime) -> None:
+    for name, moment in (("occurred_at", event_in.occurred_at), ("expires_at", event_in.expires_at)):
+        if moment is not None and not is_storable(moment):
+            raise RefusedError(name, "out_of_range", "This time is beyond the calendar.")
     if event_in.occurred_at > now + FUTURE:
         raise RefusedError("occurred_at", "future", "This time is more than 5 minutes in the future.")
     if event_in.expires_at and event_in.expires_at <= now:

@@ -122,6 +122,7 @@ def test_an_unreadable_number_is_stored_as_given_with_a_warning(api):
         ("/devices/S1", {"user": "nobody"}, "user"),
         ("/devices/S1", {"has_sim": "yes"}, "has_sim"),
         ("/devices/S1", {"last_access": "2026-11-22T14:00:00"}, "last_access"),
+        ("/devices/S1", {"last_access": "9999-12-31T23:59:59-23:59"}, "last_access"),
         ("/devices/S1", {"push": {"kind": "apns", "token": "xyz"}}, "push.token"),
         ("/devices/S1", {"push": {"kind": "apns", "tokens": "xyz"}}, "push.tokens"),
         ("/devices/S1", {"properties": {"a b": "x"}}, "properties.a b"),
