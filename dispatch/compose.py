@@ -15,14 +15,14 @@ from django.db import connection
 
 from devices import queries as devices
 from dispatch import dialect
-from dispatch.models import Broadcast, Delivery, DeliveryText
+from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
 from dispatch.plan import event_values
 from servers.secrets import seal, unseal
 from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.render import RenderedText, parse_sender, render
-from transports.types import AddressKind, ChannelKind, Message, Reason, Recipient
+from transports.types import AddressKind, ChannelKind, Message, Reason, ReasonCode, Recipient, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,12 @@ def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
 
 
 def draft(claim: Claim, *, known: Sources) -> Draft | Reason:
-    """The text of one delivery: the one of its first try, or made now."""
+    """The text of one delivery: the one of its first try, or made now. Without its secrets there is none."""
     kept = known.texts.get(claim.text_id) if claim.text_id else None
+    event = known.events.get(claim.event_id) if claim.event_id else None
+    secret_in = kept or event
+    if secret_in and secret_in.sealed == Event.WIPED:
+        return Reason(ReasonCode.SECRET_WIPED, Scope.MESSAGE, "its secret values were wiped when it was finished")
     if kept:
         return Draft(claim, _kept(kept), kept.pk, tuple(kept.visible_to))
     assert claim.template_version_id is not None
@@ -181,11 +185,11 @@ def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
 
 
 def _group_key(item: Draft) -> object:
-    if item.claim.channel is not ChannelKind.SMTP:
-        return item.claim.id
+    text = item.text
+    if item.claim.channel is not ChannelKind.SMTP or text.masked:
+        return item.claim.id  # a shared id is made from the text, which a secret must not be guessed by
     if item.kept:
         return item.kept
-    text = item.text
     return (_origin(item.claim), text.sender, text.subject, text.text, text.html, text.empty, item.visible_to)
 
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
 
 from devices import queries as devices
@@ -23,6 +24,7 @@ from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, event_values, plan
 from dispatch.subjects import RefusedError, SubjectIn
 from servers.queries import active_routes
+from servers.secrets import seal
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.render import Template
@@ -43,6 +45,7 @@ class EventIn:
     """An event as it was posted, its form already checked.
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
+    `secrets`, such as "enrollment.pin", are stored sealed.
     """
 
     occurred_at: datetime
@@ -55,6 +58,7 @@ class EventIn:
     recipients: Mapping[ChannelKind, Sequence[str]] = field(default_factory=dict)
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
     keep: bool = False
 
@@ -294,6 +298,7 @@ def _prepare(
         person_id=target.person_id,
         device_id=target.device_id,
         payload=payload,
+        sealed=seal(msgspec.json.encode(event_in.secrets).decode()) if event_in.secrets else "",
         planned=len(made.deliveries) - skipped,
         skipped=skipped,
         notes=list(made.notes),

@@ -30,6 +30,7 @@ class NewEvent:
     person_id: int | None = None
     device_id: int | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str = ""
     planned: int = 0
     skipped: int = 0
     notes: Sequence[str] = ()
@@ -48,6 +49,7 @@ _EVENT = {
     "person_id": "bigint",
     "device_id": "bigint",
     "payload": "json",
+    "sealed": "text",
     "planned": "int",
     "skipped": "int",
     "notes": "json",
@@ -85,8 +87,8 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
     An event whose idempotency key is taken is left out together with its deliveries.
     """
     packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
-    insert = f"""INSERT INTO dispatch_event ({_EVENT_NAMES}, sealed)
-        SELECT {_EVENT_NAMES}, '' FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
+    insert = f"""INSERT INTO dispatch_event ({_EVENT_NAMES})
+        SELECT {_EVENT_NAMES} FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
     if not dialect.is_postgresql():
         return _one_after_the_other(insert, packed, planned=planned, now=now)
     with connection.cursor() as cursor:
@@ -138,6 +140,7 @@ def _event_row(event: NewEvent) -> tuple[Any, ...]:
         event.person_id,
         event.device_id,
         event.payload,
+        event.sealed,
         event.planned,
         event.skipped,
         event.notes,

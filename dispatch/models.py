@@ -60,6 +60,9 @@ class Event(models.Model):
     values, encrypted, wiped when every delivery is final. `notes` and the two counts are the first answer.
     """
 
+    WIPED = "wiped"
+    """What `sealed` holds, of an event and of its texts, once the secret values are gone."""
+
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     type = models.CharField(max_length=64, blank=True)
     source = models.CharField(max_length=255, blank=True)
@@ -89,7 +92,10 @@ class Event(models.Model):
                 name="idempotency_key_once_an_origin",
             )
         ]
-        indexes = [models.Index(fields=["type", "-id"], name="event_type")]
+        indexes = [
+            models.Index(fields=["type", "-id"], name="event_type"),
+            models.Index(fields=["id"], condition=~Q(sealed__in=["", "wiped"]), name="event_sealed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
@@ -159,6 +165,9 @@ class Delivery(models.Model):
         CANCELLED = "cancelled", _("Cancelled")
         EXPIRED = "expired", _("Expired")
         DIGESTED = "digested", _("In a digest")
+
+    OPEN = (State.DUE, State.CLAIMED, State.PAUSED, State.HELD)
+    """It may still be sent."""
 
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
@@ -232,6 +241,7 @@ class Delivery(models.Model):
             models.CheckConstraint(
                 condition=Q(server_kind__in=[kind.value for kind in ServerKind]), name="delivery_kind_known"
             ),
+            models.CheckConstraint(condition=Q(priority__in=Priority.values), name="delivery_priority_known"),
         ]
         indexes = [
             models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),

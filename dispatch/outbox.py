@@ -12,12 +12,11 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
 
 from dispatch import dialect
-from dispatch.models import Delivery
+from dispatch.models import Delivery, Priority
 from servers.values import ServerKind
 from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
-PRIORITIES = (0, 5, 9)
-_PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in PRIORITIES)
+_PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in Priority.values)
 _DUE = "state = 'due' AND server_id = %s AND due_at <= %s AND expires_at > %s"
 # The inner ORDER BY is what makes PostgreSQL use the partial index: without it, it reads the table for the first match.
 _MOST_URGENT = f"""SELECT p FROM ({_PRIORITY_ROWS}) AS v
@@ -149,7 +148,7 @@ def begin(
 ) -> set[UUID]:
     """Count one try for each (delivery, text) about to be written, and keep new texts.
 
-    Only rows that this lease still holds beyond `until` begin; the ids of those are the answer.
+    Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if texts:
@@ -172,7 +171,8 @@ def begin(
             f"""UPDATE dispatch_delivery AS d
             SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
             FROM {dialect.rows(_BEGIN)}
-            WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s RETURNING id""",  # noqa: S608
+            WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s AND begun_at IS NULL
+            RETURNING id""",  # noqa: S608
             [dialect.time(now), dialect.pack(_BEGIN, group), dialect.uid(lease), dialect.time(until)],
         )
         return {dialect.read_uid(row[0]) for row in cursor.fetchall()}
@@ -280,13 +280,15 @@ def expire(ids: Sequence[UUID], *, now: datetime) -> int:
     )
 
 
-def reroute(kind: ServerKind, *, source: int | None, target: int, chunk: int = 5000) -> int:
-    """Move what is due for `source` (None: without a server) to `target`, in chunks; answers how many moved."""
+def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: int = 5000) -> int:
+    """Move what is due for `source` to `target`, in chunks; None is no server, and a row without one says so."""
     total = 0
+    code = ReasonCode.NO_ACTIVE_SERVER.value
+    told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
     waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
     while moved := Delivery.objects.filter(
         state=Delivery.State.DUE, server=source, id__in=list(waiting.values_list("id", flat=True)[:chunk])
-    ).update(server_id=target, reason_code=_without(ReasonCode.NO_ACTIVE_SERVER)):
+    ).update(server_id=target, reason_code=told):
         total += moved
     return total
 
@@ -298,8 +300,8 @@ def any_due(server_id: int, *, now: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def _without(code: ReasonCode) -> Case:
-    return Case(When(reason_code=code.value, then=Value("")), default=F("reason_code"))
+def _without(code: str) -> Case:
+    return Case(When(reason_code=code, then=Value("")), default=F("reason_code"))
 
 
 def read_claim(row: tuple[Any, ...]) -> Claim:

@@ -26,11 +26,18 @@ def judged(
     dialogue: str = "",
     jitter: Callable[[], float],
     lapsed: bool = False,
+    charged: bool = True,
 ) -> Settlement:
     """Judge one try and make it ready to be written; `claim` is as it was before the try."""
     tries = claim.tries + 1
     verdict = retry.judge(
-        outcome, tries=tries, limits=limits, now=now, jitter=jitter(), hold_unknown=claim.hold_unknown
+        outcome,
+        tries=tries,
+        limits=limits,
+        now=now,
+        jitter=jitter(),
+        hold_unknown=claim.hold_unknown,
+        charged=charged,
     )
     state, due_at, sent_at, provider_id = Delivery.State.DUE, None, None, ""
     match verdict:

@@ -9,36 +9,40 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from dispatch import dialect, doorbell, outbox
-from dispatch.models import Delivery
+from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
 from dispatch.settling import judged
 from servers import queries
-from servers.values import Limits
+from servers.values import Limits, ServerKind
 from transports.types import Reason, ReasonCode, Scope, Unknown
 
 CHUNK = 500
 NO_SERVER = Limits(timeout=timedelta(seconds=30), max_attempts=6)
 """The limits of a server that is gone: the defaults."""
 
+_LOST = Unknown(Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its worker was lost while it was being sent"))
+
 
 def sweep(*, now: datetime) -> None:
     """Everything that time brings, in order; run by the beat every few seconds, twice at once does no harm."""
     reap(now=now)
     expire(now=now)
-    reroute(now=now)
+    reroute()
+    wipe_secrets()
     ring_where_due(now=now)
 
 
 def reap(*, now: datetime) -> int:
     """Take back what a lost worker held: what was not begun is due again, what was begun has an unknown outcome.
 
-    A delivery that was alone in its lease and lapses unbegun again is charged, so that it ends at last.
+    A delivery is not charged with its first lapse, for another one may have killed the worker; from then on it is
+    alone in its lease, and each further lapse is charged, so that what kills every worker ends at last.
     """
     reaped = 0
     while found := _lapsed(now=now):
-        for claim, server_id, lease, begun in found:
-            reaped += _reap_one(claim, server_id=server_id, lease=lease, begun=begun, now=now)
-        if len(found) < CHUNK:
+        for (server_id, lease), held in found.items():
+            reaped += _reap(held, server_id=server_id, lease=lease, now=now)
+        if sum(map(len, found.values())) < CHUNK:
             break
     return reaped
 
@@ -57,15 +61,29 @@ def expire(*, now: datetime) -> int:
             return total
 
 
-def reroute(*, now: datetime) -> int:
-    """What waits without a server, or for one that is no longer active, moves to the active one of its kind."""
+def reroute() -> int:
+    """What waits without a server, or for one that is not active, moves to the active one of its kind, if any."""
     active = {kind: route.server_id for kind, route in queries.active_routes().items()}
     moved = 0
     for server_id in _servers_with_waiting():
-        for kind, target in active.items():
+        if server_id in active.values():
+            continue
+        for kind in ServerKind:
+            target = active.get(kind)
             if target != server_id:
                 moved += outbox.reroute(kind, source=server_id, target=target)
     return moved
+
+
+def wipe_secrets() -> int:
+    """Secret values go, in chunks, when nothing of their event can be sent any more; answers how many events."""
+    total = 0
+    while ids := _with_idle_secrets():
+        with transaction.atomic():
+            texts = Delivery.objects.filter(event__in=ids, text__isnull=False).values("text")
+            DeliveryText.objects.filter(pk__in=texts).exclude(sealed="").update(sealed=Event.WIPED)
+            total += Event.objects.filter(pk__in=ids).update(sealed=Event.WIPED)
+    return total
 
 
 def ring_where_due(*, now: datetime) -> int:
@@ -93,7 +111,21 @@ def _servers_with_waiting() -> list[int | None]:
     return found
 
 
-def _lapsed(*, now: datetime) -> list[tuple[Claim, int | None, UUID, bool]]:
+def _with_idle_secrets() -> list[UUID]:
+    """Events with secrets and no delivery or schedule that needs them; by the partial index on those with secrets."""
+    open_states = ", ".join(f"'{state}'" for state in Delivery.OPEN)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT e.id FROM dispatch_event e WHERE NOT (e.sealed IN ('', '{Event.WIPED}'))
+            AND NOT EXISTS (SELECT 1 FROM dispatch_delivery d WHERE d.event_id = e.id AND d.state IN ({open_states}))
+            AND NOT EXISTS (SELECT 1 FROM dispatch_schedule s WHERE s.event_id = e.id AND s.state = 'waiting')
+            LIMIT {CHUNK}"""  # noqa: S608 - constants of ours only
+        )
+        return [dialect.read_uid(row[0]) for row in cursor.fetchall()]
+
+
+def _lapsed(*, now: datetime) -> dict[tuple[int | None, UUID], list[tuple[Claim, bool]]]:
+    """Claims whose lease is over, by server and lease, each with whether it was begun."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT {CLAIM_COLUMNS}, server_id, lease, begun_at FROM dispatch_delivery
@@ -101,25 +133,34 @@ def _lapsed(*, now: datetime) -> list[tuple[Claim, int | None, UUID, bool]]:
             [dialect.time(now)],
         )
         rows = cursor.fetchall()
-    return [(read_claim(row), row[-3], dialect.read_uid(row[-2]), row[-1] is not None) for row in rows]
+    found: dict[tuple[int | None, UUID], list[tuple[Claim, bool]]] = {}
+    for row in rows:
+        found.setdefault((row[-3], dialect.read_uid(row[-2])), []).append((read_claim(row), row[-1] is not None))
+    return found
 
 
-def _reap_one(claim: Claim, *, server_id: int | None, lease: UUID, begun: bool, now: datetime) -> int:
-    if not begun and not claim.lapsed:
-        return outbox.give_back([claim.id], lease=lease, lapsed=True)
+def _reap(held: list[tuple[Claim, bool]], *, server_id: int | None, lease: UUID, now: datetime) -> int:
+    untouched = [claim.id for claim, begun in held if not begun and not claim.lapsed]
+    tried = [(claim, begun) for claim, begun in held if begun or claim.lapsed]
+    reaped = outbox.give_back(untouched, lease=lease, lapsed=True)
+    if not tried:
+        return reaped
     server = queries.find(server_id) if server_id else None
     limits = server.limits() if server else NO_SERVER
-    reason = Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its worker was lost while it was being sent")
-    before = claim.uncounted() if begun else claim
-    settlement = judged(
-        before,
-        Unknown(reason),
-        limits=limits,
-        now=now,
-        started_at=now,
-        duration=timedelta(),
-        jitter=random.random,
-        lapsed=True,
+    settlements = [
+        judged(
+            claim.uncounted() if begun else claim,
+            _LOST,
+            limits=limits,
+            now=now,
+            started_at=now,
+            duration=timedelta(),
+            jitter=random.random,
+            lapsed=True,
+            charged=claim.lapsed,
+        )
+        for claim, begun in tried
+    ]
+    return reaped + outbox.settle(
+        settlements, lease=lease, server_id=server_id, server_name=server.name if server else ""
     )
-    with transaction.atomic():
-        return outbox.settle([settlement], lease=lease, server_id=server_id, server_name=server.name if server else "")

@@ -83,6 +83,7 @@ class ReasonCode(StrEnum):
     TOKEN_DEAD = "token_dead"  # noqa: S105 - a reason, not a credential
     TEXT_TOO_LONG = "text_too_long"
     TEMPLATE_ERROR = "template_error"
+    SECRET_WIPED = "secret_wiped"  # noqa: S105 - a reason, not a credential
     NO_ADDRESS = "no_address"
     NO_SIM = "no_sim"
     NO_PUSH_TOKEN = "no_push_token"  # noqa: S105 - a reason, not a credential

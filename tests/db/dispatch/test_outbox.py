@@ -1,0 +1,243 @@
+"""The one writer of deliveries: what each of its writes may change, and what not."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from dispatch import intake, outbox
+from dispatch.models import Attempt, Delivery, Priority
+from dispatch.outbox import AttemptRecord, Settlement
+from servers.values import ServerKind
+from tests.db import world
+from tests.db.dispatch import flow
+from tests.db.world import NOW
+from transports.types import Reason, ReasonCode, Scope
+
+pytestmark = pytest.mark.django_db
+
+SERVER = 1
+SECOND = timedelta(seconds=1)
+
+
+def sent(claim):
+    return Settlement(
+        id=claim.id,
+        state="sent",
+        tries=claim.tries + 1,
+        attempt_count=claim.attempt_count + 1,
+        sent_at=NOW,
+        attempt=AttemptRecord(started_at=NOW, duration_ms=3, outcome="sent"),
+    )
+
+
+def settle(claims, *, lease, **fields):
+    return outbox.settle([sent(claim) for claim in claims], lease=lease, server_id=SERVER, server_name="Mail", **fields)
+
+
+def ids(claims):
+    return [claim.id for claim in claims]
+
+
+class TestClaim:
+    def test_takes_what_is_due_for_its_server_and_nothing_else(self):
+        mine = flow.deliveries(2, server_id=SERVER)
+        flow.deliveries(1, server_id=2)
+        flow.deliveries(1, server_id=None)
+        flow.deliveries(1, server_id=SERVER, expires_at=NOW)
+        flow.deliveries(1, server_id=SERVER, now=NOW + SECOND)
+        flow.deliveries(1, server_id=SERVER, skip=Reason(ReasonCode.NO_SIM, Scope.RECIPIENT))
+        assert ids(flow.claim(SERVER)) == mine
+        assert flow.claim(SERVER) == []
+
+    def test_charges_nothing(self):
+        flow.deliveries(1, server_id=SERVER)
+        (claim,) = flow.claim(SERVER)
+        assert (claim.tries, claim.attempt_count, claim.lapsed) == (0, 0, False)
+        assert Delivery.objects.values_list("tries", "attempt_count", "begun_at").get() == (0, 0, None)
+
+    def test_takes_the_most_urgent_first_and_no_more_than_asked(self):
+        late = flow.deliveries(3, server_id=SERVER, priority=Priority.BROADCAST)
+        event = flow.deliveries(3, server_id=SERVER, priority=Priority.EVENT)
+        pin = flow.deliveries(1, server_id=SERVER, priority=Priority.SYSTEM)
+        assert [ids(flow.claim(SERVER, most=2)) for _ in range(6)] == [
+            pin,
+            event[:2],
+            event[2:],
+            late[:2],
+            late[2:],
+            [],
+        ]
+
+    def test_takes_the_oldest_due_first(self):
+        newer = flow.deliveries(1, server_id=SERVER, now=NOW)
+        older = flow.deliveries(1, server_id=SERVER, now=NOW - SECOND)
+        assert [ids(flow.claim(SERVER, most=1)) for _ in range(2)] == [older, newer]
+
+    def test_takes_a_delivery_whose_lease_once_lapsed_alone(self):
+        rows = flow.deliveries(5, server_id=SERVER)
+        Delivery.objects.filter(id=rows[2]).update(lapsed=True)
+        assert [ids(flow.claim(SERVER)) for _ in range(4)] == [rows[:2], [rows[2]], rows[3:], []]
+
+    def test_takes_two_that_lapsed_one_after_the_other(self):
+        rows = flow.deliveries(2, server_id=SERVER)
+        Delivery.objects.update(lapsed=True)
+        assert [ids(flow.claim(SERVER)) for _ in range(2)] == [rows[:1], rows[1:]]
+
+    def test_finds_them_by_the_partial_index_among_many_finished_ones(self):
+        happened = flow.event()
+        rows = [flow.planned(number, event_id=happened.pk, server_id=SERVER) for number in range(4000)]
+        intake.add(rows, now=NOW)
+        Delivery.objects.filter(id__in=[row.id for row in rows[:3000]]).update(state="sent", sent_at=NOW)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")  # so few rows it would read whole
+        with CaptureQueriesContext(connection) as caught:
+            flow.claim(SERVER, most=50)
+        sql = next(query["sql"] for query in caught.captured_queries if "UPDATE" in query["sql"])
+        explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        with connection.cursor() as cursor:
+            cursor.execute(f"{explain} {sql}")
+            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+        assert plan.count("delivery_due") == 2, plan
+        assert "Seq Scan on dispatch_delivery" not in plan, plan
+        assert "SCAN dispatch_delivery" not in plan, plan
+
+
+class TestBegin:
+    def test_counts_one_try(self):
+        flow.deliveries(1, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        assert flow.begin(claims, lease=lease) == {claims[0].id}
+        assert Delivery.objects.values_list("tries", "attempt_count", "begun_at").get() == (1, 1, NOW)
+
+    def test_under_a_lapsed_lease_changes_nothing(self):
+        flow.deliveries(2, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        assert flow.begin(claims, lease=lease, now=NOW + flow.LEASE) == set()
+        assert set(Delivery.objects.values_list("tries", "begun_at")) == {(0, None)}
+
+    def test_counts_a_try_once(self):
+        flow.deliveries(1, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        flow.begin(claims, lease=lease)
+        assert flow.begin(claims, lease=lease) == set()
+        assert Delivery.objects.get().tries == 1
+
+    def test_needs_more_than_one_timeout_of_the_lease(self):
+        flow.deliveries(1, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        late = NOW + flow.LEASE - timedelta(seconds=30)
+        assert flow.begin(claims, lease=lease, now=late) == set()
+        assert flow.begin(claims, lease=lease, now=late - SECOND) == set(ids(claims))
+
+    def test_under_another_lease_changes_nothing(self):
+        flow.deliveries(1, server_id=SERVER)
+        assert flow.begin(flow.claim(SERVER), lease=uuid4()) == set()
+        assert Delivery.objects.get().tries == 0
+
+
+class TestSettle:
+    def test_writes_the_state_and_one_attempt_each(self):
+        flow.deliveries(2, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        flow.begin(claims, lease=lease)
+        assert settle(claims, lease=lease) == 2
+        assert flow.states() == {"sent": 2}
+        assert set(Delivery.objects.values_list("lease", "lease_until", "begun_at", "tries")) == {(None, None, None, 1)}
+        assert set(Attempt.objects.values_list("number", "outcome", "server_id", "server_name", "duration_ms")) == {
+            (1, "sent", SERVER, "Mail", 3)
+        }
+
+    def test_under_a_lapsed_lease_that_was_taken_back_changes_nothing(self):
+        flow.deliveries(1, server_id=SERVER)
+        lost, lease = uuid4(), uuid4()
+        claims = flow.claim(SERVER, lease=lost)
+        outbox.give_back(ids(claims), lease=lost, lapsed=True)
+        flow.claim(SERVER, lease=lease, now=NOW + flow.LEASE)
+        before = Delivery.objects.values().get()
+        assert settle(claims, lease=lost, renew=ids(claims), renew_until=NOW + timedelta(days=1)) == 0
+        assert flow.begin(claims, lease=lost) == set()
+        assert outbox.give_back(ids(claims), lease=lost) == 0
+        assert Delivery.objects.values().get() == before
+        assert not Attempt.objects.exists()
+
+    def test_renews_the_lease_of_the_rest(self):
+        flow.deliveries(3, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        flow.begin(claims, lease=lease)
+        until = NOW + timedelta(hours=1)
+        settle(claims[:1], lease=lease, renew=ids(claims[1:]), renew_until=until)
+        assert set(Delivery.objects.filter(state="claimed").values_list("lease_until", flat=True)) == {until}
+
+    def test_writes_some_of_a_group_when_the_others_are_lost(self):
+        flow.deliveries(2, server_id=SERVER)
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        outbox.give_back([claims[0].id], lease=lease)
+        assert settle(claims, lease=lease) == 1
+        assert Attempt.objects.get().delivery_id == claims[1].id
+
+
+class TestGiveBack:
+    def test_leaves_no_trace(self):
+        flow.deliveries(2, server_id=SERVER)
+        before = list(Delivery.objects.order_by("id").values())
+        lease = uuid4()
+        claims = flow.claim(SERVER, lease=lease)
+        flow.begin(claims[:1], lease=lease)
+        assert outbox.give_back(ids(claims), lease=lease) == 2
+        assert list(Delivery.objects.order_by("id").values()) == before
+
+
+class TestReroute:
+    def test_moves_what_is_due_of_one_kind_in_chunks(self):
+        flow.deliveries(5, server_id=None, wait_code="no_active_server")
+        flow.deliveries(1, server_id=None, server_kind=ServerKind.SMS, wait_code="no_active_server")
+        assert outbox.reroute(ServerKind.SMTP, source=None, target=SERVER, chunk=2) == 5
+        assert set(Delivery.objects.filter(server=SERVER).values_list("reason_code", flat=True)) == {""}
+        assert Delivery.objects.get(server=None).reason_code == "no_active_server"
+
+    def test_keeps_the_reason_of_an_earlier_try(self):
+        flow.deliveries(1, server_id=2)
+        Delivery.objects.update(reason_code="greylisted")
+        for target in (None, SERVER):
+            outbox.reroute(ServerKind.SMTP, source=Delivery.objects.get().server_id, target=target)
+            assert Delivery.objects.values_list("server", "reason_code").get() == (target, "greylisted")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "claimed"},
+        {"lease": uuid4()},
+        {"lease_until": NOW},
+        {"state": "sent"},
+        {"state": "failed"},
+        {"state": "held"},
+        {"event": None},
+        {"server_kind": "pigeon"},
+        {"priority": 3},
+    ],
+    ids=str,
+)
+def test_the_database_refuses_a_row_that_breaks_a_rule(change):
+    flow.deliveries(1, server_id=SERVER)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Delivery.objects.update(**change)
+
+
+def test_the_database_refuses_a_second_lane_of_a_slot():
+    server = world.smtp_server()
+    server.lanes.create(slot=0)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        server.lanes.create(slot=0)

@@ -1,0 +1,142 @@
+"""Secret values travel encrypted beside the event, stand masked in what is stored, and go when it is finished."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core import serializers
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from actions.models import Rule
+from dispatch import upkeep
+from dispatch.models import Attempt, Delivery, DeliveryText, Event, Schedule
+from templates_app.models import NotificationTemplate
+from tests.db import world
+from tests.db.dispatch import flow
+from transports.types import Sent
+
+pytestmark = pytest.mark.django_db
+
+PIN = "739164"
+
+
+@pytest.fixture
+def server():
+    return world.smtp_server(max_recipients=100)
+
+
+@pytest.fixture
+def posted(server):
+    world.template(
+        recipient="", subject="Your PIN ${enrollment.pin}", message="It is ${enrollment.pin}.", html="${enrollment.pin}"
+    )
+    world.device()
+    return flow.post_to("a@example.com", "b@example.com", secrets={"enrollment.pin": PIN})
+
+
+def stored():
+    """Everything that the flow has in the database."""
+    rows = [row for model in (Event, Delivery, DeliveryText, Attempt) for row in model.objects.all()]
+    return serializers.serialize("json", [row for row in rows if not isinstance(row, Attempt)]) + json.dumps(
+        list(Attempt.objects.values_list("detail", "dialogue"))
+    )
+
+
+def test_a_secret_reaches_its_reader_and_is_masked_in_what_is_stored(server, posted, channel, clock):
+    assert PIN not in stored()
+    flow.send(server, clock)
+    assert [wire.payload.count(PIN.encode()) for wire in channel.handed_over] == [2, 2]
+    assert PIN not in stored()
+    text = DeliveryText.objects.first()
+    assert (text.subject, text.text, text.html) == ("Your PIN ******", "It is ******.", "******")
+
+
+def test_no_id_is_made_from_a_text_with_a_secret(server, posted, channel, clock):
+    flow.send(server, clock)
+    assert {wire.key for wire in channel.handed_over} == set(Delivery.objects.values_list("id", flat=True))
+
+
+def test_a_later_try_has_the_same_secret(server, posted, channel, clock):
+    channel.answer = lambda wire, to: flow.GREYLISTED
+    flow.send(server, clock)
+    upkeep.wipe_secrets()
+    channel.answer = lambda wire, to: Sent()
+    clock.pass_time(timedelta(minutes=2))
+    flow.send(server, clock)
+    first, _, again, _ = channel.handed_over
+    assert PIN.encode() in again.payload
+    assert again.payload == first.payload
+
+
+@pytest.mark.parametrize("state", ["due", "claimed", "paused", "held"])
+def test_secrets_stay_while_a_delivery_of_the_event_may_still_be_sent(server, posted, channel, clock, state):
+    flow.send(server, clock)
+    held = {"lease": Event.objects.get().pk, "lease_until": clock.now()} if state == "claimed" else {}
+    Delivery.objects.filter(address="a@example.com").update(state=state, reason_code="no_answer", **held)
+    assert upkeep.wipe_secrets() == 0
+    assert len(Event.objects.get().sealed) > 20
+
+
+@pytest.mark.parametrize("state", ["sent", "delivered", "undelivered", "failed", "cancelled", "expired", "digested"])
+def test_secrets_go_when_every_delivery_of_the_event_is_finished(server, posted, channel, clock, state):
+    flow.send(server, clock)
+    Delivery.objects.filter(address="a@example.com").update(state=state, reason_code="no_answer")
+    upkeep.sweep(now=clock.now())
+    assert Event.objects.get().sealed == Event.WIPED
+    assert set(DeliveryText.objects.values_list("sealed", flat=True)) == {Event.WIPED}
+    assert upkeep.wipe_secrets() == 0
+
+
+def test_secrets_of_an_event_that_reached_nobody_go_too(server):
+    world.template(recipient="")
+    world.device()
+    flow.post(secrets={"enrollment.pin": PIN})
+    assert upkeep.wipe_secrets() == 1
+
+
+def test_secrets_stay_while_a_schedule_waits_for_the_event(server, posted, channel, clock):
+    flow.send(server, clock)
+    template = NotificationTemplate.objects.get(name="Jailbroken")
+    rule = Rule.objects.create(name="Remind", trigger="event", subject="device.jailbroken", template=template)
+    waiting = Schedule.objects.create(rule=rule, event=Event.objects.get(), due_at=clock.now())
+    assert upkeep.wipe_secrets() == 0
+    Schedule.objects.filter(pk=waiting.pk).update(state="done")
+    assert upkeep.wipe_secrets() == 1
+
+
+def test_what_needs_a_wiped_secret_fails_instead_of_going_out_masked(server, posted, channel, clock):
+    channel.answer = lambda wire, to: flow.UNKNOWN_USER if to.address == "a@example.com" else Sent()
+    flow.send(server, clock)
+    upkeep.wipe_secrets()
+    Delivery.objects.filter(state="failed").update(state="due")
+    Delivery.objects.filter(state="sent").update(state="due", text=None)
+    channel.handed_over.clear()
+    flow.send(server, clock)
+    assert channel.handed_over == []
+    assert set(Delivery.objects.values_list("state", "reason_code")) == {("failed", "secret_wiped")}
+
+
+def test_a_text_without_a_secret_is_left_alone(server, channel, clock):
+    world.template(recipient="", message="Plain")
+    world.device()
+    flow.post_to("a@example.com", secrets={"enrollment.pin": PIN})
+    flow.send(server, clock)
+    upkeep.wipe_secrets()
+    assert DeliveryText.objects.values_list("text", "sealed").get() == ("Plain", "")
+
+
+def test_the_events_with_secrets_are_found_by_their_index(server, posted):
+    Event.objects.bulk_create(
+        [Event(origin="test", occurred_at=world.NOW, received_at=world.NOW) for _ in range(2000)], batch_size=500
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as caught:
+        upkeep.wipe_secrets()
+    sql = caught.captured_queries[0]["sql"]
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    assert "event_sealed" in plan, plan
