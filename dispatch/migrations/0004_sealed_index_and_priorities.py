@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dispatch", "0002_pulse"),
+        ("dispatch", "0003_room_for_updates"),
     ]
 
     operations = [
