@@ -11,13 +11,22 @@ class ConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from console import pages
+        from console import access, pages, trail
 
         pages.register()
+        access.register()
+        trail.register()
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):
-    """`django.contrib.admin` whose default site is ours."""
+    """`django.contrib.admin` whose default site is ours; users and groups have pages of their own."""
 
     default = False
     default_site = "console.site.ConsoleSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from django.contrib import admin
+        from django.contrib.auth.models import Group, User
+
+        admin.site.unregister([User, Group])

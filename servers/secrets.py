@@ -54,6 +54,8 @@ class Secret:
 class SecretField(models.TextField[Any, Any]):
     """Stores a Secret encrypted (Fernet); a plain string given to it is sealed first."""
 
+    is_secret = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("blank", True)
         kwargs.setdefault("default", Secret)

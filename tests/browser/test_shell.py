@@ -1,7 +1,11 @@
 """The shell that surrounds every page."""
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
 
+from console import audit, roles
+from console.audit import Action, Actor
 from tests.browser import looks
 
 
@@ -53,3 +57,58 @@ def test_a_page_weighs_less_than_160_kib_cold(staff_page):
     staff_page.on("response", lambda response: sizes.append(len(response.body())))
     staff_page.goto("/settings/", wait_until="networkidle")
     assert 0 < sum(sizes) < 160 * 1024
+
+
+@pytest.fixture
+def _busy_trail(admin_user):
+    for number in range(3):
+        audit.record(
+            Actor("ada", address="192.0.2.7"),
+            action=Action.CHANGE,
+            instance=admin_user,
+            before={"email": f"{number}@example.com"},
+            after={"email": f"{number + 1}@example.com"},
+        )
+
+
+@pytest.mark.usefixtures("_busy_trail")
+@pytest.mark.parametrize(
+    "path", ["/audit/", "/settings/administrators/", "/settings/administrators/add/", "/settings/roles/add/"]
+)
+def test_pages_of_access_and_audit_have_no_accessibility_fault(staff_page, show, path):
+    staff_page.goto(path)
+    if path == "/audit/":
+        staff_page.locator("summary", has_text="1 field").first.click()
+    looks.check(staff_page, show=show, name=path.strip("/").replace("/", "-"))
+
+
+def test_a_deletion_is_confirmed_in_a_dialog_that_escape_closes(staff_page, show):
+    roles.install(apps)
+    staff_page.goto("/settings/roles/")
+    looks.check(staff_page, show=show, name="roles")
+    button = staff_page.get_by_role("link", name="Delete Auditor")
+    button.click()
+    staff_page.get_by_role("dialog", name="Delete “Auditor”?").wait_for()
+    looks.check(staff_page, show=show, name="delete-dialog")
+    staff_page.keyboard.press("Escape")
+    assert button.evaluate("element => element === document.activeElement")
+    button.click()
+    staff_page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    staff_page.get_by_text("“Auditor” was deleted.").first.wait_for()
+    assert not Group.objects.filter(name="Auditor").exists()
+
+
+def test_what_was_typed_is_not_lost_by_leaving(staff_page):
+    staff_page.goto("/settings/roles/add/")
+    staff_page.get_by_label("Name").fill("Helpdesk")
+    asked = []
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    staff_page.on("dialog", stay)
+    staff_page.get_by_role("link", name="Cancel").click()
+    staff_page.get_by_label("Name").wait_for()
+    assert asked == ["beforeunload"]
+    assert staff_page.get_by_label("Name").input_value() == "Helpdesk"

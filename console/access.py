@@ -1,0 +1,169 @@
+"""Settings > Access: administrators and roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin, TemplateView
+
+from console import audit, registry
+from console.audit import Action
+from console.editing import DeletePage, FormPage, ObjectView
+from console.forms import AdministratorForm, NewAdministratorForm, RoleForm
+from console.pages import SettingsChildView
+from console.registry import Group as Part
+from console.registry import Level, State, Tile, Words
+
+
+class AdministratorsPage(SettingsChildView, TemplateView):
+    template_name = "console/administrators.html"
+    title = gettext_lazy("Administrators")
+    page = "administrators"
+    permissions = ("auth.view_user",)
+    write_permissions = ("auth.change_user",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        rows = User.objects.filter(is_staff=True).prefetch_related("groups").order_by("username")
+        return super().get_context_data(rows=rows, **kwargs)
+
+
+class _AdministratorView(ObjectView[User], SettingsChildView):
+    """Only a superuser may touch a superuser."""
+
+    model = User
+    page = "administrators"
+    permissions = ("auth.view_user",)
+    write_permissions = ("auth.change_user",)
+
+    def get_queryset(self) -> QuerySet[User]:
+        rows = User.objects.filter(is_staff=True)
+        return rows if self.request.user.is_superuser else rows.exclude(is_superuser=True)
+
+    def get_success_url(self) -> str:
+        return reverse("administrators")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("Administrators"), reverse("administrators"))]
+
+
+class AdministratorPage(_AdministratorView, FormPage[User]):
+    template_name = "console/administrator.html"
+    add_title = gettext_lazy("Add administrator")
+
+    def get_form(self, **kwargs: Any) -> ModelForm[User]:
+        form = AdministratorForm if self.instance.pk else NewAdministratorForm
+        return form(instance=self.instance, **kwargs)
+
+
+class AdministratorPasswordPage(TemplateResponseMixin, _AdministratorView):
+    """Sets a new password; all sessions of that user end."""
+
+    template_name = "console/administrator_password.html"
+
+    def get_title(self) -> Words:
+        return _("Set a password for “%s”") % self.user
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.user = self.get_object()
+        return self.render_to_response(self.get_context_data(form=SetPasswordForm(self.user)))
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.user = self.get_object()
+        form = SetPasswordForm(self.user, data=request.POST)
+        if not form.is_valid():
+            return self.render_to_response(self.get_context_data(form=form), status=422)
+        with transaction.atomic():
+            form.save()
+            audit.record(audit.by_request(request), action=Action.PASSWORD, instance=self.user)
+        messages.success(request, _("The password of “%s” was set.") % self.user)
+        return redirect(self.get_success_url())
+
+
+class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
+    write_permissions = ("auth.delete_user",)
+
+    def why_kept(self, instance: User) -> Words:
+        return _("You can't delete yourself.") if instance.pk == self.request.user.pk else ""
+
+
+class RolesPage(SettingsChildView, TemplateView):
+    template_name = "console/roles.html"
+    title = gettext_lazy("Roles")
+    page = "roles"
+    permissions = ("auth.view_group",)
+    write_permissions = ("auth.change_group",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        rows = Group.objects.annotate(
+            members=Count("user", distinct=True), granted=Count("permissions", distinct=True)
+        ).order_by("name")
+        return super().get_context_data(rows=rows, **kwargs)
+
+
+class _RoleView(ObjectView[Group], SettingsChildView):
+    model = Group
+    page = "roles"
+    permissions = ("auth.view_group",)
+    write_permissions = ("auth.change_group",)
+
+    def get_success_url(self) -> str:
+        return reverse("roles")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("Roles"), reverse("roles"))]
+
+
+class RolePage(_RoleView, FormPage[Group]):
+    template_name = "console/role.html"
+    form_class = RoleForm
+    add_title = gettext_lazy("Add role")
+
+
+class RoleDeletePage(_RoleView, DeletePage[Group]):
+    write_permissions = ("auth.delete_group",)
+
+
+def register() -> None:
+    registry.add_tile(
+        Tile(
+            "administrators",
+            gettext_lazy("Administrators"),
+            Part.ACCESS,
+            gettext_lazy("Who may use this console."),
+            permission="auth.view_user",
+            order=10,
+            state=_administrators_state,
+        )
+    )
+    registry.add_tile(
+        Tile(
+            "roles",
+            gettext_lazy("Roles"),
+            Part.ACCESS,
+            gettext_lazy("What administrators may do."),
+            permission="auth.view_group",
+            order=20,
+        )
+    )
+    registry.add_impact("auth.Group", source=_role_impact)
+
+
+def _administrators_state() -> State:
+    count = User.objects.filter(is_staff=True, is_active=True).count()
+    return State(_("%d may log in") % count, Level.NEUTRAL)
+
+
+def _role_impact(role: Group) -> list[Words]:
+    members = list(role.user_set.order_by("username").values_list("username", flat=True))
+    return [_("These administrators lose its permissions: %s.") % ", ".join(members)] if members else []

@@ -1,0 +1,143 @@
+"""Pages that add, change and delete one object, each told to the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.generic.base import TemplateResponseMixin
+
+from console import audit, registry
+from console.audit import Action
+from console.registry import Words
+from console.views import ConsoleView, is_fragment
+
+M = TypeVar("M", bound=models.Model)
+
+
+class ObjectView(ConsoleView, Generic[M]):
+    """A page about one object, or about one that is to be added."""
+
+    model: type[M]
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        return self.model._default_manager.all()  # noqa: SLF001 - Django's documented name for it
+
+    def get_object(self) -> M:
+        found = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
+        if found is None:
+            raise Http404
+        return found
+
+    def get_success_url(self) -> str:
+        raise NotImplementedError
+
+
+class FormPage(TemplateResponseMixin, ObjectView[M]):
+    """A form over one object; without `pk` in the address it adds a new one."""
+
+    form_class: type[ModelForm[M]]
+    add_title: Words = ""
+
+    def get_title(self) -> Words:
+        return str(self.instance) if self.instance.pk else self.add_title
+
+    def get_instance(self) -> M:
+        return self.get_object() if "pk" in self.kwargs else self.model()
+
+    def get_form(self, **kwargs: Any) -> ModelForm[M]:
+        return self.form_class(instance=self.instance, **kwargs)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_instance()
+        return self.render_to_response(self.get_context_data(form=self.get_form()))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_instance()
+        adding = self.instance.pk is None
+        before = audit.snapshot(self.instance)
+        form = self.get_form(data=request.POST)
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    saved = self.save(form)
+                    action = Action.ADD if adding else Action.CHANGE
+                    audit.record(
+                        audit.by_request(request),
+                        action=action,
+                        instance=saved,
+                        before=before,
+                        after=audit.snapshot(saved),
+                    )
+            except ValidationError as error:
+                form.add_error(None, error)
+            else:
+                words = _("“%s” was added.") if adding else _("“%s” was saved.")
+                messages.success(request, words % saved)
+                return redirect(self.get_success_url())
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def save(self, form: ModelForm[M]) -> M:
+        """Store what the form holds; a ValidationError goes back to the form."""
+        return form.save()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = {"instance": self.instance, "adding": self.instance.pk is None, "back": self.get_success_url()}
+        return super().get_context_data(**context | kwargs)
+
+
+class DeletePage(ObjectView[M]):
+    """Asks and deletes: a page, or the body of the dialog when htmx asks for it."""
+
+    def get_title(self) -> Words:
+        return _("Delete “%s”?") % self.instance
+
+    def why_kept(self, instance: M) -> Words:
+        """Why it can't be deleted; empty when it can."""
+        return ""
+
+    def remove(self, instance: M) -> None:
+        """Delete it; a ValidationError is shown and leaves it in place."""
+        instance.delete()
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_object()
+        dialog = is_fragment(request)
+        context = self.get_context_data(
+            object=self.instance,
+            impacts=registry.impacts(self.instance),
+            refusal=self.why_kept(self.instance),
+            back=self.get_success_url(),
+            action=request.path,
+            is_dialog=dialog,
+        )
+        response = render(request, f"console/confirm_delete{'_body' if dialog else ''}.html", context)
+        response.headers["Vary"] = "HX-Request, Cookie"
+        return response
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_object()
+        refusal = self.why_kept(self.instance)
+        if refusal:
+            messages.error(request, str(refusal))
+            return redirect(self.get_success_url())
+        try:
+            with transaction.atomic():
+                audit.record(
+                    audit.by_request(request),
+                    action=Action.DELETE,
+                    instance=self.instance,
+                    before=audit.snapshot(self.instance),
+                )
+                self.remove(self.instance)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        else:
+            messages.success(request, _("“%s” was deleted.") % self.instance)
+        return redirect(self.get_success_url())

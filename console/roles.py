@@ -1,0 +1,56 @@
+"""The roles that come with the product, as groups of Django's permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.management import create_permissions
+
+ADMINISTRATOR = "Administrator"
+OPERATOR = "Operator"
+AUDITOR = "Auditor"
+INTEGRATION = "Integration"
+APPS = ("console", "devices", "servers", "templates_app", "actions", "dispatch", "enrollment", "api", "auth")
+_OPERATED = ("devices", "servers", "templates_app", "actions", "dispatch", "enrollment")
+_OPERATIONS = ("dispatch.add_broadcast", "dispatch.change_broadcast", "dispatch.change_delivery")
+_BODIES = "dispatch.view_deliverytext"
+
+
+def install(apps: Any) -> None:
+    """Make the roles that are missing and grant each what it should have; nothing is taken away.
+
+    `apps` is the registry of a migration, or Django's own. A migration that brings new models calls it again.
+    """
+    for label in APPS:
+        config = apps.get_app_config(label)
+        if not hasattr(config, "models_module"):
+            config.models_module = True  # a migration's stand-in for an app lacks what create_permissions asks for
+        create_permissions(config, verbosity=0, apps=apps)
+    permission = apps.get_model("auth", "Permission")
+    group = apps.get_model("auth", "Group")
+    rows = permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
+    names = {f"{row.content_type.app_label}.{row.codename}": row.pk for row in rows}
+    for role, holds in _ROLES.items():
+        made, _created = group.objects.get_or_create(name=role)
+        made.permissions.add(*(pk for name, pk in names.items() if holds(name)))
+
+
+def _views(name: str) -> bool:
+    return name.partition(".")[2].startswith("view_")
+
+
+def _operates(name: str) -> bool:
+    return name in _OPERATIONS or (name.partition(".")[0] in _OPERATED and _views(name))
+
+
+def _audits(name: str) -> bool:
+    return _views(name) and name != _BODIES
+
+
+_ROLES: dict[str, Callable[[str], bool]] = {
+    ADMINISTRATOR: lambda _name: True,
+    OPERATOR: _operates,
+    AUDITOR: _audits,
+    INTEGRATION: lambda _name: False,
+}

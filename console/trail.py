@@ -1,0 +1,85 @@
+"""Analyze > Audit trail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from django.views.generic.base import TemplateView
+
+from console import registry
+from console.audit import Action
+from console.forms import AuditFilter
+from console.models import AuditEntry
+from console.registry import Entry, Section
+from console.views import ConsoleView
+
+PAGE_SIZE = 50
+
+
+class AuditPage(ConsoleView, TemplateView):
+    """Newest first, paged by id so that the last page is as quick as the first."""
+
+    template_name = "console/audit.html"
+    title = _("Audit trail")
+    page = "audit"
+    permissions = ("console.view_auditentry",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        kinds = sorted(AuditEntry.objects.order_by("object_type").values_list("object_type", flat=True).distinct())
+        form = AuditFilter(self.request.GET, actions=[action.value for action in Action], kinds=kinds)
+        form.is_valid()
+        found = matching(form.cleaned_data)
+        before = self.request.GET.get("before", "")
+        if before.isascii() and before.isdigit():
+            found = found.filter(pk__lt=int(before[:18]))
+        rows = list(found[: PAGE_SIZE + 1])
+        older = rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
+        context = {
+            "form": form,
+            "rows": [(row, _differences(row)) for row in rows[:PAGE_SIZE]],
+            "older": _query(self.request.GET, before=older) if older else "",
+            "newest": _query(self.request.GET),
+            "paged": bool(before),
+            "filtered": any(form.cleaned_data.values()),
+        }
+        return super().get_context_data(**context, **kwargs)
+
+
+def matching(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
+    rows = AuditEntry.objects.all()
+    if wanted.get("actor"):
+        rows = rows.filter(actor__icontains=wanted["actor"])
+    if wanted.get("action"):
+        rows = rows.filter(action=wanted["action"])
+    if wanted.get("kind"):
+        rows = rows.filter(object_type=wanted["kind"])
+    if wanted.get("name"):
+        rows = rows.filter(object_name__icontains=wanted["name"])
+    if wanted.get("since"):
+        rows = rows.filter(at__gte=datetime.combine(wanted["since"], time(), tzinfo=UTC))
+    if wanted.get("until"):
+        rows = rows.filter(at__lt=datetime.combine(wanted["until"], time(), tzinfo=UTC) + timedelta(days=1))
+    return rows
+
+
+def _differences(entry: AuditEntry) -> list[tuple[str, Any, Any]]:
+    names = {**entry.before, **entry.after}
+    return [(name, entry.before.get(name, ""), entry.after.get(name, "")) for name in names]
+
+
+def _query(given: QueryDict, **changes: Any) -> str:
+    kept = given.copy()
+    kept.pop("before", None)
+    for name, value in changes.items():
+        kept[name] = str(value)
+    return kept.urlencode()
+
+
+def register() -> None:
+    registry.add_entry(
+        Entry("audit", _("Audit trail"), Section.ANALYZE, permission="console.view_auditentry", order=90)
+    )
