@@ -87,6 +87,10 @@ class SmtpServerForm(forms.ModelForm[SmtpServer]):
             if getattr(self.instance, name):
                 self.fields[name].help_text = _("Leave it empty to keep the stored one.")
 
+    def is_testable(self) -> bool:
+        """Whether `instance` can be tested: only what a test does not need may be wrong."""
+        return not set(self.errors) - {"name", "description"}
+
     def save(self, commit: bool = True) -> SmtpServer:  # noqa: FBT001, FBT002 - Django's signature
         """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
         if commit and self.instance.pk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from servers.secrets import SecretField
 from servers.values import Limits, ServerKind
+from transports.smtp_session import StageName
 
 
 class Server(models.Model):
@@ -258,6 +260,59 @@ class CarrierGateway(models.Model):
 
     def __str__(self) -> str:
         return self.carrier
+
+
+class ServerTest(models.Model):
+    """One run of Test Configuration; its stages are written as they end. Unfinished after `ends_by`, it was lost."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    server = models.ForeignKey(Server, on_delete=models.SET_NULL, null=True, related_name="tests")
+    actor = models.CharField(max_length=64, help_text=_("who asked for it, as tests are counted"))
+    to = models.CharField(_("recipient"), max_length=320)
+    started_at = models.DateTimeField()
+    ends_by = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(null=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        indexes = [models.Index(fields=["actor", "started_at"], name="server_test_actor")]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} {self.to}"
+
+
+class ServerTestStage(models.Model):
+    """How one stage of a test went. `detail` is what was found, `cause`, `hint` and `code` explain a failure."""
+
+    class Name(models.TextChoices):
+        RESOLVE = StageName.RESOLVE.value, _("Resolve name")
+        CONNECT = StageName.CONNECT.value, _("Connect")
+        BANNER = StageName.BANNER.value, _("Banner")
+        EHLO = StageName.EHLO.value, "EHLO"
+        TLS = StageName.TLS.value, "TLS"
+        AUTHENTICATE = StageName.AUTHENTICATE.value, _("Authenticate")
+        SENDER = StageName.SENDER.value, _("Sender")
+        RECIPIENT = StageName.RECIPIENT.value, _("Recipient")
+        DATA = StageName.DATA.value, _("Data")
+        ACCEPTED = StageName.ACCEPTED.value, _("Accepted")
+
+    test = models.ForeignKey(ServerTest, on_delete=models.CASCADE, related_name="stages", db_index=False)
+    number = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=16, choices=Name.choices)
+    ok = models.BooleanField()
+    duration_ms = models.PositiveIntegerField()
+    detail = models.TextField(blank=True)
+    cause = models.TextField(blank=True)
+    hint = models.TextField(blank=True)
+    code = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering = ["test", "number"]
+        constraints = [models.UniqueConstraint(fields=["test", "number"], name="one_stage_a_test_and_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number}. {self.name}"
 
 
 class AccessToken(models.Model):

@@ -16,7 +16,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from servers.models import SmtpServer
-from servers.secrets import Secret, SecretField
+from servers.secrets import Secret, SecretField, SecretUnreadableError
 from transports.mail_address import normalise
 
 Security = SmtpServer.Security
@@ -135,7 +135,10 @@ def _is_unfit(character: str, *, lines: bool) -> bool:
 
 
 def _words(secret: Secret | str | None) -> str:
-    return secret.reveal() if isinstance(secret, Secret) else secret or ""
+    try:
+        return secret.reveal() if isinstance(secret, Secret) else secret or ""
+    except SecretUnreadableError:
+        return ""  # a key is lost: the server can be edited all the same, to type the secret again
 
 
 def _reach(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:

@@ -1,0 +1,216 @@
+"""Test Configuration: a test of a server runs in a thread of this process and writes each stage as a row."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console.models import AuditEntry
+from servers import lifecycle
+from servers.factory import smtp_config, smtp_policy
+from servers.locks import hold
+from servers.models import ServerTest, ServerTestStage, SmtpServer
+from servers.secrets import SecretUnreadableError
+from servers.validators import check_mail
+from transports import smtp_probe
+from transports.guard import Policy
+from transports.smtp_config import SmtpConfig
+from transports.types import AddressKind, Message, Recipient
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+AT_ONCE = 4
+A_MINUTE = 10
+KEPT = timedelta(days=7)
+MOST_SILENCE = timedelta(seconds=60)
+PERMISSION = "servers.change_server"
+_STEPS = len(ServerTestStage.Name)
+_MINUTE = timedelta(minutes=1)
+_slots = threading.BoundedSemaphore(AT_ONCE)
+logger = logging.getLogger(__name__)
+
+
+class ProbeRefusedError(Exception):
+    """No test now: `code` is "busy" or "too_many", the text is for people, another try makes sense after `wait`."""
+
+    def __init__(self, words: str, *, code: str, wait: timedelta) -> None:
+        super().__init__(words)
+        self.code = code
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a test. `actor` is whose tests are counted, such as "user:3"; `user` None is for an API key."""
+
+    actor: str
+    name: str
+    user: User | None = None
+    address: str = ""
+
+    @classmethod
+    def of(cls, user: User, *, address: str = "") -> Asker:
+        return cls(f"user:{user.pk}", user.get_username(), user, address)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the thread needs; secrets are in `config` alone, which never leaves memory."""
+
+    test: ServerTest
+    config: SmtpConfig
+    policy: Policy
+    message: Message
+    stored_id: int | None
+
+
+def start(server: SmtpServer, *, to: str, asker: Asker, now: datetime) -> ServerTest:
+    """Begin a test of `server` as it stands here, stored or not, with one real mail to `to`.
+
+    A silence is waited for a minute at most. What it found of unchanged stored settings is noted with the server.
+    Raises PermissionDenied, ValidationError (by field), ProbeRefusedError.
+    """
+    if asker.user is not None and not asker.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    recipient = Recipient(AddressKind.MAIL, _checked({"to": to})["to"])
+    config = _config(server)
+    if not _slots.acquire(blocking=False):
+        message = _("%d tests are running already. Try again in a moment.") % AT_ONCE
+        raise ProbeRefusedError(message, code="busy", wait=timedelta(seconds=5))
+    try:
+        run = _begin(server, config=config, to=recipient, asker=asker, now=now)
+        threading.Thread(target=_work, args=(run, recipient), daemon=True, name="server-test").start()
+    except BaseException:
+        _slots.release()
+        raise
+    return run.test
+
+
+def is_lost(test: ServerTest, *, now: datetime) -> bool:
+    """Whether its process ended before the test did."""
+    return test.finished_at is None and now > test.ends_by
+
+
+def _checked(addresses: dict[str, str]) -> dict[str, str]:
+    found, problems = {}, {}
+    for name, address in addresses.items():
+        try:
+            found[name] = check_mail(address)
+        except ValidationError as error:
+            problems[name] = error
+    if problems:
+        raise ValidationError(problems)
+    return found
+
+
+def _config(server: SmtpServer) -> SmtpConfig:
+    _checked({name: value for name in ("from_email", "envelope_sender") if (value := getattr(server, name))})
+    try:
+        return smtp_config(server)
+    except SecretUnreadableError:
+        message = _("The stored secret can't be read any more: type it again.")
+        raise ValidationError({"password": message}) from None
+
+
+@transaction.atomic
+def _begin(server: SmtpServer, *, config: SmtpConfig, to: Recipient, asker: Asker, now: datetime) -> _Run:
+    hold(f"server-test:{asker.actor}")
+    ServerTest.objects.filter(started_at__lt=now - KEPT).delete()
+    if ServerTest.objects.filter(actor=asker.actor, started_at__gt=now - _MINUTE).count() >= A_MINUTE:
+        message = _("Only %d tests a minute. Wait a minute, then try again.") % A_MINUTE
+        raise ProbeRefusedError(message, code="too_many", wait=_MINUTE)
+    patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
+    test = ServerTest.objects.create(
+        server_id=server.pk,
+        actor=asker.actor,
+        to=to.address,
+        started_at=now,
+        ends_by=now + _STEPS * patient.timeout + _MINUTE,
+    )
+    _note(server, to=to, asker=asker)
+    stored_id = server.pk if server.pk and _stored(server.pk) == config else None
+    return _Run(test, patient, smtp_policy(), _message(test, server=server, now=now), stored_id)
+
+
+def _stored(server_id: int) -> SmtpConfig | None:
+    server = SmtpServer.objects.filter(pk=server_id).first()
+    try:
+        return smtp_config(server) if server else None
+    except SecretUnreadableError:
+        return None
+
+
+def _note(server: SmtpServer, *, to: Recipient, asker: Asker) -> None:
+    AuditEntry.objects.create(
+        user=asker.user,
+        actor=asker.name,
+        action="test",
+        object_type="servers.smtpserver",
+        object_id=str(server.pk or ""),
+        object_name=server.name,
+        after={"host": server.host, "port": server.port, "security": server.security, "to": to.address},
+        address=asker.address,
+    )
+
+
+def _message(test: ServerTest, *, server: SmtpServer, now: datetime) -> Message:
+    console = settings.XMNOTIFY_CONSOLE_NAME
+    subject = _("Test message of %s") % console
+    text = _("%(console)s sent this message to test the SMTP server “%(name)s”. It works.")
+    return Message(test.pk, subject, text % {"console": console, "name": server.name or server.host} + "\n", now)
+
+
+def _work(run: _Run, to: Recipient) -> None:
+    passed = False
+    try:
+        passed = _record(run, to)
+    finally:
+        try:
+            _finish(run, passed=passed)
+        finally:
+            connection.close()
+            _slots.release()
+
+
+def _record(run: _Run, to: Recipient) -> bool:
+    passed = False
+    stages = smtp_probe.probe(run.config, message=run.message, to=to, policy=run.policy)
+    for number, stage in enumerate(stages, start=1):
+        ServerTestStage.objects.create(test=run.test, number=number, **_columns(stage))
+        passed = stage.ok
+    return passed
+
+
+def _columns(stage: smtp_probe.Stage) -> dict[str, Any]:
+    return {
+        "name": stage.name.value,
+        "ok": stage.ok,
+        "duration_ms": round(stage.duration / timedelta(milliseconds=1)),
+        "detail": _storable(stage.detail),
+        "cause": stage.cause,
+        "hint": stage.hint,
+        "code": stage.code.value if stage.code else "",
+    }
+
+
+def _storable(words: str) -> str:
+    """A peer's words without what a database does not take."""
+    return words.replace("\0", "")
+
+
+def _finish(run: _Run, *, passed: bool) -> None:
+    now = timezone.now()
+    ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
+    if run.stored_id is not None:
+        lifecycle.tested(run.stored_id, passed=passed, now=now)
+    logger.info("server.tested", extra={"host": run.config.host, "port": run.config.port, "passed": passed})
