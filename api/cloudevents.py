@@ -20,6 +20,23 @@ from api.problems import ProblemError, unprocessable
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+_ATTRIBUTE = {"type": "string", "minLength": 1}
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": _ATTRIBUTE,
+        "source": _ATTRIBUTE,
+        "type": _ATTRIBUTE,
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "description": "the other fields of an event"},
+    },
+}
+SCHEMAS: dict[str, Any] = {
+    STRUCTURED: _SCHEMA,
+    BATCH: {"type": "array", "minItems": 1, "maxItems": 1_000, "items": _SCHEMA},
+}
 _VERSION = "ce-specversion"
 _KNOWN = {"specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype"}
 _EXTENSION = re.compile(r"[a-z0-9]{1,64}")

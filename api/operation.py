@@ -57,6 +57,7 @@ class Operation:
 
     `scopes`: one of them is needed. `body` is the type of the body; it is read into `Call.body` unless `reads_raw`.
     `signed`: a webhook's signature is taken as well as a key. `creates`: the answer may also be 201.
+    `headers`: request headers that mean something here.
     """
 
     method: HTTPMethod
@@ -73,6 +74,7 @@ class Operation:
     reads_raw: bool = False
     signed: bool = False
     creates: bool = False
+    headers: tuple[str, ...] = ()
 
 
 def patterns(operations: Sequence[Operation]) -> list[URLPattern]:
@@ -83,8 +85,8 @@ def patterns(operations: Sequence[Operation]) -> list[URLPattern]:
     return [path(_route(where), csrf_exempt(partial(_serve, found))) for where, found in by_path.items()]
 
 
-def answer(body: object, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = JSON) -> HttpResponse:
-    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=content_type)
+def answer(body: object, *, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=JSON)
 
 
 def nothing() -> HttpResponse:

@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 RETRY_SECONDS = 5
 """How long a caller is asked to wait when the database is away."""
 _ROOT = "/api/"
+_PROBLEM = "application/problem+json"
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,14 @@ class Problem(msgspec.Struct):
     detail: str
     errors: list[FieldError] = []
     type: str = "about:blank"
+
+
+class BatchProblem(Problem, kw_only=True):
+    """Nothing of a batch was taken; `results` has the problem of each item."""
+
+    accepted: int
+    rejected: int
+    results: list[Any]
 
 
 class ProblemError(Exception):
@@ -65,14 +74,26 @@ def details(problem: ProblemError) -> Problem:
 
 def response(problem: ProblemError) -> HttpResponse:
     """The problem as an answer."""
-    answer = HttpResponse(
-        msgspec.json.encode(details(problem)), status=problem.status.value, content_type="application/problem+json"
-    )
+    answer = HttpResponse(msgspec.json.encode(details(problem)), status=problem.status.value, content_type=_PROBLEM)
     if problem.retry_after is not None:
         answer["Retry-After"] = str(problem.retry_after)
     if problem.status is HTTPStatus.UNAUTHORIZED:
         answer["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def none_taken(results: list[Any]) -> HttpResponse:
+    """422 for a batch of which every item is wrong."""
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    body = BatchProblem(
+        title=status.phrase,
+        status=status.value,
+        detail="Nothing of the batch was taken.",
+        accepted=0,
+        rejected=len(results),
+        results=results,
+    )
+    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=_PROBLEM)
 
 
 def database_away(error: Exception) -> HttpResponse:

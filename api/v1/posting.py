@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api import cloudevents, operation, strict_json, webhooks
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
-from api.problems import FieldError, Problem, ProblemError, details, unprocessable
+from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.v1.event_body import KEY_PATTERN, EventBody, EventItem, posted
 from dispatch import ingest
 from dispatch.ingest import Accepted, ConflictError, Posted
@@ -57,14 +57,6 @@ class BatchResult(Struct):
 
 
 class BatchAnswer(Struct):
-    accepted: int
-    rejected: int
-    results: list[BatchResult]
-
-
-class BatchProblem(Problem, kw_only=True):
-    """None was taken; `results` has the problem of each."""
-
     accepted: int
     rejected: int
     results: list[BatchResult]
@@ -158,22 +150,9 @@ def _take_all(call: Call, trees: list[Any], *, read: Callable[[Call, Any], Poste
     ]
     rejected = sum(1 for result in results if result.error is not UNSET)
     if rejected == len(results):
-        return _none_taken(results)
+        return none_taken(results)
     body = BatchAnswer(len(results) - rejected, rejected, results)
     return operation.answer(body, status=HTTPStatus.ACCEPTED)
-
-
-def _none_taken(results: list[BatchResult]) -> HttpResponse:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    body = BatchProblem(
-        title=status.phrase,
-        status=status.value,
-        detail="No event of the batch was taken.",
-        accepted=0,
-        rejected=len(results),
-        results=results,
-    )
-    return operation.answer(body, status=status, content_type="application/problem+json")
 
 
 def _result(index: int, outcome: ProblemError | ingest.Answer) -> BatchResult:
@@ -225,6 +204,7 @@ OPERATIONS = (
         most_bytes=BATCH_BYTES,
         reads_raw=True,
         signed=True,
+        headers=(_HEADER,),
     ),
     Operation(
         HTTPMethod.OPTIONS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api import operation, strict_json
-from api.problems import Problem, ProblemError, details, unprocessable
+from api.problems import Problem, ProblemError, details, none_taken, unprocessable
 from devices.fields import FieldError, Unusable
 from devices.upsert import Saved
 
@@ -59,8 +58,9 @@ def save_all(items: list[Any], *, save: Callable[[Any], Saved[Any]]) -> HttpResp
     """Save each on its own: good ones are kept, bad ones reported; 422 when none was kept."""
     results = [_result(index, item, save=save) for index, item in enumerate(items)]
     rejected = sum(1 for result in results if result.error is not UNSET)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if rejected == len(results) else HTTPStatus.OK
-    return operation.answer(SavedAnswer(len(results) - rejected, rejected, results), status=status)
+    if rejected == len(results):
+        return none_taken(results)
+    return operation.answer(SavedAnswer(len(results) - rejected, rejected, results))
 
 
 def _result(index: int, item: Any, *, save: Callable[[Any], Saved[Any]]) -> SavedResult:
