@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 
 from servers.models import SmtpServer
 from servers.queries import AnyServer, find
+from servers.tokens import SharedToken
 from transports.guard import Policy
+from transports.oauth import FreshToken, TokenRequest, TokenSource
 from transports.smtp import SmtpChannel
 from transports.smtp_config import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
 from transports.types import Channel
+
+
+class TokenSourceOf(Protocol):
+    """How a source of access tokens is made."""
+
+    def __call__(self, request: TokenRequest, *, timeout: timedelta, policy: Policy) -> TokenSource: ...
 
 
 def build_channel(server: AnyServer) -> Channel:
@@ -29,8 +37,11 @@ def _built(server_id: int, revision: int) -> Channel:
     return _BUILDERS[type(server)](server)
 
 
-def smtp_config(server: SmtpServer) -> SmtpConfig:
-    """The server's settings for its transport, secrets revealed."""
+def smtp_config(server: SmtpServer, *, tokens: TokenSourceOf = FreshToken) -> SmtpConfig:
+    """The server's settings for its transport, secrets revealed; equal settings are equal.
+
+    `tokens` makes the source of access tokens. Raises SecretUnreadableError.
+    """
     return SmtpConfig(
         host=server.host,
         from_email=server.from_email,
@@ -38,7 +49,7 @@ def smtp_config(server: SmtpServer) -> SmtpConfig:
         port=server.port,
         security=Security(server.security),
         timeout=timedelta(seconds=server.timeout),
-        credentials=_credentials(server) if server.authentication else None,
+        credentials=_credentials(server, tokens=tokens) if server.authentication else None,
         ca_bundle=server.ca_bundle,
         minimum_tls=MinimumTls(server.tls_minimum),
         verify_certificate=server.verify_certificate,
@@ -57,15 +68,33 @@ def smtp_policy() -> Policy:
     )
 
 
-def _credentials(server: SmtpServer) -> Credentials:
+def http_policy() -> Policy:
+    """Where requests over HTTPS may go: public addresses, and what the operator allows."""
+    return Policy(
+        ports=settings.XMNOTIFY_HTTPS_PORTS,
+        allowed=settings.XMNOTIFY_ALLOWED_NETWORKS,
+        denied=settings.XMNOTIFY_DENIED_NETWORKS,
+    )
+
+
+def _credentials(server: SmtpServer, *, tokens: TokenSourceOf) -> Credentials:
     mechanism = Mechanism.NTLM if server.spa else Mechanism(server.mechanism)
+    if mechanism is Mechanism.XOAUTH2:
+        request = TokenRequest(
+            url=server.oauth_token_url,
+            client_id=server.oauth_client_id,
+            client_secret=server.oauth_client_secret.reveal(),
+            scope=server.oauth_scope,
+        )
+        source = tokens(request, timeout=timedelta(seconds=server.timeout), policy=http_policy())
+        return Credentials(username=server.username, mechanism=mechanism, tokens=source)
     return Credentials(
         username=server.username, password=server.password.reveal(), mechanism=mechanism, ntlm_v1=server.ntlm_v1
     )
 
 
 def _smtp(server: SmtpServer) -> Channel:
-    return SmtpChannel(smtp_config(server), policy=smtp_policy())
+    return SmtpChannel(smtp_config(server, tokens=SharedToken), policy=smtp_policy())
 
 
 _BUILDERS: dict[type, Callable[[Any], Channel]] = {SmtpServer: _smtp}

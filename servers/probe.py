@@ -23,6 +23,7 @@ from servers.secrets import SecretUnreadableError
 from servers.validators import check_mail
 from transports import smtp_probe
 from transports.guard import Policy
+from transports.oauth import FreshToken, TokenRequest
 from transports.smtp_config import SmtpConfig
 from transports.types import AddressKind, Message, Recipient
 
@@ -116,10 +117,14 @@ def _checked(addresses: dict[str, str]) -> dict[str, str]:
 def _config(server: SmtpServer) -> SmtpConfig:
     _checked({name: value for name in ("from_email", "envelope_sender") if (value := getattr(server, name))})
     try:
-        return smtp_config(server)
+        return smtp_config(server, tokens=_patient_token)
     except SecretUnreadableError:
         message = _("The stored secret can't be read any more: type it again.")
         raise ValidationError({"password": message}) from None
+
+
+def _patient_token(request: TokenRequest, *, timeout: timedelta, policy: Policy) -> FreshToken:
+    return FreshToken(request, timeout=min(timeout, MOST_SILENCE), policy=policy)
 
 
 @transaction.atomic
@@ -145,7 +150,7 @@ def _begin(server: SmtpServer, *, config: SmtpConfig, to: Recipient, asker: Aske
 def _stored(server_id: int) -> SmtpConfig | None:
     server = SmtpServer.objects.filter(pk=server_id).first()
     try:
-        return smtp_config(server) if server else None
+        return smtp_config(server, tokens=_patient_token) if server else None
     except SecretUnreadableError:
         return None
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from transports.oauth import TokenSource
+
 
 class Security(StrEnum):
     """How the connection is secured: not, TLS from the first byte, or STARTTLS, which is then required."""
@@ -37,13 +39,14 @@ class MinimumTls(StrEnum):
 class Credentials:
     r"""Who signs in. `username` may be `user`, `user@domain` or, for NTLM, `DOMAIN\user`.
 
-    `token` is an OAuth access token for XOAUTH2. NTLM is version 2 unless `ntlm_v1` is set, which some old servers
-    need and which protects nothing.
+    `token` is an OAuth access token for XOAUTH2, `tokens` where to get one at each sign-in. NTLM is version 2 unless
+    `ntlm_v1` is set, which some old servers need and which protects nothing.
     """
 
     username: str
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    tokens: TokenSource | None = None
     mechanism: Mechanism = Mechanism.AUTO
     ntlm_v1: bool = False
 

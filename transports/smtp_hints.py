@@ -110,6 +110,24 @@ _ROWS: tuple[_Row, ...] = (
     ),
     _Row(
         ReasonCode.CREDENTIALS_REFUSED,
+        "The token endpoint refused the client ID or the client secret.",
+        "Type both again; a client secret may have run out.",
+        words="^token endpoint",
+    ),
+    _Row(
+        ReasonCode.CONFIGURATION,
+        "The token endpoint does not take the request.",
+        "Check its address and the scope; for Microsoft 365 it is https://outlook.office365.com/.default.",
+        words="^token endpoint",
+    ),
+    _Row(
+        ReasonCode.AUTH_TEMPORARY,
+        "The token endpoint could not be reached, or gave no token.",
+        "Check its address, and whether this machine may connect to it.",
+        words="^token endpoint",
+    ),
+    _Row(
+        ReasonCode.CREDENTIALS_REFUSED,
         "The server refused the user name or password.",
         "Type both again. Accounts with a second factor need an app password; NTLM may need DOMAIN\\user.",
     ),

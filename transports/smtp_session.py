@@ -7,7 +7,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from transports import guard
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed, Policy
 from transports.smtp_auth import authenticate, choose
-from transports.smtp_config import Security, SmtpConfig
+from transports.smtp_config import Mechanism, Security, SmtpConfig
 from transports.smtp_replies import Phase, Reply, judge
 from transports.tls import describe_peer, handshake_failure, tls_context
 from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
@@ -253,6 +253,8 @@ class Session(smtplib.SMTP):
         assert credentials is not None
         offered = frozenset(self.esmtp_features.get("auth", "").upper().split())
         mechanism = choose(credentials, offered=offered, encrypted=self.encrypted)
+        if mechanism is Mechanism.XOAUTH2 and credentials.tokens is not None:
+            credentials = replace(credentials, token=credentials.tokens.token())
         authenticate(credentials, mechanism=mechanism, say=self.command)
         return f"{credentials.username} by {mechanism}"
 

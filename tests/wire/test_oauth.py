@@ -1,0 +1,109 @@
+"""Access tokens from a token endpoint over TLS, and what is said when there is none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.certificates import Authority
+from tests.wire.token_endpoint import Endpoint, token_endpoint
+from transports.guard import HTTP_POLICY, ConnectionFailed, Policy
+from transports.oauth import TokenRequest, fetch
+from transports.tls import tls_context
+from transports.types import Reason, ReasonCode, Scope
+
+SECRET = "s3cret-of-the-client"
+LOOPBACK = Policy(private=True)
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    authority = Authority(tmp_path)
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_text(authority.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    tls_context.cache_clear()
+    with token_endpoint(authority.server()) as made:
+        yield made
+    tls_context.cache_clear()
+
+
+def request(endpoint: Endpoint) -> TokenRequest:
+    return TokenRequest(endpoint.url, "client", SECRET, "https://outlook.office365.com/.default")
+
+
+def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 5) -> Reason:
+    with pytest.raises(ConnectionFailed) as failed:
+        fetch(asked, timeout=timedelta(seconds=seconds), policy=policy)
+    assert failed.value.reason.scope is Scope.SERVER
+    assert failed.value.reason.detail.startswith("token endpoint: ")
+    assert SECRET not in repr(failed.value.reason)
+    return failed.value.reason
+
+
+def test_a_token_is_asked_for_as_rfc_6749_says(endpoint: Endpoint) -> None:
+    token = fetch(request(endpoint), timeout=timedelta(seconds=5), policy=LOOPBACK)
+    assert (token.value, token.lifetime) == ("ya29.token", timedelta(hours=1))
+    assert endpoint.asked == [
+        {
+            "grant_type": "client_credentials",
+            "client_id": "client",
+            "client_secret": SECRET,
+            "scope": "https://outlook.office365.com/.default",
+        }
+    ]
+
+
+def test_without_a_lifetime_a_token_is_used_for_minutes_only(endpoint: Endpoint) -> None:
+    endpoint.answer = {"access_token": "t"}
+    assert fetch(request(endpoint), timeout=timedelta(seconds=5), policy=LOOPBACK).lifetime == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (401, {"error": "invalid_client", "error_description": f"AADSTS7000215 {SECRET}"}, "credentials_refused"),
+        (400, {"error": "unauthorized_client"}, "credentials_refused"),
+        (400, {"error": "invalid_scope"}, "configuration"),
+        (503, {"error": "temporarily_unavailable"}, "auth_temporary"),
+        (429, {}, "auth_temporary"),
+        (200, {"access_token": "a\r\nRSET"}, "configuration"),
+        (200, {"access_token": 7}, "configuration"),
+        (200, b"<html>", "auth_temporary"),
+        (200, b"[]", "auth_temporary"),
+        (302, b"", "auth_temporary"),
+    ],
+)
+def test_without_a_token_it_says_why(endpoint: Endpoint, status: int, answer: Any, code: str) -> None:
+    endpoint.status, endpoint.answer = status, answer
+    assert refusal(request(endpoint)).code == code
+    assert len(endpoint.asked) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_secret(endpoint: Endpoint, monkeypatch: Any) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    tls_context.cache_clear()
+    assert refusal(request(endpoint)).code is ReasonCode.AUTH_TEMPORARY
+    assert endpoint.asked == []
+
+
+def test_an_address_inside_is_not_asked_unless_allowed(endpoint: Endpoint) -> None:
+    assert "not" in refusal(request(endpoint), policy=HTTP_POLICY).detail
+    assert endpoint.asked == []
+
+
+def test_nothing_listens_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert refusal(TokenRequest(f"https://127.0.0.1:{port}/", "c", SECRET)).code is ReasonCode.AUTH_TEMPORARY
+
+
+def test_a_silent_endpoint_costs_the_time_limit_and_no_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked = TokenRequest(f"https://127.0.0.1:{server.getsockname()[1]}/", "c", SECRET)
+        assert refusal(asked, seconds=0.3).code is ReasonCode.AUTH_TEMPORARY
