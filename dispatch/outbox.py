@@ -113,10 +113,12 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
             SELECT id, lapsed, due_at FROM dispatch_delivery
             WHERE {_DUE} AND priority = ({_MOST_URGENT})
             ORDER BY due_at, id LIMIT %s {dialect.skip_locked()}
-        ), numbered AS (SELECT id, lapsed, row_number() OVER (ORDER BY due_at, id) AS n FROM pick),
-        first_lapsed AS (SELECT coalesce(min(n), 0) AS n FROM numbered WHERE lapsed)
+        ), numbered AS (
+            SELECT id, row_number() OVER w AS n, count(CASE WHEN lapsed THEN 1 END) OVER w AS lapsed_so_far
+            FROM pick WINDOW w AS (ORDER BY due_at, id)
+        )
         UPDATE dispatch_delivery SET state = 'claimed', lease = %s, lease_until = %s, begun_at = NULL
-        WHERE id IN (SELECT a.id FROM numbered a, first_lapsed b WHERE b.n = 0 OR a.n < b.n OR (a.n = 1 AND b.n = 1))
+        WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
         RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -1,0 +1,203 @@
+"""Many at once, for real: threads with connections of their own, on a database that others see."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from dispatch import ingest, intake, lanes, outbox, upkeep
+from dispatch.clock import SystemClock
+from dispatch.drain import drain
+from dispatch.models import Attempt, Delivery, Event
+from servers.models import Server, SmsGateway
+from servers.values import ServerKind
+from tests.db import world
+from tests.db.dispatch import flow
+from tests.db.world import NOW
+from tests.hand_clock import HandClock
+from transports.fake import FakeChannel
+from transports.types import ChannelKind, Sent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WORKERS = 4
+
+
+def at_once(*jobs):
+    """Run all at the same moment; their answers in order, the first error raised."""
+    start = threading.Barrier(len(jobs))
+
+    def run(job):
+        try:
+            start.wait(timeout=30)
+            return job()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(run, jobs))
+
+
+def many(count, *, server_id):
+    happened = flow.event()
+    intake.add(
+        [flow.planned(number, event_id=happened.pk, server_id=server_id) for number in range(count)],
+        now=NOW,
+    )
+
+
+def test_four_workers_claim_5000_rows_and_none_twice():
+    many(5000, server_id=1)
+
+    def work():
+        claimed = []
+        while claims := flow.claim(1, most=100):
+            claimed += [claim.id for claim in claims]
+        return claimed
+
+    taken = Counter(key for claimed in at_once(*[work] * WORKERS) for key in claimed)
+    taken.update(claim.id for claim in flow.claim(1, most=5000))  # what all others had locked at the last look
+    assert len(taken) == 5000
+    assert set(taken.values()) == {1}
+
+
+def test_four_workers_send_1000_mails_and_none_twice(channel):
+    server = world.smtp_server(max_recipients=1, connections=WORKERS)
+    world.template(recipient="", message="Hello")
+    world.device()
+    now = SystemClock().now()
+    addresses = [f"user{number}@example.com" for number in range(1000)]
+    flow.post_to(*addresses, now=now)
+    clock = SystemClock()
+    at_once(*[lambda: drain(server.pk, clock=clock, stopping=lambda: False)] * WORKERS)
+    drain(server.pk, clock=clock, stopping=lambda: False)
+    assert Counter(to.address for wire in channel.handed_over for to in wire.to) == Counter(addresses)
+    assert flow.states() == {"sent": 1000}
+    assert Attempt.objects.count() == 1000
+
+
+def test_a_server_has_no_more_lanes_than_connections_over_all_workers():
+    server = world.smtp_server(connections=2)
+    limits = server.limits()
+    held = at_once(*[lambda: lanes.take(server.pk, limits=limits, now=NOW)] * 8)
+    assert sum(lane is not None for lane in held) == 2
+    assert lanes.take(server.pk, limits=limits, now=NOW) is None
+    assert lanes.take(server.pk, limits=limits, now=NOW + limits.lease) is not None
+
+
+def test_only_one_worker_probes_a_server_that_was_down():
+    server = world.smtp_server(connections=8)
+    Server.objects.update(paused_until=NOW, pause_count=1)
+    held = at_once(*[lambda: lanes.take(server.pk, limits=server.limits(), now=NOW)] * 8)
+    assert [lane.probing for lane in held if lane] == [True]
+
+
+def test_a_rate_limit_holds_over_all_workers():
+    server = world.smtp_server()
+    waits = at_once(*[lambda: lanes.reserve(server.pk, 5, rate=10, most=timedelta(hours=1), now=NOW)] * 8)
+    assert sorted(wait.total_seconds() for wait in waits) == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+
+
+def test_two_sweeps_take_each_lost_delivery_back_once():
+    server = world.smtp_server()
+    many(300, server_id=server.pk)
+    lease = uuid4()
+    claims = flow.claim(server.pk, most=300, lease=lease)
+    flow.begin(claims[:200], lease=lease)
+    later = NOW + flow.LEASE
+    reaped = at_once(lambda: upkeep.reap(now=later), lambda: upkeep.reap(now=later))
+    assert sum(reaped) == 300
+    assert flow.states() == {"due": 300}
+    assert Attempt.objects.count() == 200
+    assert Counter(Delivery.objects.values_list("attempt_count", "tries")) == {(1, 0): 200, (0, 0): 100}
+
+
+def test_a_sweep_and_the_worker_that_comes_too_late_write_one_attempt_each():
+    server = world.smtp_server()
+    many(200, server_id=server.pk)
+    lease = uuid4()
+    claims = flow.claim(server.pk, lease=lease)
+    flow.begin(claims, lease=lease)
+    settlements = [
+        outbox.Settlement(
+            id=claim.id,
+            state="sent",
+            tries=1,
+            attempt_count=1,
+            sent_at=NOW,
+            attempt=outbox.AttemptRecord(started_at=NOW, duration_ms=1, outcome="sent"),
+        )
+        for claim in claims
+    ]
+    settled, reaped = at_once(
+        lambda: outbox.settle(settlements, lease=lease, server_id=server.pk, server_name="Mail"),
+        lambda: upkeep.reap(now=NOW + flow.LEASE),
+    )
+    assert settled + reaped == 200
+    assert Attempt.objects.count() == 200
+    outcomes = Counter(Attempt.objects.values_list("outcome", flat=True))
+    assert (outcomes["sent"], outcomes["unknown"]) == (settled, reaped)
+
+
+def test_the_same_event_posted_20_times_in_parallel_is_one_event():
+    world.smtp_server()
+    world.template(recipient="")
+    world.device()
+    recipients = {ChannelKind.SMTP: ["a@example.com", "b@example.com"]}
+
+    def post():
+        return flow.post(recipients=recipients, idempotency_key="once", body_hash="h")
+
+    answers = at_once(*[post] * 20)
+    assert len({answer.id for answer in answers}) == 1
+    assert {(answer.deliveries, answer.skipped) for answer in answers} == {(2, 0)}
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert Event.objects.count() == 1
+    assert Delivery.objects.count() == 2
+    with pytest.raises(ingest.ConflictError):
+        flow.post(recipients=recipients, idempotency_key="once", body_hash="another")
+
+
+def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
+    tarpit, quick = FakeChannel(), FakeChannel()
+    stuck, go_on = threading.Event(), threading.Event()
+
+    def hang(wire, to):
+        stuck.set()
+        assert go_on.wait(timeout=60)
+        return Sent()
+
+    tarpit.answer = hang
+    slow_server = world.smtp_server(name="Tarpit")
+    server = SmsGateway.objects.create(kind="sms", name="Quick", active=True, key="k", virtual_number="1")
+    channels = {slow_server.pk: tarpit, server.pk: quick}
+    monkeypatch.setattr("servers.factory.build_channel", lambda chosen: channels[chosen.pk])
+    version = world.template(recipient="").current_id
+    happened = flow.event()
+    for server_id, kind in ((slow_server.pk, ServerKind.SMTP), (server.pk, ServerKind.SMS)):
+        rows = [
+            flow.planned(
+                number, event_id=happened.pk, server_id=server_id, server_kind=kind, template_version_id=version
+            )
+            for number in range(50)
+        ]
+        intake.add(rows, now=NOW)
+
+    def slow():
+        return drain(slow_server.pk, clock=HandClock(NOW), stopping=lambda: False)
+
+    def fast():
+        assert stuck.wait(timeout=60)
+        try:
+            return drain(server.pk, clock=HandClock(NOW), stopping=lambda: False)
+        finally:
+            go_on.set()
+
+    monkeypatch.setattr(SmsGateway, "limits", lambda self: slow_server.limits())
+    held_up, sent = at_once(slow, fast)
+    assert sent == 50
+    assert held_up == 50
