@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
@@ -46,10 +46,15 @@ class FormPage(TemplateResponseMixin, ObjectView[M]):
     add_title: Words = ""
 
     def get_title(self) -> Words:
-        return str(self.instance) if self.instance.pk else self.add_title
+        return self.stored_name or self.add_title
 
     def get_instance(self) -> M:
-        return self.get_object() if "pk" in self.kwargs else self.model()
+        """The stored object, or an empty one, which only those who may write see."""
+        if "pk" not in self.kwargs and not self.request.user.has_perms(self.all_permissions()):
+            raise PermissionDenied
+        found = self.get_object() if "pk" in self.kwargs else self.model()
+        self.stored_name = str(found) if found.pk else ""
+        return found
 
     def get_form(self, **kwargs: Any) -> ModelForm[M]:
         return self.form_class(instance=self.instance, **kwargs)

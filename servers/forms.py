@@ -79,6 +79,21 @@ class SmtpServerForm(forms.ModelForm[SmtpServer]):
     class Meta:
         model = SmtpServer
         fields = [*MAIN, *ADVANCED]
+        widgets = {"description": forms.TextInput}
+        help_texts = {
+            "host": _("A fully qualified domain name or an IP address."),
+            "port": _("25 by default; SSL uses 465."),
+            "spa": _("Only for servers that want NTLM."),
+            "from_name": _("Shown in the From box, for example Corporate IT."),
+            "from_email": _("Replies to notifications go to this address."),
+            "retries": _("How often a failed message is tried again."),
+            "timeout": _("Seconds to wait for each SMTP request."),
+            "max_recipients": _("The most recipients of one mail."),
+            "ca_bundle": _("PEM text; empty for the authorities that this machine trusts."),
+            "envelope_sender": _("Where bounces go; empty for the From email."),
+            "connections": _("How many connections to the server may be open at once."),
+            "rate_limit": _("Messages per second; 0 is none."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

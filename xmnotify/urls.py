@@ -32,6 +32,7 @@ urlpatterns = [
     path("api/", include("api.urls")),
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
+    path("", include("servers.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 handler403 = "console.views.denied"

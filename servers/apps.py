@@ -1,0 +1,14 @@
+"""The app of servers, and what it adds to the console."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ServersConfig(AppConfig):
+    name = "servers"
+
+    def ready(self) -> None:
+        from servers import health
+
+        health.register()

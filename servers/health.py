@@ -1,0 +1,106 @@
+"""What the console says of the servers: findings for Health and banners, the tile's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from console import registry
+from console.registry import Finding, Group, Level, State, Tile
+from servers.models import Server, SmtpServer
+from servers.validators import smtp_warnings
+from servers.values import ServerKind
+from transports.smtp_hints import advise
+from transports.types import Reason, ReasonCode, Scope
+
+_RISKS = ("security", "verify_certificate", "ntlm_v1")
+
+
+def findings() -> Iterator[Finding]:
+    """One line for each active server, and one for a missing SMTP server."""
+    active = list(Server.objects.filter(active=True))
+    if not any(server.kind == ServerKind.SMTP for server in active):
+        yield _none_active()
+    for server in active:
+        yield _finding(server)
+    for smtp in SmtpServer.objects.filter(active=True):
+        for name, words in smtp_warnings(smtp).items():
+            if name in _RISKS:
+                yield Finding(smtp.name, words, Level.WARNING, url=address(smtp), link=_("Change it"))
+
+
+def level(server: Server) -> Level:
+    if not server.active:
+        return Level.NEUTRAL
+    if server.stopped_at:
+        return Level.ERROR
+    return Level.WARNING if rests(server) else Level.OK
+
+
+def rests(server: Server) -> bool:
+    return server.paused_until is not None and server.paused_until > timezone.now()
+
+
+def trouble(server: Server) -> str:
+    """Why it stopped or rests, in plain words."""
+    if server.trouble_code not in {code.value for code in ReasonCode}:
+        return server.trouble_detail
+    return advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
+
+
+def address(server: Server) -> str:
+    """Where it is edited; its list, for kinds without a page of their own."""
+    return reverse("smtp-server", args=[server.pk]) if server.kind == ServerKind.SMTP else _list()
+
+
+def register() -> None:
+    registry.add_health(findings)
+    registry.add_tile(
+        Tile(
+            "notification-server",
+            gettext_lazy("Notification Server"),
+            Group.NOTIFICATIONS,
+            gettext_lazy("The servers through which messages go out."),
+            permission="servers.view_server",
+            order=20,
+            state=_state,
+        )
+    )
+
+
+def _none_active() -> Finding:
+    words = _("No SMTP server is active, so mail waits instead of going out.")
+    return Finding(_("Mail"), words, Level.ERROR, banner=True, url=_list(), link=_("Set up an SMTP server"))
+
+
+def _finding(server: Server) -> Finding:
+    if server.stopped_at:
+        words = _("It has stopped: %s Messages wait until a test passes or it is activated again.") % trouble(server)
+        return Finding(server.name, words, Level.ERROR, banner=True, url=address(server), link=_("Mend it"))
+    if rests(server):
+        words = _("It can't be reached: %s It is tried again by itself; messages wait.") % trouble(server)
+        return Finding(server.name, words, Level.WARNING, banner=True, url=address(server), link=_("Look at it"))
+    return Finding(server.name, _("It is active."), Level.OK, url=address(server), link=_("Open"))
+
+
+def _state() -> State:
+    servers = list(Server.objects.filter(kind__in=(ServerKind.SMTP, ServerKind.SMS)))
+    active = [server for server in servers if server.active]
+    if not servers:
+        return State(_("Not set up"), Level.WARNING)
+    if not active:
+        return State(_("None is active"), Level.WARNING)
+    worst = max((level(server) for server in active), key=[Level.OK, Level.WARNING, Level.ERROR].index)
+    untested = sum(server.last_test_at is None for server in servers)
+    words = _("%d active") % len(active)
+    return State(
+        _("%(active)s, %(count)d untested") % {"active": words, "count": untested} if untested else words, worst
+    )
+
+
+def _list() -> str:
+    return reverse("notification-server")

@@ -1,0 +1,17 @@
+"""Addresses of the pages about servers."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from servers.views import ActivateView, ServerDeletePage, ServerListPage, SmtpServerPage
+
+_LIST = "settings/notification-server/"
+
+urlpatterns = [
+    path(_LIST, ServerListPage.as_view(), name="notification-server"),
+    path(f"{_LIST}smtp/add/", SmtpServerPage.as_view(), name="smtp-server-add"),
+    path(f"{_LIST}smtp/<int:pk>/", SmtpServerPage.as_view(), name="smtp-server"),
+    path(f"{_LIST}<int:pk>/activate/", ActivateView.as_view(), name="server-activate"),
+    path(f"{_LIST}<int:pk>/delete/", ServerDeletePage.as_view(), name="server-delete"),
+]
