@@ -90,7 +90,7 @@ def record(
         user_id=actor.user.pk if actor.user else None,
         actor=actor.name[:255],
         action=action.value,
-        object_type=str(instance._meta.verbose_name)[:64],  # noqa: SLF001 - Django's documented name for it
+        object_type=instance._meta.label_lower,  # noqa: SLF001 - Django's documented name for it
         object_id=str(instance.pk or ""),
         object_name=str(instance)[:255],
         before={name: _told(old[name]) for name in differing if name in old},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -10,7 +10,8 @@ from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext_lazy as _
 
-from console.roles import APPS
+from console.audit import Action
+from console.roles import APPS, OFFERED, VERBS
 
 
 class RoleChoice(forms.ModelMultipleChoiceField[Group]):
@@ -46,8 +47,18 @@ class NewAdministratorForm(UserCreationForm[User]):
         return super().save(commit=commit)
 
 
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """One kind of object and what can be allowed with it; None where there is no such permission."""
+
+    label: str
+    boxes: list[forms.boundfield.BoundWidget | None]
+
+
 class RoleForm(forms.ModelForm[Group]):
-    permissions = forms.MultipleChoiceField(label=_("Permissions"), widget=forms.CheckboxSelectMultiple, required=False)
+    """Grants are chosen for the kinds of objects in roles.OFFERED; other permissions of the role stay as they are."""
+
+    permissions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, required=False)
 
     class Meta:
         model = Group
@@ -55,18 +66,36 @@ class RoleForm(forms.ModelForm[Group]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["permissions"].choices = list(_grouped_permissions())  # type: ignore[attr-defined]
+        self.offered = _offered()
+        choices = [(str(row.pk), row.name) for row in self.offered]
+        self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
         if self.instance.pk:
-            self.initial["permissions"] = list(self.instance.permissions.values_list("pk", flat=True))
+            self.initial["permissions"] = [str(pk) for pk in self.instance.permissions.values_list("pk", flat=True)]
+
+    def clean_permissions(self) -> list[int]:
+        offered = {row.pk for row in self.offered}
+        kept = self.instance.permissions.exclude(pk__in=offered) if self.instance.pk else []
+        return [int(pk) for pk in self.cleaned_data["permissions"]] + [row.pk for row in kept]
+
+    def rows(self) -> list[GrantRow]:
+        boxes = {box.data["value"]: box for box in self["permissions"].subwidgets}
+        found: dict[str, dict[str, forms.boundfield.BoundWidget]] = {}
+        for row in self.offered:
+            model = row.content_type.model_class()
+            label = str(model._meta.verbose_name_plural) if model else row.content_type.name  # noqa: SLF001
+            found.setdefault(label, {})[row.codename.partition("_")[0]] = boxes[str(row.pk)]
+        return [
+            GrantRow(label[:1].upper() + label[1:], [by_verb.get(verb) for verb in VERBS])
+            for label, by_verb in found.items()
+        ]
 
 
-def _grouped_permissions() -> Iterator[tuple[str, list[tuple[int, str]]]]:
-    """The permissions of our own models, by model."""
+def _offered() -> list[Permission]:
     rows = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for row in rows.order_by("content_type__app_label", "content_type__model", "codename"):
-        groups.setdefault(str(row.content_type.name).capitalize(), []).append((row.pk, row.name))
-    yield from groups.items()
+    by_model: dict[str, list[Permission]] = {}
+    for row in rows:
+        by_model.setdefault(f"{row.content_type.app_label}.{row.content_type.model}", []).append(row)
+    return [row for label in OFFERED for row in by_model.get(label, [])]
 
 
 class AuditFilter(forms.Form):
@@ -79,7 +108,8 @@ class AuditFilter(forms.Form):
     since = forms.DateField(label=_("From day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("To day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
-    def __init__(self, *args: Any, actions: list[str], kinds: list[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kinds: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, values in (("action", actions), ("kind", kinds)):
-            self.fields[name].choices = [("", _("All")), *((v, v) for v in values)]  # type: ignore[attr-defined]
+        actions = [(action.value, action.value.capitalize()) for action in Action]
+        for name, choices in (("action", actions), ("kind", kinds)):
+            self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]

@@ -12,6 +12,29 @@ OPERATOR = "Operator"
 AUDITOR = "Auditor"
 INTEGRATION = "Integration"
 APPS = ("console", "devices", "servers", "templates_app", "actions", "dispatch", "enrollment", "api", "auth")
+VERBS = ("view", "add", "change", "delete")
+OFFERED = (
+    "servers.server",
+    "servers.smtpserver",
+    "servers.smsgateway",
+    "servers.carriergateway",
+    "servers.pushservice",
+    "templates_app.notificationtemplate",
+    "actions.rule",
+    "dispatch.broadcast",
+    "dispatch.event",
+    "dispatch.delivery",
+    "dispatch.deliverytext",
+    "devices.device",
+    "devices.person",
+    "enrollment.invitation",
+    "api.apikey",
+    "api.webhook",
+    "auth.user",
+    "auth.group",
+    "console.auditentry",
+)
+"""The kinds of objects that the form of a role offers, in its order."""
 _OPERATED = ("devices", "servers", "templates_app", "actions", "dispatch", "enrollment")
 _OPERATIONS = ("dispatch.add_broadcast", "dispatch.change_broadcast", "dispatch.change_delivery")
 _BODIES = "dispatch.view_deliverytext"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateView
 
 from console import registry
-from console.audit import Action
 from console.forms import AuditFilter
 from console.models import AuditEntry
 from console.registry import Entry, Section
@@ -29,8 +29,9 @@ class AuditPage(ConsoleView, TemplateView):
     permissions = ("console.view_auditentry",)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        kinds = sorted(AuditEntry.objects.order_by("object_type").values_list("object_type", flat=True).distinct())
-        form = AuditFilter(self.request.GET, actions=[action.value for action in Action], kinds=kinds)
+        labels = AuditEntry.objects.order_by("object_type").values_list("object_type", flat=True).distinct()
+        kinds = [(label, _kind(label)) for label in labels]
+        form = AuditFilter(self.request.GET, kinds=kinds)
         form.is_valid()
         found = matching(form.cleaned_data)
         before = self.request.GET.get("before", "")
@@ -40,7 +41,7 @@ class AuditPage(ConsoleView, TemplateView):
         older = rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
         context = {
             "form": form,
-            "rows": [(row, _differences(row)) for row in rows[:PAGE_SIZE]],
+            "rows": [(row, _kind(row.object_type), _differences(row)) for row in rows[:PAGE_SIZE]],
             "older": _query(self.request.GET, before=older) if older else "",
             "newest": _query(self.request.GET),
             "paged": bool(before),
@@ -64,6 +65,15 @@ def matching(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
     if wanted.get("until"):
         rows = rows.filter(at__lt=datetime.combine(wanted["until"], time(), tzinfo=UTC) + timedelta(days=1))
     return rows
+
+
+def _kind(label: str) -> str:
+    """The model's name for people; the label itself when there is no such model any more."""
+    try:
+        name = str(apps.get_model(label)._meta.verbose_name)  # noqa: SLF001 - Django's documented name for it
+    except (LookupError, ValueError):
+        return label
+    return name[:1].upper() + name[1:]
 
 
 def _differences(entry: AuditEntry) -> list[tuple[str, Any, Any]]:

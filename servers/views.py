@@ -20,7 +20,7 @@ from console.editing import DeletePage, FormPage
 from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import ConsoleView
-from servers import health, lifecycle
+from servers import health, lifecycle, probe
 from servers.forms import ADVANCED, MAIN, SHOWN_WHEN, SmtpServerForm
 from servers.models import Server, SmtpServer
 from servers.providers import PROVIDERS
@@ -62,7 +62,9 @@ class ActivateView(ConsoleView):
         return redirect("notification-server")
 
 
-class _ServerView(SettingsChildView):
+class ServerView(SettingsChildView):
+    """A page below the list."""
+
     page = "notification-server"
 
     def get_success_url(self) -> str:
@@ -72,13 +74,13 @@ class _ServerView(SettingsChildView):
         return [*super().get_crumbs(), (_("Notification Server"), reverse("notification-server"))]
 
 
-class SmtpServerPage(_ServerView, FormPage[SmtpServer]):
+class SmtpServerPage(ServerView, FormPage[SmtpServer]):
     template_name = "servers/smtp.html"
     model = SmtpServer
     form_class = SmtpServerForm
     add_title = gettext_lazy("Add SMTP Server")
     permissions = ("servers.view_smtpserver",)
-    write_permissions = ("servers.add_smtpserver", "servers.change_smtpserver")
+    write_permissions: tuple[str, ...] = ("servers.add_smtpserver", "servers.change_smtpserver")
 
     def get_form(self, **kwargs: Any) -> SmtpServerForm:
         form = SmtpServerForm(instance=self.instance, **kwargs)
@@ -95,11 +97,14 @@ class SmtpServerPage(_ServerView, FormPage[SmtpServer]):
             "advanced": [_field(form, name, warnings=warnings) for name in ADVANCED],
             "advanced_open": any(name in form.errors for name in ADVANCED),
             "providers": providers if self.instance.pk is None else [],
+            "test_url": reverse("smtp-server-test", args=[self.instance.pk] if self.instance.pk else []),
+            "test_to": self.request.POST.get("test_to", getattr(self.request.user, "email", "")),
+            "may_test": self.request.user.has_perm(probe.PERMISSION),
         }
         return super().get_context_data(**context | kwargs)
 
 
-class ServerDeletePage(_ServerView, DeletePage[Server]):
+class ServerDeletePage(ServerView, DeletePage[Server]):
     model = Server
     permissions = ("servers.view_server",)
     write_permissions = ("servers.delete_server",)

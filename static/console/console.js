@@ -145,6 +145,10 @@ document.addEventListener("htmx:configRequest", (event) => {
 });
 document.addEventListener("htmx:sendError", () => showProblem(words().lost));
 document.addEventListener("htmx:responseError", () => showProblem(words().refused));
+document.addEventListener("htmx:afterSettle", (event) => {
+  const said = event.target.querySelector("[data-announce]") || event.target.closest("[data-announce]");
+  if (said) announce(said.dataset.announce);
+});
 document.addEventListener("htmx:load", (event) => readyForms(event.target.parentNode || document));
 
 document.addEventListener("DOMContentLoaded", () => {

@@ -65,6 +65,6 @@ def test_the_page_has_older_pages(admin_client, monkeypatch):
     first = admin_client.get("/audit/")
     second = admin_client.get("/audit/?" + first.context["older"])
     third = admin_client.get("/audit/?" + second.context["older"])
-    seen = [[row.actor for row, _ in page.context["rows"]] for page in (first, second, third)]
+    seen = [[row.actor for row, _, _ in page.context["rows"]] for page in (first, second, third)]
     assert seen == [["person4", "person3"], ["person2", "person1"], ["person0"]]
     assert third.context["older"] == ""

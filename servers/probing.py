@@ -1,0 +1,95 @@
+"""Test Configuration on the form of an SMTP server: begin a test of what is typed in, show its stages as they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin
+
+from console import audit
+from console.registry import Words
+from console.views import is_fragment
+from servers import probe
+from servers.forms import SmtpServerForm
+from servers.models import ServerTest
+from servers.views import ServerView, SmtpServerPage
+
+_UNTESTED = frozenset({"name", "description"})
+
+
+class SmtpTestView(SmtpServerPage):
+    """POST only. For htmx the box of the result; without script the whole form again, with what was typed."""
+
+    http_method_names = ["post"]
+    write_permissions = (probe.PERMISSION,)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_instance()
+        form = self.get_form(data=request.POST)
+        test, problems = self._begin(form, to=request.POST.get("test_to", ""))
+        context = {"test": test_context(test) if test else None, "test_problems": problems}
+        status = 200 if test else 422
+        if is_fragment(request):
+            return render(request, "servers/test_result.html", context, status=status)
+        return self.render_to_response(self.get_context_data(form=form, **context), status=status)
+
+    def _begin(self, form: SmtpServerForm, *, to: str) -> tuple[ServerTest | None, list[Words]]:
+        form.is_valid()
+        problems: list[Words] = [
+            f"{form.fields[name].label}: {words}"
+            for name, errors in form.errors.items()
+            if name in form.fields and name not in _UNTESTED
+            for words in errors
+        ]
+        if problems:
+            return None, problems
+        actor = audit.by_request(self.request)
+        asker = probe.Asker.of(self.request.user, address=actor.address)  # type: ignore[arg-type]
+        try:
+            return probe.start(form.instance, to=to, asker=asker, now=timezone.now()), []
+        except ValidationError as error:
+            found = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+            return None, [_told(name, words) for name, messages in found.items() for words in messages]
+        except probe.ProbeRefusedError as refusal:
+            return None, [str(refusal)]
+
+
+class TestPage(TemplateResponseMixin, ServerView):
+    """One test, as far as it is: the box for htmx, else a page."""
+
+    template_name = "servers/test.html"
+    title = gettext_lazy("Test Configuration")
+    permissions = ("servers.view_server", probe.PERMISSION)
+
+    def get(self, request: HttpRequest, pk: str) -> HttpResponse:
+        test = ServerTest.objects.filter(pk=pk).first()
+        if test is None:
+            raise Http404
+        context = {"test": test_context(test)}
+        if is_fragment(request):
+            return render(request, "servers/test_result.html", context)
+        return self.render_to_response(self.get_context_data(**context))
+
+
+def test_context(test: ServerTest) -> dict[str, Any]:
+    stages = list(test.stages.all())
+    lost = probe.is_lost(test, now=timezone.now())
+    return {
+        "row": test,
+        "stages": stages,
+        "running": test.finished_at is None and not lost,
+        "lost": lost,
+        "failed": next((stage for stage in stages if not stage.ok), None),
+        "url": reverse("server-test", args=[test.pk]),
+    }
+
+
+def _told(name: str, words: str) -> str:
+    return f"{_('Send a test to')}: {words}" if name == "to" else words

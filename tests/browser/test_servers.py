@@ -1,0 +1,99 @@
+"""Settings > Notification Server in a browser."""
+
+import threading
+
+import pytest
+
+from servers.models import SmtpServer
+from simulators.faults import Fault, Reply, Step
+from simulators.smtp import SmtpSimulator
+from tests.browser import looks
+from tests.db.world import smtp_server
+
+LIST = "/settings/notification-server/"
+
+
+@pytest.fixture(autouse=True)
+def _any_port(settings):
+    settings.XMNOTIFY_SMTP_PORTS = None
+
+
+@pytest.fixture
+def simulator():
+    with SmtpSimulator() as running:
+        yield running
+    for thread in threading.enumerate():
+        if thread.name == "server-test":
+            thread.join(20)
+
+
+def test_a_server_is_added_by_keyboard_from_the_menu(staff_page, show):
+    staff_page.goto(LIST)
+    looks.check(staff_page, show=show, name="servers-empty")
+    staff_page.locator("summary", has_text="Add").focus()
+    staff_page.keyboard.press("ArrowDown")
+    looks.check(staff_page, show=show, name="servers-menu")
+    staff_page.keyboard.press("Enter")
+    staff_page.locator("#id_name").fill("Corporate relay")
+    staff_page.get_by_role("textbox", name="SMTP Server").fill("mail.example.com")
+    staff_page.get_by_label("From email").fill("it@example.com")
+    staff_page.get_by_role("button", name="Add", exact=True).click()
+    staff_page.get_by_text("“Corporate relay” was added.").first.wait_for()
+    assert SmtpServer.objects.get().active
+    smtp_server(name="Backup", active=False, last_test_at="2026-11-22T09:00Z", last_test_passed=False)
+    staff_page.reload()
+    looks.check(staff_page, show=show, name="servers")
+
+
+def test_authentication_shows_its_rows_and_ssl_sets_465_but_keeps_a_typed_port(staff_page, show):
+    staff_page.goto(f"{LIST}smtp/add/")
+    user_name, port = staff_page.get_by_label("User name"), staff_page.get_by_label("SMTP server port")
+    assert not user_name.is_visible()
+    staff_page.get_by_role("switch", name="Authentication", exact=True).focus()
+    staff_page.keyboard.press("Space")
+    assert user_name.is_visible()
+    protocol = staff_page.get_by_label("Secure channel protocol")
+    protocol.select_option("ssl")
+    assert port.input_value() == "465"
+    protocol.select_option("tls")
+    assert port.input_value() == "587"
+    port.fill("2525")
+    protocol.select_option("ssl")
+    assert port.input_value() == "2525"
+    staff_page.get_by_text("Advanced Settings").click()
+    looks.check(staff_page, show=show, name="smtp-form")
+
+
+def test_a_provider_fills_the_form_and_leads_to_the_user_name(staff_page):
+    staff_page.goto(f"{LIST}smtp/add/")
+    staff_page.get_by_role("button", name="Microsoft 365").click()
+    assert staff_page.get_by_role("textbox", name="SMTP Server").input_value() == "smtp.office365.com"
+    assert staff_page.get_by_label("SMTP server port").input_value() == "587"
+    assert staff_page.evaluate("document.activeElement.name") == "username"
+
+
+def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, show):
+    staff_page.goto(f"{LIST}smtp/add/")
+    fill(staff_page, simulator.port)
+    staff_page.get_by_role("button", name="Test Configuration").click()
+    staff_page.get_by_text("The test passed: the server took the message to anna@example.org.").first.wait_for()
+    looks.check(staff_page, show=show, name="test-passed")
+    assert staff_page.get_by_role("textbox", name="SMTP Server").input_value() == "127.0.0.1"
+    assert not SmtpServer.objects.exists()
+
+
+def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulator, show):
+    simulator.faults.order(Fault(Step.RCPT, Reply(550, "5.1.1 No such user here")))
+    staff_page.goto(f"{LIST}smtp/add/")
+    fill(staff_page, simulator.port)
+    staff_page.get_by_role("button", name="Test Configuration").click()
+    staff_page.get_by_text("The test failed at this stage: Recipient.").first.wait_for()
+    staff_page.get_by_text("The recipient does not exist.").wait_for()
+    looks.check(staff_page, show=show, name="test-failed")
+
+
+def fill(page, port):
+    page.get_by_role("textbox", name="SMTP Server").fill("127.0.0.1")
+    page.get_by_label("SMTP server port").fill(str(port))
+    page.get_by_label("From email").fill("it@example.com")
+    page.get_by_label("Send a test to").fill("anna@example.org")

@@ -1,0 +1,185 @@
+"""Settings > Notification Server: list, form, activate, delete, test."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.utils import timezone
+
+from console import registry
+from console.audit import MASK, NEW_MASK
+from console.models import AuditEntry
+from console.registry import Level
+from servers import health
+from servers.models import Server, ServerTest, SmtpServer
+from tests.db.world import smtp_server, template
+from tests.wire.scripted import Peer, Received, honest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIST = "/settings/notification-server/"
+TYPED = {
+    "name": "Corporate relay",
+    "host": "127.0.0.1",
+    "security": "none",
+    "port": "2525",
+    "from_email": "it@example.com",
+    "retries": "5",
+    "timeout": "30",
+    "max_recipients": "100",
+    "tls_minimum": "1.2",
+    "mechanism": "AUTO",
+    "messages_per_connection": "1000",
+    "connections": "4",
+    "rate_limit": "0",
+}
+
+
+def text(answer):
+    return answer.content.decode()
+
+
+def test_the_first_server_is_added_active_and_audited(admin_client):
+    answer = admin_client.post(f"{LIST}smtp/add/", TYPED)
+    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    assert SmtpServer.objects.get().active
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.object_name) == ("admin", "add", "Corporate relay")
+    assert entry.after["host"] == "127.0.0.1"
+
+
+def test_a_refused_form_keeps_what_was_typed_and_opens_the_advanced_settings_at_an_error(admin_client):
+    answer = admin_client.post(f"{LIST}smtp/add/", {**TYPED, "timeout": "0", "from_name": "Corporate IT"})
+    assert answer.status_code == 422
+    assert 'value="Corporate IT"' in text(answer)
+    assert answer.context["advanced_open"]
+    assert not SmtpServer.objects.exists()
+
+
+def test_a_new_password_is_told_to_the_audit_trail_without_its_words(admin_client):
+    server = smtp_server(authentication=True, username="anna", password="first-words", host="127.0.0.1")
+    changed = {**TYPED, "name": server.name, "authentication": "on", "username": "anna", "password": "second-words"}
+    assert admin_client.post(f"{LIST}smtp/{server.pk}/", changed).status_code == 302
+    assert SmtpServer.objects.get().password.reveal() == "second-words"
+    entry = AuditEntry.objects.get()
+    assert (entry.before["password"], entry.after["password"]) == (MASK, NEW_MASK)
+    assert "words" not in str(entry.before) + str(entry.after)
+
+
+def test_no_page_shows_a_secret(admin_client):
+    server = smtp_server(authentication=True, username="anna", password="open-sesame")
+    for path in (LIST, f"{LIST}smtp/{server.pk}/", f"{LIST}{server.pk}/delete/", "/audit/", "/settings/health/"):
+        assert "sesame" not in text(admin_client.get(path))
+
+
+def test_activating_one_turns_the_other_off_and_is_audited(admin_client):
+    first, second = smtp_server(name="First"), smtp_server(name="Second", active=False)
+    assert admin_client.post(f"{LIST}{second.pk}/activate/").status_code == 302
+    assert list(Server.objects.filter(active=True)) == [Server.objects.get(name="Second")]
+    assert AuditEntry.objects.get().action == "activate"
+    assert admin_client.post(f"{LIST}{first.pk + 1000}/activate/").status_code == 404
+
+
+def test_deleting_the_last_server_tells_what_stops_working(admin_client):
+    server = smtp_server()
+    template(name="Jailbroken")
+    page = text(admin_client.get(f"{LIST}{server.pk}/delete/", headers={"HX-Request": "true"}))
+    assert "Jailbroken" in page
+    assert "can&#x27;t be sent through this channel any more" in page
+    assert admin_client.post(f"{LIST}{server.pk}/delete/").status_code == 302
+    assert not Server.objects.exists()
+    assert AuditEntry.objects.get().action == "delete"
+
+
+def test_the_active_server_is_kept_while_there_is_another(admin_client):
+    server = smtp_server()
+    smtp_server(name="Second", active=False)
+    page = text(admin_client.get(f"{LIST}{server.pk}/delete/"))
+    assert "Activate another server" in page
+    admin_client.post(f"{LIST}{server.pk}/delete/")
+    assert Server.objects.count() == 2
+
+
+def test_without_an_active_server_every_page_has_a_banner(admin_client):
+    assert "No SMTP server is active" in text(admin_client.get("/settings/about/"))
+    smtp_server()
+    assert "No SMTP server is active" not in text(admin_client.get("/settings/about/"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "level", "words"),
+    [
+        ({"stopped_at": timezone.now(), "trouble_code": "credentials_refused"}, Level.ERROR, "It has stopped"),
+        ({"paused_until": timezone.now() + timedelta(hours=1)}, Level.WARNING, "tried again by itself"),
+        ({"paused_until": timezone.now() - timedelta(hours=1)}, Level.OK, "It is active."),
+    ],
+)
+def test_a_server_in_trouble_is_found(fields, level, words):
+    smtp_server(**fields)
+    (found,) = [one for one in health.findings() if one.subject == "Mail" and one.level is level]
+    assert words in found.words
+    assert found.banner == (level is not Level.OK)
+
+
+def test_the_tile_tells_how_many_are_active_and_untested(admin_user):
+    tile = next(tile for tile in registry.tiles(admin_user) if tile.view == "notification-server")
+    assert tile.state().words == "Not set up"
+    smtp_server()
+    assert str(tile.state().words) == "1 active, 1 untested"
+
+
+def test_a_test_of_unsaved_values_shows_its_stages_and_stores_no_server(admin_client):
+    with Peer(honest(Received())) as peer:
+        typed = {**TYPED, "port": str(peer.port), "test_to": "anna@example.org", "name": ""}
+        answer = admin_client.post(f"{LIST}smtp/test/", typed, headers={"HX-Request": "true"})
+        assert answer.status_code == 200
+        finish()
+    found = ServerTest.objects.get()
+    shown = text(admin_client.get(f"{LIST}tests/{found.pk}/", headers={"HX-Request": "true"}))
+    assert "The test passed" in shown
+    assert "hx-get" not in shown
+    assert "<html" not in shown
+    assert not Server.objects.exists()
+    assert "<html" in text(admin_client.get(f"{LIST}tests/{found.pk}/"))
+
+
+def test_a_test_tells_what_must_be_corrected_first(admin_client):
+    typed = {**TYPED, "host": "", "test_to": "anna@example.org"}
+    answer = admin_client.post(f"{LIST}smtp/test/", typed, headers={"HX-Request": "true"})
+    assert answer.status_code == 422
+    assert "SMTP Server: This field is required." in text(answer)
+    answer = admin_client.post(f"{LIST}smtp/test/", {**TYPED, "test_to": "nobody"}, headers={"HX-Request": "true"})
+    assert "Send a test to: Enter a mail address" in text(answer)
+    assert not ServerTest.objects.exists()
+
+
+def test_without_script_a_test_gives_the_form_back_as_it_was_typed(admin_client):
+    with Peer(honest(Received())) as peer:
+        typed = {**TYPED, "port": str(peer.port), "test_to": "anna@example.org", "from_name": "Corporate IT"}
+        answer = admin_client.post(f"{LIST}smtp/test/", typed)
+        finish()
+    assert answer.status_code == 200
+    assert 'value="Corporate IT"' in text(answer)
+    assert f"{LIST}tests/{ServerTest.objects.get().pk}/" in text(answer)
+
+
+def test_a_viewer_sees_the_settings_and_may_neither_save_nor_test_nor_activate(client):
+    server = smtp_server()
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.add(*Permission.objects.filter(codename__in=["view_server", "view_smtpserver"]))
+    client.force_login(user)
+    page = text(client.get(f"{LIST}smtp/{server.pk}/"))
+    assert "Test Configuration" not in page
+    assert "<fieldset" in page
+    assert " disabled" in page
+    for path in ("smtp/test/", f"smtp/{server.pk}/test/", f"smtp/{server.pk}/", "smtp/add/"):
+        assert client.post(f"{LIST}{path}", TYPED).status_code == 403, path
+    assert client.post(f"{LIST}{server.pk}/activate/").status_code == 403
+    assert client.post(f"{LIST}{server.pk}/delete/").status_code == 403
+    assert client.get(f"{LIST}smtp/add/").status_code == 403
+
+
+def finish():
+    for thread in threading.enumerate():
+        if thread.name == "server-test":
+            thread.join(20)
