@@ -13,6 +13,7 @@ from django.utils import timezone  # noqa: E402
 from devices.models import Device  # noqa: E402
 from dispatch import ingest  # noqa: E402
 from dispatch.subjects import SubjectIn  # noqa: E402
+from servers.models import SmtpServer  # noqa: E402
 from templates_app.models import (  # noqa: E402
     NotificationTemplate,
     TemplateChannel,
@@ -26,11 +27,16 @@ _TEMPLATE = "Bench"
 _AT_ONCE = 500
 
 
-def prepare(*, smtp_port: int, text: str) -> None:
-    """Database, demo devices, and a template with that text."""
+def prepare(*, smtp_port: int, connections: int, text: str) -> None:
+    """Database, demo devices, a template with that text, and the demo server aimed at the sink."""
     call_command("migrate", verbosity=0, interactive=False)
     demo.seed(smtp_port=smtp_port)
-    template = NotificationTemplate.objects.create(name=_TEMPLATE, type="device.jailbroken")
+    server = SmtpServer.objects.get(name=demo.SERVER)
+    server.port, server.connections, server.revision = smtp_port, connections, server.revision + 1
+    server.save()
+    template, made = NotificationTemplate.objects.get_or_create(name=_TEMPLATE, type="device.jailbroken")
+    if not made:
+        return
     version = TemplateVersion.objects.create(template=template, number=1)
     channel = TemplateChannel.objects.create(
         version=version, kind=ChannelKind.SMTP.value, active=True, recipient="${user.mail}"

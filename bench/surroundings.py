@@ -38,9 +38,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def sink(ledger: Path) -> Iterator[int]:
+def sink(ledger: Path, *options: str) -> Iterator[int]:
     """A simulated mail server in a process of its own; its port."""
-    command = [sys.executable, "-m", "simulators.smtp", "--port", "0", "--ledger", str(ledger)]
+    command = [sys.executable, "-m", "simulators.smtp", "--port", "0", "--ledger", str(ledger), *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
