@@ -20,8 +20,8 @@ from api.problems import Problem
 from api.v1.table import OPERATIONS
 
 _REFERENCE = "#/components/schemas/{name}"
-_UUIDS = {"event_id", "delivery_id"}
-_NUMBERS = {"server_id", "template_id"}
+_UUIDS = {"event_id", "delivery_id", "template_id", "test_id"}
+_NUMBERS = {"server_id"}
 _DESCRIPTION = """Errors are problem details (RFC 9457) that name the field. Unknown fields are refused. Times are in
 RFC 3339 with an offset. `202` means stored, not sent: follow `status_url`."""
 

@@ -29,7 +29,8 @@ _CONVERTERS = {
     "event_id": "uuid",
     "delivery_id": "uuid",
     "server_id": "int",
-    "template_id": "int",
+    "template_id": "uuid",
+    "test_id": "uuid",
     "serial": "path",
     "loginname": "path",
 }

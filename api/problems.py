@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -61,6 +62,17 @@ class ProblemError(Exception):
 def unprocessable(field: str, code: str, message: str) -> ProblemError:
     """422 about one field."""
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors=[FieldError(field, code, message)])
+
+
+def invalid(error: ValidationError) -> ProblemError:
+    """422 with everything that a validator of ours found, by field."""
+    by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
+    errors = [
+        FieldError("body" if field == NON_FIELD_ERRORS else field, each.code or "invalid", " ".join(each.messages))
+        for field, found in by_field.items()
+        for each in found
+    ]
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, errors[0].message, errors=errors)
 
 
 def details(problem: ProblemError) -> Problem:

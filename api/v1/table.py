@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.operation import Operation
-from api.v1 import deliveries, devices, events, ping, posting, users
+from api.v1 import deliveries, devices, events, ping, posting, servers, templates, users
 
 OPERATIONS: tuple[Operation, ...] = (
     *posting.OPERATIONS,
@@ -11,5 +11,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deliveries.OPERATIONS,
     *devices.OPERATIONS,
     *users.OPERATIONS,
+    *servers.OPERATIONS,
+    *templates.OPERATIONS,
     *ping.OPERATIONS,
 )

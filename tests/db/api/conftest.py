@@ -1,6 +1,7 @@
 """What tests of the HTTP interface share: a caller with a key, and a small world."""
 
 import json
+import threading
 
 import pytest
 from django.test import Client
@@ -91,3 +92,10 @@ def problem():
         return told
 
     return check
+
+
+@pytest.fixture
+def idle_probe(monkeypatch):
+    """Tests of servers are begun, and their threads do nothing."""
+    monkeypatch.setattr("servers.probe._slots", threading.Semaphore(1_000))
+    monkeypatch.setattr("servers.probe._work", lambda run, to: None)

@@ -1,0 +1,181 @@
+"""Servers and templates are administered over HTTP."""
+
+import pytest
+
+from console.models import AuditEntry
+from servers.models import Server, SmsGateway, SmtpServer
+from templates_app.models import NotificationTemplate
+from tests.db import world
+
+pytestmark = pytest.mark.django_db
+SMTP = {
+    "kind": "smtp",
+    "name": "Mail",
+    "host": "mail.example.com",
+    "from_email": "noreply@example.com",
+    "authentication": True,
+    "username": "user",
+    "password": "a secret word",
+}
+TEMPLATE = {
+    "name": "Mine",
+    "type": "device.jailbroken",
+    "channels": [
+        {
+            "kind": "smtp",
+            "active": True,
+            "recipient": "${user.mail}",
+            "texts": [{"subject": "Hi ${user.displayname}", "message": "Text"}],
+        }
+    ],
+}
+
+
+def test_a_server_is_added_changed_activated_and_deleted(api):
+    caller = api("admin")
+    made = caller.post("/servers", SMTP)
+    assert made.status_code == 201
+    told = made.json()
+    assert (told["active"], told["settings"]["port"], told["settings"]["password_set"]) == (True, 25, True)
+    path = f"/servers/{told['id']}"
+    assert caller.put(path, {"timeout": 60, "retries": None}).json()["settings"]["timeout"] == 60
+    stored = SmtpServer.objects.get()
+    assert (stored.password.reveal(), stored.revision, stored.retries) == ("a secret word", 2, 5)
+    second = caller.post("/servers", {**SMTP, "name": "Second"}).json()
+    assert not second["active"]
+    assert caller.delete(path).status_code == 409
+    assert caller.post(f"/servers/{second['id']}/activate").json()["active"]
+    assert [row["active"] for row in caller.get("/servers").json()["servers"]] == [False, True]
+    assert caller.delete(path).status_code == 204
+    assert [entry.action for entry in AuditEntry.objects.order_by("id")] == [
+        "add",
+        "change",
+        "add",
+        "activate",
+        "delete",
+    ]
+    assert {entry.actor for entry in AuditEntry.objects.all()} == {"key 1"}
+
+
+def test_a_secret_never_comes_out(api, monkeypatch):
+    caller = api("admin")
+    made = caller.post("/servers", SMTP)
+    path = f"/servers/{made.json()['id']}"
+    answers = [made, caller.get(path), caller.get("/servers"), caller.put(path, {"password": "another secret"})]
+    answers.append(caller.put(path, {"password": "another secret", "port": 0}))
+    for answer in answers:
+        assert "secret word" not in answer.content.decode()
+        assert "another secret" not in answer.content.decode()
+    assert "secret word" not in str([(entry.before, entry.after) for entry in AuditEntry.objects.all()])
+    assert SmtpServer.objects.get().password.reveal() == "another secret"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"host": "a b"}, "host"),
+        ({"host": ""}, "host"),
+        ({"port": 0}, "port"),
+        ({"port": 10**30}, "port"),
+        ({"port": "25"}, "port"),
+        ({"from_email": "x"}, "from_email"),
+        ({"from_name": "a\r\nb"}, "from_name"),
+        ({"name": "a\nb"}, "name"),
+        ({"password": None}, "password"),
+        ({"password": "a\nb"}, "password"),
+        ({"spa": True, "authentication": False}, "spa"),
+        ({"timeout": 601}, "timeout"),
+        ({"kind": "sms"}, "kind"),
+        ({"hosts": "x"}, "hosts"),
+    ],
+)
+def test_a_wrong_field_of_a_server_is_named(api, problem, change, field):
+    problem(api("admin").post("/servers", {**SMTP, **change}), 422, field)
+    assert not Server.objects.exists()
+
+
+def test_a_name_is_taken_over_all_kinds(api, problem):
+    SmsGateway.objects.create(kind="sms", name="Mail", key="k")
+    problem(api("admin").post("/servers", SMTP), 422, "name")
+
+
+def test_a_gateway_is_listed_and_not_changed_as_a_mail_server(api, problem):
+    gateway = SmsGateway.objects.create(kind="sms", name="SMS", key="k", secret="hidden word")
+    caller = api("admin")
+    answer = caller.get("/servers")
+    assert answer.json()["servers"][0]["kind"] == "sms"
+    assert "hidden word" not in answer.content.decode()
+    problem(caller.put(f"/servers/{gateway.pk}", {"name": "x"}), 404)
+    problem(caller.get("/servers/99999999999999999999999"), 404)
+
+
+def test_a_test_is_begun_and_can_be_read(api, problem, idle_probe):
+    server = world.smtp_server()
+    caller = api("admin")
+    problem(caller.post(f"/servers/{server.pk}/test", {"to": "nobody"}), 422, "to")
+    begun = caller.post(f"/servers/{server.pk}/test", {"to": "it@example.com"})
+    assert begun.status_code == 202
+    told = caller.get(begun["Location"].removeprefix("/api/v1")).json()
+    assert (told["to"], told["finished_at"], told["stages"]) == ("it@example.com", None, [])
+
+
+def test_a_template_is_added_changed_and_deleted(api, small_world):
+    caller = api("admin")
+    made = caller.post("/templates", TEMPLATE)
+    assert made.status_code == 201, made.content
+    told = made.json()
+    assert (told["version"], told["predefined"], told["channels"][0]["texts"][0]["message"]) == (1, False, "Text")
+    path = f"/templates/{told['id']}"
+    changed = caller.put(path, {"on_unknown": "hold", "lifetime_seconds": 3600}).json()
+    assert (changed["version"], changed["on_unknown"], changed["lifetime_seconds"]) == (1, "hold", 3600)
+    texts = [{**TEMPLATE["channels"][0], "texts": [{"subject": "S", "message": "New"}]}]
+    assert caller.put(path, {"channels": texts}).json()["version"] == 2
+    assert caller.get(path).json()["channels"][0]["texts"][0]["message"] == "New"
+    assert caller.delete(path).status_code == 204
+    assert caller.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"type": "device.nonsense"}, "type"),
+        ({"type": "system.apns_certificate_expiring"}, "type"),
+        ({"name": "Jailbroken"}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"lifetime_seconds": 1}, "lifetime_seconds"),
+        ({"channels": [{"kind": "fax"}]}, "channels.0.kind"),
+        (
+            {"channels": [{**TEMPLATE["channels"][0], "texts": [{"subject": "${nonsense", "message": "x"}]}]},
+            "smtp.subject",
+        ),
+        ({"channels": [{**TEMPLATE["channels"][0], "recipient": "no address"}]}, "smtp.recipient"),
+        ({"channels": [{**TEMPLATE["channels"][0], "texts": []}]}, "smtp.subject"),
+    ],
+)
+def test_a_wrong_field_of_a_template_is_named(api, small_world, problem, change, field):
+    problem(api("admin").post("/templates", {**TEMPLATE, **change}), 422, field)
+    assert not NotificationTemplate.objects.filter(name="Mine").exists()
+
+
+def test_a_predefined_template_stays(api, problem):
+    row = world.template(name="Ours", type_code="device.wiped.test", predefined=True)
+    problem(api("admin").delete(f"/templates/{row.uid}"), 409)
+
+
+def test_reading_needs_read_and_writing_admin(api, small_world, problem):
+    reader, server = api("read"), Server.objects.get()
+    template = NotificationTemplate.objects.get(name="Jailbroken")
+    for path in ("/servers", f"/servers/{server.pk}", "/templates", f"/templates/{template.uid}"):
+        assert reader.get(path).status_code == 200
+    for method, path in (
+        ("POST", "/servers"),
+        ("PUT", f"/servers/{server.pk}"),
+        ("DELETE", f"/servers/{server.pk}"),
+        ("POST", f"/servers/{server.pk}/activate"),
+        ("POST", f"/servers/{server.pk}/test"),
+        ("POST", "/templates"),
+        ("PUT", f"/templates/{template.uid}"),
+        ("DELETE", f"/templates/{template.uid}"),
+    ):
+        problem(reader.send(method, path, "{}"), 403)
