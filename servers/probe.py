@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.models import AuditEntry
+from console import audit
 from servers import lifecycle
 from servers.factory import smtp_config, smtp_policy
 from servers.locks import hold
@@ -156,15 +156,11 @@ def _stored(server_id: int) -> SmtpConfig | None:
 
 
 def _note(server: SmtpServer, *, to: Recipient, asker: Asker) -> None:
-    AuditEntry.objects.create(
-        user=asker.user,
-        actor=asker.name,
-        action="test",
-        object_type="servers.smtpserver",
-        object_id=str(server.pk or ""),
-        object_name=server.name,
+    audit.record(
+        audit.Actor(asker.name, asker.user, asker.address),
+        action=audit.Action.TEST,
+        instance=server,
         after={"host": server.host, "port": server.port, "security": server.security, "to": to.address},
-        address=asker.address,
     )
 
 
