@@ -19,9 +19,11 @@ def of_server(server: Server) -> Iterator[str]:
     """Which templates lose a channel, if this is the active server of its type."""
     kind = ServerKind(server.kind)
     channels = [channel.value for channel, kinds in KINDS_OF_CHANNEL.items() if kind in kinds]
-    templates = NotificationTemplate.objects.filter(
-        current__channels__kind__in=channels, current__channels__active=True
-    ).order_by("name")
+    templates = (
+        NotificationTemplate.objects.kept()
+        .filter(current__channels__kind__in=channels, current__channels__active=True)
+        .order_by("name")
+    )
     if not server.active or not templates:
         return
     names = [template.name for template in templates]

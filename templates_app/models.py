@@ -13,15 +13,24 @@ from devices.models import new_uid
 from transports.types import ChannelKind
 
 
+class TemplateQuerySet(models.QuerySet["NotificationTemplate"]):
+    def kept(self) -> TemplateQuerySet:
+        """Those that are not deleted."""
+        return self.filter(deleted_at=None)
+
+
 class NotificationTemplate(models.Model):
-    """What is sent for one type of event. The text is in its current version; older versions stay."""
+    """What is sent for one type of event. The text is in its current version; older versions stay.
+
+    A deleted one stays as a row for the deliveries made from it; its name is free again.
+    """
 
     class OnUnknown(models.TextChoices):
         SEND_AGAIN = "send_again", _("Send again")
         HOLD = "hold", _("Hold for a person")
 
     uid = models.UUIDField(default=new_uid, unique=True, editable=False)
-    name = models.CharField(_("name"), max_length=255, unique=True)
+    name = models.CharField(_("name"), max_length=255)
     description = models.TextField(_("description"), blank=True, max_length=2000)
     type = models.CharField(_("type"), max_length=64)
     predefined = models.BooleanField(_("predefined"), default=False, editable=False)
@@ -35,12 +44,22 @@ class NotificationTemplate(models.Model):
         _("expires after"), default=timedelta(days=3), help_text=_("how long a delivery is tried at most")
     )
 
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = TemplateQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("notification template")
         verbose_name_plural = _("notification templates")
         ordering = ["name"]
         indexes = [models.Index(fields=["type"], name="template_type")]
         constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(deleted_at=None),
+                name="template_name_unique",
+                violation_error_message=_("A template with this name exists already."),
+            ),
             models.UniqueConstraint(
                 fields=["type"],
                 condition=Q(predefined=True),

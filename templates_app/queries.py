@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
 from templates_app.content import Channel, Content
-from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
 from templates_app.render import Template, VersionTexts, compiled
 from templates_app.types import ADHOC, BY_CODE, CHANNELS
 from templates_app.validators import missing
@@ -45,7 +45,7 @@ def _by_id(text: str) -> Q:
 
 def known_types() -> list[str]:
     """The codes that an event may have, in alphabetical order."""
-    return list(NotificationTemplate.objects.order_by("type").values_list("type", flat=True).distinct())
+    return list(NotificationTemplate.objects.kept().order_by("type").values_list("type", flat=True).distinct())
 
 
 def as_template(row: NotificationTemplate) -> Template:
@@ -74,7 +74,7 @@ def version_texts(version_id: int) -> VersionTexts:
 
 
 def _current() -> QuerySet[NotificationTemplate]:
-    return NotificationTemplate.objects.filter(current__isnull=False).order_by("name")
+    return NotificationTemplate.objects.kept().filter(current__isnull=False).order_by("name")
 
 
 def _any_active(template: Template) -> bool:
@@ -100,7 +100,7 @@ def manual_sending_supported(template: NotificationTemplate) -> bool:
 def manual_templates() -> list[NotificationTemplate]:
     """The templates of the dashboard's Notifications list, by name."""
     codes = [code for code, kind in BY_CODE.items() if kind.manual]
-    found = NotificationTemplate.objects.filter(type__in=codes).select_related("current").order_by("name")
+    found = NotificationTemplate.objects.kept().filter(type__in=codes).select_related("current").order_by("name")
     return [template for template in found if manual_sending_supported(template)]
 
 
@@ -110,6 +110,10 @@ class ChannelState:
 
     kind: ChannelKind
     reason: str = ""
+
+    @property
+    def label(self) -> str:
+        return str(TemplateChannel.Kind(self.kind.value).label)
 
 
 def channel_states(template: NotificationTemplate, *, ready: Collection[ChannelKind]) -> tuple[ChannelState, ...]:

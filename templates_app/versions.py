@@ -1,14 +1,16 @@
-"""Every save of a template is a version: save, read, roll back, reset, delete."""
+"""Every save of a template is a version: add, save, read, roll back, reset, delete."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import ProtectedError
+from django.db import IntegrityError, transaction
+from django.db.models import PROTECT
 from django.utils.translation import gettext as _
 
 from templates_app import predefined
@@ -20,6 +22,58 @@ from transports.types import ChannelKind
 PREDEFINED_NOTE = "Predefined text"
 
 
+class StaleError(Exception):
+    """Somebody else saved the template meanwhile; nothing was changed. `current` is what they saved."""
+
+    def __init__(self, current: TemplateVersion) -> None:
+        super().__init__("the template was saved by somebody else meanwhile")
+        self.current = current
+
+
+@transaction.atomic
+def add(template: NotificationTemplate, content: Content, *, author: User | None) -> TemplateVersion:
+    """Store a new template with its first version. Raises ValidationError when its name was taken meanwhile."""
+    _store(template)
+    return save(template, content, author=author)
+
+
+@transaction.atomic
+def change(
+    template: NotificationTemplate,
+    content: Content,
+    *,
+    fields: Collection[str],
+    author: User | None,
+    base: int | None,
+) -> TemplateVersion:
+    """Store these fields of the template and its content, which was edited from the version `base`.
+
+    Raises StaleError when another version is current and says something else, ValidationError when the name was taken
+    meanwhile, NotificationTemplate.DoesNotExist when the template was deleted.
+    """
+    locked = _locked(template)
+    if locked.current and locked.current.pk != base and content_of(locked.current) != content:
+        raise StaleError(locked.current)
+    if fields:
+        _store(template, fields=fields)
+    return save(template, content, author=author)
+
+
+def _store(template: NotificationTemplate, *, fields: Collection[str] | None = None) -> None:
+    try:
+        with transaction.atomic():
+            template.save(update_fields=fields)
+    except IntegrityError:
+        template.validate_constraints()
+        raise
+
+
+def _locked(template: NotificationTemplate) -> NotificationTemplate:
+    """Its row as it stands, held until the transaction ends. Raises DoesNotExist when it is deleted."""
+    rows = NotificationTemplate.objects.kept().select_for_update(of=("self",))
+    return rows.select_related("current").get(pk=template.pk)
+
+
 @transaction.atomic
 def save(
     template: NotificationTemplate, content: Content, *, author: User | None = None, note: str = ""
@@ -28,7 +82,7 @@ def save(
 
     The content must have passed `validators.check`. Two saves at once both get a number, the later one is current.
     """
-    locked = NotificationTemplate.objects.select_for_update(of=("self",)).select_related("current").get(pk=template.pk)
+    locked = _locked(template)
     if locked.current and content_of(locked.current) == content:
         template.current = locked.current
         return locked.current
@@ -112,16 +166,32 @@ def reset(template: NotificationTemplate, *, author: User | None) -> TemplateVer
 
 
 @transaction.atomic
-def delete(template: NotificationTemplate) -> None:
-    """Delete a template and its versions. Raises ValidationError for a predefined one, or one still in use."""
+def delete(template: NotificationTemplate, *, now: datetime) -> None:
+    """Hide a template everywhere and free its name; the deliveries made from it keep its versions.
+
+    Raises ValidationError when `why_kept` has a reason, NotificationTemplate.DoesNotExist when it is deleted.
+    """
+    locked = _locked(template)
+    reason = why_kept(locked)
+    if reason:
+        raise ValidationError(reason, code="predefined" if locked.predefined else "in_use")
+    NotificationTemplate.objects.filter(pk=locked.pk).update(deleted_at=now)
+
+
+def why_kept(template: NotificationTemplate) -> str:
+    """Why it can't be deleted: it is predefined, or automated actions send it. Empty when it can."""
     if template.predefined:
-        raise ValidationError(_("A predefined template can't be deleted."), code="predefined")
-    NotificationTemplate.objects.filter(pk=template.pk).update(current=None)
-    try:
-        with transaction.atomic():
-            template.delete()
-    except ProtectedError:
-        NotificationTemplate.objects.filter(pk=template.pk).update(current=template.current)
-        raise ValidationError(
-            _("This template is still used by automated actions or by stored deliveries."), code="in_use"
-        ) from None
+        return _("A predefined template can't be deleted.")
+    if _protected(template):
+        return _("“%s” is sent by automated actions. Give them another template first, then delete it.") % template.name
+    return ""
+
+
+def _protected(template: NotificationTemplate) -> bool:
+    """Whether rows of a room above stand on it, as their foreign key says."""
+    relations = template._meta.related_objects  # noqa: SLF001 - public, as Django documents it
+    return any(
+        getattr(template, name).exists()
+        for relation in relations
+        if relation.on_delete is PROTECT and (name := relation.get_accessor_name())
+    )

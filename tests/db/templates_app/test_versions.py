@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from actions.models import Rule
-from templates_app import predefined, versions
+from templates_app import predefined, queries, versions
 from templates_app.content import Channel, Content, Wording
 from templates_app.install import install
 from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.types import BY_CODE, TYPES
+from tests.db.world import NOW
 from transports.types import ChannelKind
 
 pytestmark = pytest.mark.django_db
@@ -98,26 +99,57 @@ def test_an_own_template_has_no_default(template):
         versions.reset(template, author=None)
 
 
-def test_an_own_template_is_deleted_with_its_versions(template):
+def test_a_deleted_template_is_hidden_keeps_its_versions_and_frees_its_name(template):
     versions.save(template, content("one"))
-    versions.save(template, content("two"))
-    number = TemplateVersion.objects.count()
-    versions.delete(template)
-    assert not NotificationTemplate.objects.filter(name="Mine").exists()
-    assert TemplateVersion.objects.count() == number - 2
+    version = versions.save(template, content("two"))
+    versions.delete(template, now=NOW)
+    assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()
+    assert (queries.named("Mine"), queries.named(str(template.uid))) == (None, None)
+    assert names_of(queries.for_type("device.jailbroken")) == ["Jailbroken or Rooted Device"]
+    assert versions.content_of(TemplateVersion.objects.get(pk=version.pk)) == content("two")
+    versions.add(NotificationTemplate(name="Mine", type="device.jailbroken"), content("new"), author=None)
+    assert names_of(queries.for_type("device.jailbroken")) == ["Mine"]
+
+
+def test_a_deleted_template_takes_no_further_save(template):
+    versions.delete(template, now=NOW)
+    with pytest.raises(NotificationTemplate.DoesNotExist):
+        versions.save(template, content())
+    with pytest.raises(NotificationTemplate.DoesNotExist):
+        versions.delete(template, now=NOW)
+
+
+def test_a_name_can_be_taken_once_among_those_that_are_kept(template):
+    with pytest.raises(ValidationError, match="exists already"):
+        versions.add(NotificationTemplate(name="Mine", type="device.wiped"), content(), author=None)
+
+
+def test_a_save_that_is_based_on_an_older_version_is_refused_with_the_newer_one(template):
+    first = versions.save(template, content("one"))
+    second = versions.save(template, content("two"))
+    with pytest.raises(versions.StaleError) as stale:
+        versions.change(template, content("three"), fields=(), author=None, base=first.pk)
+    assert stale.value.current == second
+    versions.change(template, content("two"), fields=(), author=None, base=first.pk)
+    assert template.current == second
+    assert versions.change(template, content("three"), fields=(), author=None, base=second.pk).number == 3
+
+
+def names_of(found):
+    return [template.name for template in found]
 
 
 def test_a_predefined_template_is_not_deleted():
     with pytest.raises(ValidationError, match="can't be deleted"):
-        versions.delete(stored("Device Wiped"))
+        versions.delete(stored("Device Wiped"), now=NOW)
     assert stored("Device Wiped").current is not None
 
 
 def test_a_template_in_use_is_not_deleted_and_keeps_its_text(template):
     version = versions.save(template, content())
     Rule.objects.create(name="r", trigger=Rule.Trigger.EVENT, subject="x", template=template)
-    with pytest.raises(ValidationError, match="still used"):
-        versions.delete(template)
+    with pytest.raises(ValidationError, match="automated actions"):
+        versions.delete(template, now=NOW)
     assert stored("Mine").current == version
 
 
