@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateView
 
-from console import audit
+from console import audit, registry
 from console.audit import Action
 from console.editing import DeletePage, FormPage
 from console.pages import SettingsChildView
@@ -41,7 +41,8 @@ class ServerListPage(SettingsChildView, TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found = Server.objects.filter(kind__in=(ServerKind.SMTP, ServerKind.SMS)).order_by("-active", "kind", "name")
         rows = [_row(server) for server in found.select_related("smtpserver", "smsgateway", "pushservice")]
-        return super().get_context_data(rows=rows, **kwargs)
+        panels = registry.panels("notification-server", self.request)
+        return super().get_context_data(rows=rows, panels=panels, **kwargs)
 
 
 class ActivateView(ConsoleView):

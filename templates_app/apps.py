@@ -9,6 +9,7 @@ class TemplatesConfig(AppConfig):
     name = "templates_app"
 
     def ready(self) -> None:
-        from templates_app import impact
+        from templates_app import impact, tiles
 
         impact.register()
+        tiles.register()

@@ -33,6 +33,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
     path("", include("servers.urls")),
+    path("", include("templates_app.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 handler403 = "console.views.denied"

@@ -1,0 +1,20 @@
+"""Addresses of the pages below Settings > Notification Templates."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from templates_app.version_views import ResetPage, VersionList, VersionPage
+from templates_app.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
+
+_BASE = "settings/notification-templates/"
+
+urlpatterns = [
+    path(_BASE, TemplateList.as_view(), name="notification-templates"),
+    path(f"{_BASE}add/", AddTemplate.as_view(), name="template-add"),
+    path(f"{_BASE}<int:pk>/", EditTemplate.as_view(), name="template"),
+    path(f"{_BASE}<int:pk>/delete/", DeleteTemplate.as_view(), name="template-delete"),
+    path(f"{_BASE}<int:pk>/reset/", ResetPage.as_view(), name="template-reset"),
+    path(f"{_BASE}<int:pk>/versions/", VersionList.as_view(), name="template-versions"),
+    path(f"{_BASE}<int:pk>/versions/<int:number>/", VersionPage.as_view(), name="template-version"),
+]

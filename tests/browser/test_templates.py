@@ -1,0 +1,107 @@
+"""Settings > Notification Templates."""
+
+import pytest
+from django.apps import apps
+
+from templates_app.install import install
+from templates_app.models import NotificationTemplate
+from tests.browser import looks
+from tests.db import world
+
+LIST = "/settings/notification-templates/"
+
+
+@pytest.fixture(autouse=True)
+def _predefined(transactional_db):
+    """The predefined templates, though the test before may have emptied every table."""
+    install(apps)
+
+
+@pytest.fixture
+def jailbroken():
+    return NotificationTemplate.objects.get(type="device.jailbroken", predefined=True)
+
+
+def test_the_list_has_no_fault_in_any_look(staff_page, show):
+    world.smtp_server()
+    world.template(name="Mine")
+    staff_page.goto(LIST)
+    looks.check(staff_page, show=show, name="templates")
+
+
+def test_the_editor_has_no_fault_in_any_look(staff_page, show, jailbroken):
+    world.smtp_server()
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    looks.check(staff_page, show=show, name="template")
+
+
+def test_adding_asks_for_the_channels_then_changes_them_with_the_type(staff_page, show):
+    staff_page.goto(LIST)
+    staff_page.get_by_role("link", name="Add", exact=True).click()
+    staff_page.get_by_role("heading", name="Set up SMTP and SMS?").wait_for()
+    looks.check(staff_page, show=show, name="template-set-up")
+    staff_page.get_by_role("link", name="Set up later").click()
+    assert staff_page.get_by_role("switch").count() == 3
+    staff_page.get_by_label("Name").fill("Ours")
+    staff_page.get_by_label("Type").select_option("system.license_expiring")
+    staff_page.locator("#channels section.channel").nth(1).wait_for(state="detached")
+    assert staff_page.get_by_label("Recipient").input_value() == "${admin.mail}"
+    staff_page.get_by_label("Subject").fill("The license ends")
+    staff_page.get_by_label("Language", exact=True).fill("de")
+    staff_page.get_by_role("button", name="Add language").click()
+    german = staff_page.locator("details.fold")
+    german.get_by_label("Subject").fill("Die Lizenz endet")
+    looks.check(staff_page, show=show, name="template-add")
+    staff_page.get_by_role("button", name="Add", exact=True).last.click()
+    staff_page.get_by_text("“Ours” was added.").first.wait_for()
+
+
+def test_a_wrong_macro_is_refused_beside_its_field(staff_page, show, jailbroken):
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    subject = staff_page.get_by_label("Subject")
+    subject.fill("Hello ${user.dispayname | toLower}")
+    staff_page.get_by_role("button", name="Save").last.click()
+    staff_page.get_by_text("toLowerCase").first.wait_for()
+    assert subject.input_value() == "Hello ${user.dispayname | toLower}"
+    looks.check(staff_page, show=show, name="template-refused")
+
+
+def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbroken):
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    other = staff_page.context.new_page()
+    other.goto(f"{LIST}{jailbroken.pk}/")
+    other.get_by_label("Subject").fill("From the second tab")
+    other.get_by_role("button", name="Save").last.click()
+    other.get_by_text("version 2 is current").first.wait_for()
+    staff_page.get_by_label("Subject").fill("From the first tab")
+    staff_page.get_by_role("button", name="Save").last.click()
+    staff_page.get_by_text("saved version 2 of this template").wait_for()
+    assert "From the second tab" in staff_page.locator(".diff del").inner_text()
+    looks.check(staff_page, show=show, name="template-stale")
+    staff_page.get_by_role("button", name="Save anyway").click()
+    staff_page.get_by_text("version 3 is current").first.wait_for()
+
+
+def test_versions_are_compared_and_rolled_back(staff_page, show, jailbroken):
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    staff_page.get_by_label("Subject").fill("Changed")
+    staff_page.get_by_role("button", name="Save").last.click()
+    staff_page.goto(f"{LIST}{jailbroken.pk}/versions/")
+    looks.check(staff_page, show=show, name="template-versions")
+    staff_page.get_by_role("link", name="Version 1").click()
+    looks.check(staff_page, show=show, name="template-version")
+    staff_page.get_by_role("button", name="Roll back to version 1").click()
+    staff_page.get_by_text("Version 3 is current.").first.wait_for()
+    assert staff_page.get_by_label("Subject").input_value() != "Changed"
+
+
+def test_an_own_template_is_deleted_from_the_dialog_by_keyboard(staff_page, show):
+    world.template(name="Mine")
+    staff_page.goto(LIST)
+    staff_page.get_by_role("link", name="Delete Mine").focus()
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_role("heading", name="Delete “Mine”?").wait_for()
+    looks.check(staff_page, show=show, name="template-delete")
+    staff_page.get_by_role("button", name="Delete").click()
+    staff_page.get_by_text("“Mine” was deleted.").first.wait_for()
+    assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()

@@ -1,0 +1,192 @@
+"""The pages of Notification Templates, as a browser without script sees them."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+
+from console.models import AuditEntry
+from templates_app import queries, versions
+from templates_app.models import NotificationTemplate
+from tests.db import world
+
+pytestmark = pytest.mark.django_db
+LIST = "/settings/notification-templates/"
+
+
+@pytest.fixture
+def jailbroken():
+    return NotificationTemplate.objects.select_related("current").get(type="device.jailbroken", predefined=True)
+
+
+@pytest.fixture
+def auditor(client):
+    user = get_user_model().objects.create_user("auditor", is_staff=True)
+    user.groups.add(Group.objects.get(name="Auditor"))
+    client.force_login(user)
+    return client
+
+
+def typed(client, url):
+    """What the form at this address holds, as a browser would post it."""
+    form = client.get(url).context["form"]
+    data = {"do": "save"}
+    for field in form:
+        value = field.value()
+        if value is True:
+            data[field.html_name] = "on"
+        elif value not in {None, False}:
+            data[field.html_name] = str(value)
+        if field.field.show_hidden_initial:
+            data[field.html_initial_name] = data.get(field.html_name, "")
+    return data
+
+
+def current(template):
+    return queries.current_content(NotificationTemplate.objects.select_related("current").get(pk=template.pk))
+
+
+def test_a_form_that_comes_back_unchanged_makes_no_version(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    assert admin_client.post(url, typed(admin_client, url)).status_code == 302
+    assert jailbroken.versions.count() == 1
+
+
+def test_every_predefined_template_can_be_opened_and_saved_as_it_is(admin_client):
+    for template in NotificationTemplate.objects.kept():
+        url = f"{LIST}{template.pk}/"
+        assert admin_client.post(url, typed(admin_client, url)).status_code == 302, template.name
+        assert template.versions.count() == 1
+
+
+def test_a_change_is_a_version_with_its_author_and_an_audit_entry(admin_client, admin_user, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    admin_client.post(url, {**typed(admin_client, url), "smtp.subject": "New", "smtp.message": "one\r\ntwo"})
+    version = jailbroken.versions.get(number=2)
+    assert version.author == admin_user
+    wording = current(jailbroken).channels[0].wording("")
+    assert (wording.subject, wording.message) == ("New", "one\ntwo")
+    entry = AuditEntry.objects.get()
+    assert entry.after["smtp.subject"] == "New"
+
+
+def test_the_list_shows_configured_channels_first_with_the_reasons_of_the_others(admin_client, jailbroken):
+    world.smtp_server()
+    versions.save(jailbroken, current(jailbroken))
+    rows = {row["template"].name: row for row in admin_client.get(LIST).context["rows"]}
+    states = rows["Jailbroken or Rooted Device"]["channels"]
+    assert [(state.label, state.reason) for state in states] == [
+        ("SMTP", ""),
+        ("SMS", "No active server"),
+        ("Secure Hub", "No active server"),
+    ]
+
+
+def test_the_list_asks_few_queries(admin_client, django_assert_max_num_queries):
+    admin_client.get(LIST)
+    with django_assert_max_num_queries(12):
+        admin_client.get(LIST)
+
+
+def test_adding_offers_to_set_up_channels_now_or_later_until_they_are(admin_client):
+    answer = admin_client.get(f"{LIST}add/")
+    assert b"Set up now" in answer.content
+    assert b"Set up later" in answer.content
+    assert b"template-form" in admin_client.get(f"{LIST}add/?later").content
+
+
+def test_a_channel_without_a_server_is_not_switched_on(admin_client):
+    data = {**typed(admin_client, f"{LIST}add/?later"), "name": "N", "type": "device.wiped", "smtp.active": "on"}
+    data |= {"smtp.recipient": "${user.mail}", "smtp.subject": "S"}
+    admin_client.post(f"{LIST}add/?later", data)
+    assert not current(NotificationTemplate.objects.get(name="N")).active_kinds()
+
+
+def test_a_type_that_is_unknown_or_may_not_be_added_is_refused(admin_client):
+    data = {**typed(admin_client, f"{LIST}add/?later"), "name": "N"}
+    for kind in ("system.apns_certificate_expiring", "device.eaten", ""):
+        assert admin_client.post(f"{LIST}add/?later", {**data, "type": kind}).status_code == 422
+    assert not NotificationTemplate.objects.filter(name="N").exists()
+
+
+def test_the_type_is_changed_without_script_and_recipients_follow_it(admin_client):
+    data = {**typed(admin_client, f"{LIST}add/?later"), "do": "type", "type": "device.wiped", "name": "N"}
+    data["secure_hub.message"] = "kept"
+    form = admin_client.post(f"{LIST}add/?later", data).context["form"]
+    assert form["name"].value() == "N"
+    assert form["smtp.recipient"].value() == "${user.mail}"
+    assert [str(panel.kind) for panel in form.panels()] == ["smtp", "sms"]
+    assert form["secure_hub.message"].value() == "kept"
+    again = {**data, "type": "device.roaming", "smtp.recipient": "mine@example.com"}
+    form = admin_client.post(f"{LIST}add/?later", again).context["form"]
+    assert form["smtp.recipient"].value() == "mine@example.com"
+
+
+def test_languages_are_added_saved_and_removed_without_script(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    data = {**typed(admin_client, url), "do": "language", "language": "de"}
+    assert "sms.de.message" in admin_client.post(url, data).context["form"].fields
+    texts = {"smtp.de.subject": "Hallo", "smtp.de.message": "Text"}
+    answer = admin_client.post(url, {**data, "do": "save", "languages": "de", **texts})
+    assert answer.status_code == 302
+    smtp, sms, _push = current(jailbroken).channels
+    assert smtp.wording("de").subject == "Hallo"
+    assert [wording.language for wording in sms.wordings] == [""]
+    form = admin_client.post(url, {**typed(admin_client, url), "do": "drop:de"}).context["form"]
+    assert "smtp.de.subject" not in form.fields
+
+
+def test_two_people_change_different_fields_and_neither_is_lost(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    first, second = typed(admin_client, url), typed(admin_client, url)
+    admin_client.post(url, {**first, "description": "Of the first"})
+    admin_client.post(url, {**second, "lifetime_hours": "5"})
+    jailbroken.refresh_from_db()
+    assert (jailbroken.description, jailbroken.lifetime.total_seconds()) == ("Of the first", 5 * 3600)
+
+
+def test_a_taken_name_is_refused_and_that_of_a_deleted_template_is_free(admin_client, jailbroken):
+    gone = world.template(name="Gone")
+    admin_client.post(f"{LIST}{gone.pk}/delete/")
+    url = f"{LIST}{jailbroken.pk}/"
+    assert admin_client.post(url, {**typed(admin_client, url), "name": "Ad Hoc"}).status_code == 422
+    assert admin_client.post(url, {**typed(admin_client, url), "name": "Gone"}).status_code == 302
+    assert admin_client.get(f"{LIST}{gone.pk}/").status_code == 404
+
+
+def test_a_predefined_template_is_reset_and_not_deleted(admin_client, jailbroken):
+    before = current(jailbroken)
+    url = f"{LIST}{jailbroken.pk}/"
+    admin_client.post(url, {**typed(admin_client, url), "smtp.subject": "New"})
+    page = admin_client.get(f"{url}reset/")
+    assert b"-New" in page.content
+    admin_client.post(f"{url}reset/")
+    assert current(jailbroken) == before
+    admin_client.post(f"{url}delete/")
+    assert NotificationTemplate.objects.kept().filter(pk=jailbroken.pk).exists()
+
+
+def test_an_own_template_has_no_reset_and_no_version_that_never_was(admin_client):
+    own = world.template(name="Own")
+    assert admin_client.get(f"{LIST}{own.pk}/reset/").status_code == 404
+    assert admin_client.get(f"{LIST}{own.pk}/versions/7/").status_code == 404
+    assert admin_client.post(f"{LIST}{own.pk}/versions/7/").status_code == 404
+
+
+def test_an_auditor_reads_and_changes_nothing(auditor, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    page = auditor.get(url)
+    assert page.status_code == 200
+    assert b'value="save"' not in page.content
+    data = typed(auditor, url)
+    for path in (url, f"{url}reset/", f"{url}delete/", f"{url}versions/1/", f"{LIST}add/"):
+        assert auditor.post(path, data).status_code == 403, path
+    assert auditor.get(f"{LIST}add/").status_code == 403
+
+
+def test_whoever_sets_up_channels_first_is_led_back_from_the_notification_server(admin_client):
+    way_back = b"Go on adding the template"
+    assert way_back not in admin_client.get("/settings/notification-server/").content
+    admin_client.get(f"{LIST}add/")
+    assert way_back in admin_client.get("/settings/notification-server/").content
+    admin_client.get(f"{LIST}add/?later")
+    assert way_back not in admin_client.get("/settings/notification-server/").content
