@@ -43,6 +43,10 @@ class SharedToken:
             self._keep(fetched, now=now)
             return fetched.value
 
+    def forget(self) -> None:
+        """See `TokenSource`."""
+        AccessToken.objects.filter(key=self._key).delete()
+
     def _known(self, now: datetime) -> tuple[str, datetime]:
         row = AccessToken.objects.filter(key=self._key, expires_at__gt=now).first()
         try:

@@ -46,6 +46,10 @@ class TokenSource(Protocol):
         """A token that is still good for a while; raises ConnectionFailed with SERVER scope."""
         ...
 
+    def forget(self) -> None:
+        """The server refused the token: the next one is a new one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FreshToken:
@@ -57,6 +61,9 @@ class FreshToken:
 
     def token(self) -> str:
         return fetch(self.request, timeout=self.timeout, policy=self.policy).value
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
 
 
 def fetch(request: TokenRequest, *, timeout: timedelta, policy: Policy = HTTP_POLICY) -> Token:

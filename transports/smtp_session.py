@@ -253,9 +253,15 @@ class Session(smtplib.SMTP):
         assert credentials is not None
         offered = frozenset(self.esmtp_features.get("auth", "").upper().split())
         mechanism = choose(credentials, offered=offered, encrypted=self.encrypted)
-        if mechanism is Mechanism.XOAUTH2 and credentials.tokens is not None:
-            credentials = replace(credentials, token=credentials.tokens.token())
-        authenticate(credentials, mechanism=mechanism, say=self.command)
+        tokens = credentials.tokens if mechanism is Mechanism.XOAUTH2 else None
+        if tokens is not None:
+            credentials = replace(credentials, token=tokens.token())
+        try:
+            authenticate(credentials, mechanism=mechanism, say=self.command)
+        except ConnectionFailed as failure:
+            if tokens is not None and failure.reason.code is ReasonCode.CREDENTIALS_REFUSED:
+                tokens.forget()
+            raise
         return f"{credentials.username} by {mechanism}"
 
     @staticmethod

@@ -171,3 +171,16 @@ def test_a_token_endpoint_that_refuses_is_told_at_the_sign_in(authority, endpoin
         *_, stage = probe(factory.smtp_config(server), message=message, to=ANNA, policy=factory.smtp_policy())
     assert (stage.name, stage.code) == ("authenticate", "credentials_refused")
     assert "token endpoint" in stage.cause
+
+
+def test_a_token_that_the_server_refuses_is_used_no_more(authority, endpoint):
+    endpoint.answer = {"access_token": "revoked", "expires_in": 3600}
+    with Peer(peer_script("none", "XOAUTH2", received=Received(), authority=authority)) as peer:
+        stored = smtp_server(port=peer.port, **signed_in("XOAUTH2", url=endpoint.url))
+        channel = factory.build_channel(SmtpServer.objects.get(pk=stored.pk))
+        refused = channel.connect()
+        assert refused.reason.code == "credentials_refused"
+        assert "revoked" not in refused.reason.detail
+        endpoint.answer = {"access_token": TOKEN, "expires_in": 3600}
+        channel.connect().close()
+    assert len(endpoint.asked) == 2
