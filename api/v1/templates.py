@@ -83,7 +83,7 @@ class TemplatesBody(Struct):
 
 
 def list_templates(call: Call) -> HttpResponse:
-    rows = NotificationTemplate.objects.select_related("current").order_by("name")
+    rows = NotificationTemplate.objects.kept().select_related("current").order_by("name")
     return operation.answer(TemplatesBody([_detail(row) for row in rows]))
 
 
@@ -112,7 +112,7 @@ def delete_template(call: Call, template_id: UUID) -> HttpResponse:
     try:
         with transaction.atomic():
             audit.record(_actor(call), action=Action.DELETE, instance=template, before=before)
-            versions.delete(template)
+            versions.delete(template, now=call.now)
     except ValidationError as error:
         words = " ".join(error.messages)
         raise ProblemError(
@@ -199,7 +199,7 @@ def _detail(row: NotificationTemplate, *, warnings: list[WarningBody] | None = N
 
 
 def _find(template_id: UUID) -> NotificationTemplate:
-    row = NotificationTemplate.objects.select_related("current").filter(uid=template_id).first()
+    row = NotificationTemplate.objects.kept().select_related("current").filter(uid=template_id).first()
     if row is None:
         raise operation.not_found("template")
     return row
