@@ -13,8 +13,10 @@ from bench import quickstart, surroundings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measures the quick start and the drain.")
-    parser.add_argument("what", nargs="*", default=["quickstart", "drain"], choices=["quickstart", "drain"])
+    parser = argparse.ArgumentParser(description="Measures the quick start, the drain and the intake of events.")
+    parser.add_argument(
+        "what", nargs="*", default=["quickstart", "drain", "ingest"], choices=["quickstart", "drain", "ingest"]
+    )
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--mails", type=int, default=3000, help="mails of one round")
     options = parser.parse_args()
@@ -25,6 +27,9 @@ def main() -> None:
             quickstart.measure(Path(var), rounds=options.rounds)
     if "drain" in options.what:
         command = [sys.executable, "-m", "bench.drain", "--rounds", str(options.rounds), "--mails", str(options.mails)]
+        subprocess.run(command, cwd=surroundings.ROOT, check=True)
+    if "ingest" in options.what:
+        command = [sys.executable, "-m", "bench.ingest", "--rounds", str(options.rounds)]
         subprocess.run(command, cwd=surroundings.ROOT, check=True)
 
 
