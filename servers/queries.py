@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from django.db import connection
+
 from servers.models import PushService, Server, SmsGateway, SmtpServer
 from servers.values import Route, ServerKind
 
@@ -9,18 +13,23 @@ AnyServer = SmtpServer | SmsGateway | PushService
 
 
 def active_routes() -> dict[ServerKind, Route]:
-    """The active server of each kind that has one."""
-    rows = Server.objects.filter(active=True).select_related("smtpserver", "smsgateway", "pushservice")
-    found = {}
-    for row in rows:
-        own = child(row)
-        found[ServerKind(row.kind)] = Route(
-            server_id=row.pk,
-            kind=ServerKind(row.kind),
-            limits=own.limits(),
-            country=own.country if isinstance(own, SmsGateway) else "",
-        )
-    return found
+    """The active server of each kind that has one; read for every event, so only its revision is asked for."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, kind, revision, created_at FROM servers_server WHERE active")
+        return {ServerKind(row[1]): _route(row[0], row[2], row[3]) for row in cursor.fetchall()}
+
+
+@lru_cache(maxsize=64)
+def _route(server_id: int, revision: int, created_at: object) -> Route:
+    """`created_at` tells apart two databases, or a restored one, that gave the same id to different servers."""
+    own = find(server_id)
+    assert own is not None
+    return Route(
+        server_id=server_id,
+        kind=ServerKind(own.kind),
+        limits=own.limits(),
+        country=own.country if isinstance(own, SmsGateway) else "",
+    )
 
 
 def find(server_id: int) -> AnyServer | None:
