@@ -316,6 +316,25 @@ class Pulse(models.Model):
         return f"{self.queue} at {self.at}"
 
 
+class HourFigures(models.Model):
+    """What became of the deliveries that were accepted in one hour, as last counted; the dashboard reads these alone.
+
+    `counts` is {server kind: {state: number}}; the two times, in milliseconds, are those from acceptance to the
+    server's yes, over a sample of the hour's newest.
+    """
+
+    start = models.DateTimeField(primary_key=True)
+    counts = models.JSONField(default=dict)
+    median_ms = models.PositiveBigIntegerField(null=True)
+    slow_ms = models.PositiveBigIntegerField(null=True, help_text=_("95 of 100 were quicker"))
+    unfinished = models.BooleanField(default=True)
+    counted_at = models.DateTimeField()
+    took_ms = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H}"
+
+
 class Lane(models.Model):
     """One of the parallel connections that a server allows, over all workers and machines."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from dispatch import doorbell, liveness, upkeep
+from dispatch import doorbell, liveness, statistics, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
@@ -32,6 +32,11 @@ def watch() -> None:
 @shared_task(name="dispatch.canary")
 def canary() -> None:
     liveness.beat(doorbell.DRAIN_QUEUE, now=CLOCK.now())
+
+
+@shared_task(name="dispatch.count")
+def count() -> None:
+    statistics.count(now=CLOCK.now())
 
 
 def _stopping() -> bool:

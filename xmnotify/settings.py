@@ -140,6 +140,7 @@ CELERY_TASK_DEFAULT_QUEUE = "drain"
 CELERY_TASK_ROUTES = {"dispatch.drain_server": {"queue": "drain"}, "dispatch.*": {"queue": "control"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "count": {"task": "dispatch.count", "schedule": 30.0, "options": {"expires": 60}},
     "watch": {"task": "dispatch.watch", "schedule": 20.0, "options": {"expires": 40}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
-from django.views.generic.base import RedirectView
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -34,7 +33,7 @@ urlpatterns = [
     path("", include("console.urls")),
     path("", include("servers.urls")),
     path("", include("templates_app.urls")),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("dispatch.urls")),
 ]
 handler403 = "console.views.denied"
 handler404 = "console.views.missing"

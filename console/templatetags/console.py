@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms, template
@@ -71,6 +71,22 @@ def moment(at: datetime | None) -> SafeString | str:
         words = _("just now") if at <= now else _("in a moment")
     exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """With its thousands apart."""
+    return f"{number:,}"
+
+
+@register.filter
+def duration(length: timedelta) -> str:
+    """In the unit that fits: 85 ms, 1.8 s, 3 min, 2 h."""
+    seconds = length.total_seconds()
+    for most, size, unit in ((0.9995, 0.001, "ms"), (99.95, 1, "s"), (5400, 60, "min")):
+        if seconds < most:
+            return f"{seconds / size:.1f} s" if unit == "s" else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.0f} h"
 
 
 @register.filter

@@ -35,10 +35,12 @@ def check(page, *, show, name):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         page.set_viewport_size(DESK)
         show(page, f"{name}-{theme}")
-        assert faults(page) == [], f"{name}, {theme}"
+        found = faults(page)
+        assert not found, f"{name}, {theme}: {found}"
     page.evaluate("document.documentElement.dataset.theme = 'light'")
     page.set_viewport_size(PHONE)
     show(page, f"{name}-phone")
-    assert faults(page) == [], f"{name}, phone"
+    found = faults(page)
+    assert not found, f"{name}, phone: {found}"
     assert overflow(page) == 0, f"{name} is wider than a phone"
     page.set_viewport_size(DESK)

@@ -1,0 +1,14 @@
+"""The app of the flow, and what it adds to the console."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DispatchConfig(AppConfig):
+    name = "dispatch"
+
+    def ready(self) -> None:
+        from dispatch import health
+
+        health.register()

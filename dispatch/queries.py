@@ -1,0 +1,129 @@
+"""What pages ask about deliveries; a fixed, small number of queries however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from dispatch.models import Delivery, HourFigures
+from dispatch.statistics import DAYS, SAMPLE, Latency, first_id, latency
+from servers.models import Server
+
+State = Delivery.State
+MOST_COUNTED = 100_000
+_SENT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
+_FAILED = (State.FAILED, State.EXPIRED)
+_WAITING = timedelta(minutes=5)
+_HASTY = (0, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`sent` is {server kind: number}; times in seconds, None when nothing was sent."""
+
+    on: date
+    sent: dict[str, int]
+    failed: int
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The last 24 hours. `queued` and `failed` stop at MOST_COUNTED; `sent` is as of `counted_at`."""
+
+    sent: int
+    failed: int
+    queued: int
+    latency: Latency | None
+    counted_at: datetime | None
+
+
+def now_figures(*, now: datetime) -> Now:
+    day_ago = now - timedelta(days=1)
+    hours = list(HourFigures.objects.filter(start__gt=day_ago - timedelta(hours=1)))
+    recent = list(Delivery.objects.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
+    failed = Delivery.objects.filter(state__in=_FAILED, id__gte=first_id(day_ago))
+    return Now(
+        sent=sum(_count(row, _SENT) for row in hours),
+        failed=failed.order_by()[:MOST_COUNTED].count(),
+        queued=Delivery.objects.filter(state=State.DUE).order_by()[:MOST_COUNTED].count(),
+        latency=latency([pair for pair in recent if pair[0] >= day_ago]),
+        counted_at=max((row.counted_at for row in hours), default=None),
+    )
+
+
+def days(*, now: datetime) -> list[Day]:
+    """The last two weeks by the day (UTC) of acceptance, oldest first."""
+    today = now.astimezone(UTC).date()
+    first = today - timedelta(days=DAYS - 1)
+    by_day: dict[date, list[HourFigures]] = {first + timedelta(days=number): [] for number in range(DAYS)}
+    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    for row in HourFigures.objects.filter(start__gte=start):
+        if row.start.astimezone(UTC).date() in by_day:
+            by_day[row.start.astimezone(UTC).date()].append(row)
+    return [_day(on, rows) for on, rows in by_day.items()]
+
+
+def anything_sent() -> bool:
+    """Whether a delivery ever succeeded, as far as the figures and the newest deliveries tell."""
+    recent = Delivery.objects.order_by("-id").values_list("sent_at", flat=True)[:SAMPLE]
+    return any(recent) or any(_count(row, _SENT) for row in HourFigures.objects.order_by("-start")[: 24 * DAYS])
+
+
+def recent_failures(*, limit: int = 8) -> list[Delivery]:
+    return list(
+        Delivery.objects.filter(state=State.FAILED)
+        .order_by("-id")
+        .only(
+            "id", "server_id", "server_kind", "address", "address_kind", "reason_code", "reason_detail", "created_at"
+        )[:limit]
+    )
+
+
+def waiting_since(server: Server, *, now: datetime) -> datetime | None:
+    """Since when the oldest message that is no broadcast waits for this server, if that is longer than it should."""
+    oldest = [
+        due
+        for priority in _HASTY
+        for due in Delivery.objects.filter(state=State.DUE, server_id=server.pk, priority=priority)
+        .order_by("due_at")
+        .values_list("due_at", flat=True)[:1]
+    ]
+    since = min(oldest, default=now)
+    return since if now - since > _WAITING else None
+
+
+def waiting_for(server: Server) -> int:
+    """How many messages wait for this server; stops at MOST_COUNTED."""
+    return Delivery.objects.filter(state=State.DUE, server_id=server.pk).order_by()[:MOST_COUNTED].count()
+
+
+def _count(row: HourFigures, states: Iterable[str]) -> int:
+    return sum(by_state.get(state, 0) for by_state in row.counts.values() for state in states)
+
+
+def _day(on: date, rows: list[HourFigures]) -> Day:
+    sent: dict[str, int] = {}
+    weighted: list[tuple[int, int]] = []
+    for row in rows:
+        for kind, by_state in row.counts.items():
+            sent[kind] = sent.get(kind, 0) + sum(by_state.get(state, 0) for state in _SENT)
+        if row.median_ms is not None:
+            weighted.append((row.median_ms, _count(row, _SENT)))
+    return Day(
+        on=on,
+        sent=sent,
+        failed=sum(_count(row, _FAILED) for row in rows),
+        median=_weighted_median(weighted) / 1000 if weighted else None,
+    )
+
+
+def _weighted_median(pairs: list[tuple[int, int]]) -> int:
+    """The median of the hours' medians, each counting as often as its messages."""
+    half, passed = sum(weight for _value, weight in pairs) / 2, 0
+    for value, weight in sorted(pairs):
+        passed += weight
+        if passed >= half:
+            return value
+    return pairs[-1][0]

@@ -1,0 +1,110 @@
+"""Counts deliveries hour by hour into HourFigures, so that no page counts a million rows.
+
+Ids are UUIDv7, so the deliveries accepted in an hour are one range of the primary key and need no index of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count
+
+from dispatch.models import Delivery, HourFigures
+
+HOUR = timedelta(hours=1)
+DAYS = 14
+SAMPLE = 500
+_EVERY = timedelta(seconds=30)
+_LATE_EVERY = timedelta(minutes=30)
+_MOST_AT_ONCE = 48
+_SHARE = 20  # counting may take one part in so many of a worker's time
+_OPEN = frozenset({Delivery.State.DUE, Delivery.State.CLAIMED, Delivery.State.PAUSED, Delivery.State.HELD})
+_MAY_CHANGE = _OPEN | {Delivery.State.SENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From acceptance to the server's yes; `slow` is what 95 of 100 stay below."""
+
+    median: timedelta
+    slow: timedelta
+
+
+def count(*, now: datetime) -> int:
+    """Count the hours whose figures may be out of date; answers how many. Run every half minute by the beat."""
+    known = {row.start: row for row in HourFigures.objects.filter(start__gte=_first_hour(now))}
+    wanted = [start for start in _hours(now=now) if _is_stale(known.get(start), start=start, now=now)]
+    for start in wanted[:_MOST_AT_ONCE]:
+        _count_hour(start, now=now)
+    return min(len(wanted), _MOST_AT_ONCE)
+
+
+def first_id(at: datetime) -> UUID:
+    """The smallest id that can be made at or after `at` (RFC 9562: the time in milliseconds stands first)."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def latency(sample: list[tuple[datetime, datetime | None]]) -> Latency | None:
+    """Of (accepted, sent) pairs; None when none of them was sent."""
+    took = sorted(sent - accepted for accepted, sent in sample if sent)
+    if not took:
+        return None
+    return Latency(median=took[len(took) // 2], slow=took[min(len(took) * 95 // 100, len(took) - 1)])
+
+
+def _hours(*, now: datetime) -> list[datetime]:
+    """The hours of the last two weeks that can hold a delivery, newest first."""
+    oldest = Delivery.objects.filter(id__gte=first_id(_first_hour(now))).order_by("id").values_list("created_at")[:1]
+    found = [row[0] for row in oldest]
+    if not found:
+        return [_floor(now)]
+    start, hours = _floor(now), []
+    while start >= max(_floor(found[0]) - HOUR, _first_hour(now)):
+        hours.append(start)
+        start -= HOUR
+    return hours
+
+
+def _is_stale(row: HourFigures | None, *, start: datetime, now: datetime) -> bool:
+    if row is None:
+        return True
+    age = now - row.counted_at
+    fresh = start >= _floor(now) - HOUR
+    patience = max(_EVERY if fresh else _LATE_EVERY, _SHARE * timedelta(milliseconds=row.took_ms))
+    return (fresh or row.unfinished) and age >= patience
+
+
+def _count_hour(start: datetime, *, now: datetime) -> None:
+    began = time.monotonic()
+    rows = Delivery.objects.filter(id__gte=first_id(start), id__lt=first_id(start + HOUR)).order_by()
+    counts: dict[str, dict[str, int]] = {}
+    for kind, state, number in rows.values_list("server_kind", "state").annotate(number=Count("*")):
+        counts.setdefault(kind, {})[state] = number
+    sample = list(rows.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
+    found = latency(sample)
+    HourFigures.objects.update_or_create(
+        start=start,
+        defaults={
+            "counts": counts,
+            "median_ms": _milliseconds(found.median) if found else None,
+            "slow_ms": _milliseconds(found.slow) if found else None,
+            "unfinished": any(state in _MAY_CHANGE for states in counts.values() for state in states),
+            "counted_at": now,
+            "took_ms": round((time.monotonic() - began) * 1000),
+        },
+    )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return max(0, round(duration / timedelta(milliseconds=1)))
+
+
+def _floor(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _first_hour(now: datetime) -> datetime:
+    return _floor(now).replace(hour=0) - timedelta(days=DAYS - 1)
