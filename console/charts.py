@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from console.registry import Words
 
 WIDTH, HEIGHT = 480, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 4, 10, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 10, 28
 _STEPS = 4
 _TICK_EVERY = 3
 

@@ -31,6 +31,7 @@ urlpatterns = [
     path("api/", include("api.urls")),
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
+    path("", include("api.key_urls")),
     path("", include("servers.urls")),
     path("", include("templates_app.urls")),
     path("", include("dispatch.urls")),

@@ -112,3 +112,16 @@ def test_what_was_typed_is_not_lost_by_leaving(staff_page):
     staff_page.get_by_label("Name").wait_for()
     assert asked == ["beforeunload"]
     assert staff_page.get_by_label("Name").input_value() == "Helpdesk"
+
+
+def test_an_api_key_is_made_and_shown_once(staff_page, show):
+    staff_page.goto("/settings/api-keys/add/")
+    looks.check(staff_page, show=show, name="api-key-add")
+    staff_page.get_by_label("Name").fill("Device management")
+    staff_page.get_by_role("button", name="Add").click()
+    key = staff_page.get_by_label("API key", exact=True)
+    assert key.input_value().startswith("xmn_")
+    looks.check(staff_page, show=show, name="api-key-shown")
+    staff_page.get_by_role("link", name="I have copied it").click()
+    staff_page.get_by_role("button", name="Revoke Device management").wait_for()
+    looks.check(staff_page, show=show, name="api-keys")

@@ -1,0 +1,120 @@
+"""Settings > API keys: make one, see it once, revoke it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin, TemplateView
+
+from api import keys
+from api.forms import ApiKeyForm
+from api.keys import ApiScope
+from api.models import ApiKey
+from console import audit, registry
+from console.audit import Action
+from console.pages import SettingsChildView
+from console.registry import Group, Level, State, Tile, Words
+from console.views import ConsoleView
+
+
+class ApiKeysPage(SettingsChildView, TemplateView):
+    template_name = "api/keys.html"
+    title = gettext_lazy("API keys")
+    page = "api-keys"
+    permissions = ("api.view_apikey",)
+    write_permissions = ("api.change_apikey",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        now = timezone.now()
+        rows = [(key, _state(key, now=now)) for key in ApiKey.objects.select_related("created_by")]
+        return super().get_context_data(rows=rows, **kwargs)
+
+
+class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
+    """The answer to the POST shows the key; it is nowhere else, so there is no redirect to it."""
+
+    template_name = "api/key_add.html"
+    title = gettext_lazy("Add API key")
+    page = "api-keys"
+    permissions = ("api.view_apikey", "api.add_apikey")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("API keys"), reverse("api-keys"))]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.render_to_response(self._context(form=ApiKeyForm()))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = ApiKeyForm(request.POST)
+        if not form.is_valid():
+            return self.render_to_response(self._context(form=form), status=422)
+        actor = audit.by_request(request)
+        with transaction.atomic():
+            words = keys.create(
+                form.cleaned_data["name"],
+                scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
+                expires_at=form.expires_at(now=timezone.now()),
+                created_by=actor.user,
+            )
+            key = ApiKey.objects.get(name=form.cleaned_data["name"])
+            audit.record(actor, action=Action.ADD, instance=key, after=audit.snapshot(key))
+        return self.render_to_response(self._context(key=key, words=words))
+
+    def _context(self, **kwargs: Any) -> dict[str, Any]:
+        return self.get_context_data(back=reverse("api-keys"), adding=True, **kwargs)
+
+
+class ApiKeyRevokeView(ConsoleView):
+    """POST only; a revoked key stays in the list, so that the trail of what it did can be read."""
+
+    http_method_names = ["post"]
+    permissions = ("api.view_apikey",)
+    write_permissions = ("api.change_apikey",)
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        key = ApiKey.objects.filter(pk=pk).first()
+        if key is None:
+            raise Http404
+        with transaction.atomic():
+            if ApiKey.objects.filter(pk=pk, revoked_at=None).update(revoked_at=timezone.now()):
+                audit.record(audit.by_request(request), action=Action.REVOKE, instance=key)
+        messages.success(request, _("“%s” is revoked: whoever uses it is refused from now on.") % key)
+        return redirect("api-keys")
+
+
+def _state(key: ApiKey, *, now: datetime) -> State:
+    if key.revoked_at:
+        return State(_("Revoked"), Level.NEUTRAL)
+    if key.expires_at and key.expires_at <= now:
+        return State(_("Expired"), Level.WARNING)
+    return State(_("Valid"), Level.OK)
+
+
+def register() -> None:
+    registry.add_tile(
+        Tile(
+            "api-keys",
+            gettext_lazy("API keys"),
+            Group.ACCESS,
+            gettext_lazy("What other systems sign in with."),
+            permission="api.view_apikey",
+            order=30,
+            state=_tile_state,
+        )
+    )
+
+
+def _tile_state() -> State:
+    now = timezone.now()
+    states = [_state(key, now=now) for key in ApiKey.objects.filter(revoked_at=None)]
+    valid = sum(state.level is Level.OK for state in states)
+    return State(_("%d valid") % valid, Level.NEUTRAL)
