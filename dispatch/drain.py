@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import Error
 
-from dispatch import compose, doorbell, lanes, outbox, retry
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, retry
 from dispatch.clock import Clock
 from dispatch.outbox import Claim, Settlement
 from dispatch.settling import judged
@@ -59,6 +60,10 @@ class Work:
     begun: set[UUID] = field(default_factory=set)
     down: bool = False
     settled: int = 0
+    ends_at: float = 0.0
+
+    def must_end(self) -> bool:
+        return self.down or self.stopping() or self.clock.monotonic() > self.ends_at
 
 
 def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
@@ -75,8 +80,10 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     if held is None:
         return 0
     work = Work(server_id, server.name, limits, channel, held, clock, stopping)
+    work.ends_at = clock.monotonic() + LONGEST.total_seconds()
     try:
-        _rounds(work)
+        with heartbeat.beating(partial(_renew, work), every=limits.lease / 3):
+            _rounds(work)
     except Exception:
         logger.exception("drain.fault server=%s", server_id)
         _after_fault(work)
@@ -90,19 +97,11 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
 
 
 def _rounds(work: Work) -> None:
-    started = work.clock.monotonic()
-    lease = work.limits.lease
-    kept_until = work.clock.now() + lease
     most = 1 if work.held.probing else _batch(work.limits)
-    while not work.down and not work.stopping() and work.clock.monotonic() - started < LONGEST.total_seconds():
+    while not work.must_end() and lanes.may_send(work.held):
         now = work.clock.now()
-        if kept_until - now < lease / 2:
-            if not lanes.renew(work.held, limits=work.limits, now=now):
-                return
-            kept_until = now + lease
-        if not lanes.may_send(work.held):
-            return
-        claims = outbox.claim_due(work.server_id, most=most, lease=work.lease, lease_until=now + lease, now=now)
+        until = now + work.limits.lease
+        claims = outbox.claim_due(work.server_id, most=most, lease=work.lease, lease_until=until, now=now)
         if not claims:
             if work.held.probing:
                 lanes.nothing_to_probe(work.held, now=now)
@@ -124,7 +123,7 @@ def _batch(limits: Limits) -> int:
 def _send_claims(claims: Sequence[Claim], *, work: Work) -> None:
     groups = [claims[start : start + GROUP] for start in range(0, len(claims), GROUP)]
     for group in groups:
-        if work.down or work.stopping() or not _connect(work):
+        if work.must_end() or not _connect(work):
             break
         _send_group(group, work=work)
     _give_back(work.open, work=work)
@@ -223,7 +222,7 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Sett
     answered, lost = 0, False
     last = work.clock.monotonic()
     try:
-        for result in work.connection.send([wire for _, wire in whole]) if whole else ():
+        for result in work.connection.send(_until_the_end(whole, work=work)) if whole else ():
             done.extend(_results(whole[answered][0].claims, result, work=work))
             answered += 1
             lost = any(isinstance(outcome, Unknown) for outcome in result.outcomes)
@@ -232,11 +231,19 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Sett
                 done, last = [], work.clock.monotonic()
     finally:
         _settle(done, work=work)
-    if whole and not answered:
+    if whole and not answered and not work.must_end():
         raise RuntimeError("the connection answered for no message at all")
     if lost or answered < len(whole):
         _give_back([claim.id for envelope, _ in whole[answered:] for claim in envelope.claims], work=work)
         _disconnect(work)
+
+
+def _until_the_end(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work) -> Iterator[Wire]:
+    """The wires, as long as there is time: a slow server must not keep a worker from stopping."""
+    for _, wire in whole:
+        if work.must_end():
+            return
+        yield wire
 
 
 def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Settlement]:
@@ -288,14 +295,7 @@ def _settle(done: Sequence[Settlement], *, work: Work) -> None:
     for item in done:
         work.open.pop(item.id, None)
         work.begun.discard(item.id)
-    work.settled += outbox.settle(
-        done,
-        lease=work.lease,
-        server_id=work.server_id,
-        server_name=work.server_name,
-        renew=list(work.open),
-        renew_until=work.clock.now() + work.limits.lease,
-    )
+    work.settled += outbox.settle(done, lease=work.lease, server_id=work.server_id, server_name=work.server_name)
 
 
 def _give_back(ids: Iterable[UUID], *, work: Work) -> None:
@@ -312,6 +312,14 @@ def _after_fault(work: Work) -> None:
     with contextlib.suppress(Error):  # the leases lapse, and the sweep settles what is left here
         _give_back([delivery_id for delivery_id in work.open if delivery_id not in work.begun], work=work)
         _settle([_judge(claim, Unknown(reason), work=work) for claim in work.open.values()], work=work)
+
+
+def _renew(work: Work) -> None:
+    """One beat: the lane and what is claimed are ours for another lease. A lost lane ends the drain."""
+    now = work.clock.now()
+    outbox.renew(list(work.open), lease=work.lease, lease_until=now + work.limits.lease)
+    if not lanes.renew(work.held, limits=work.limits, now=now):
+        work.down = True
 
 
 def _disconnect(work: Work) -> None:

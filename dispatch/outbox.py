@@ -209,10 +209,8 @@ def settle(
     lease: UUID,
     server_id: int | None,
     server_name: str,
-    renew: Sequence[UUID] = (),
-    renew_until: datetime | None = None,
 ) -> int:
-    """Write what became of a group, one Attempt each, and renew the lease of the rest; answers how many it changed.
+    """Write what became of a group, one Attempt each; answers how many it changed.
 
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
@@ -242,13 +240,21 @@ def settle(
             )
             cursor.execute(f"{changes} {rows} WHERE d.id = x.id AND {ours}", [packed, dialect.uid(lease)])
         changed: int = cursor.rowcount
-        if renew and renew_until is not None:
-            cursor.execute(
-                f"""UPDATE dispatch_delivery SET lease_until = %s
-                WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
-                [dialect.time(renew_until), dialect.ids(renew), dialect.uid(lease)],
-            )
     return changed
+
+
+def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
+    """Hold what this lease still holds until then; answers how many."""
+    if not ids:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE dispatch_delivery SET lease_until = %s
+            WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
+            [dialect.time(lease_until), dialect.ids(ids), dialect.uid(lease)],
+        )
+        renewed: int = cursor.rowcount
+    return renewed
 
 
 def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:

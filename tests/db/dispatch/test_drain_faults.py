@@ -1,12 +1,14 @@
 """The drain against a scripted channel: whom a fault costs a try, and whom not."""
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from dispatch import compose, ingest, lanes
-from dispatch.models import Delivery, DeliveryText
+from dispatch.models import Delivery, DeliveryText, Lane
 from servers.models import Server, SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
@@ -251,16 +253,67 @@ def test_a_drain_ends_after_30_seconds_and_rings_again(server, channel, clock, r
     assert rings == [server.pk]
 
 
-def test_a_lease_is_renewed_while_its_messages_are_being_sent(server, five, channel, clock):
-    """30 s each are more than one lease of 120 s for all."""
+@pytest.fixture
+def beats(monkeypatch):
+    """The heart of the drain, to be made to beat by hand."""
+    hearts = []
+
+    @contextmanager
+    def by_hand(renew, *, every):
+        hearts.append((renew, every))
+        yield
+
+    monkeypatch.setattr("dispatch.drain.heartbeat.beating", by_hand)
+    return hearts
+
+
+def test_lane_and_leases_are_held_while_a_slow_server_takes_its_time(server, five, channel, clock, beats):
+    """30 s a mail with a beat every third of the lease of 120 s: five of them outlast the lease."""
+    monotonic = clock.monotonic()
+    clock.monotonic = lambda: monotonic
 
     def slow(wire, to):
         clock.pass_time(timedelta(seconds=30))
+        beats[0][0]()
         assert not Delivery.objects.filter(state="claimed", lease_until__lte=clock.now()).exists()
+        assert Lane.objects.get(lease__isnull=False).lease_until > clock.now()
         return Sent()
 
     channel.answer = slow
     assert flow.send(server, clock) == 5
+    assert beats[0][1] == server.limits().lease / 3
+
+
+def test_a_drain_whose_lane_was_lost_ends(server, five, channel, clock, beats):
+    def steal(wire, to):
+        Lane.objects.update(lease=uuid4())
+        beats[0][0]()
+        return Sent()
+
+    channel.answer = steal
+    assert flow.send(server, clock) == 1
+    assert flow.states() == {"sent": 1, "due": 4}
+
+
+def test_a_drain_ends_after_its_time_in_the_middle_of_a_group_and_the_rest_is_untouched(server, five, channel, clock):
+    def slow(wire, to):
+        clock.pass_time(timedelta(seconds=16))
+        return Sent()
+
+    channel.answer = slow
+    assert flow.send(server, clock) == 2
+    assert sorted(Delivery.objects.values_list("state", "tries")) == [("due", 0)] * 3 + [("sent", 1)] * 2
+
+
+def test_a_stopping_worker_ends_its_drain_after_the_message_at_hand(server, five, channel, clock):
+    def sent(wire, to):
+        stopping.append(True)
+        return Sent()
+
+    stopping = []
+    channel.answer = sent
+    assert flow.send(server, clock, stopping=lambda: bool(stopping)) == 1
+    assert flow.states() == {"sent": 1, "due": 4}
 
 
 def test_what_was_claimed_too_long_ago_is_not_begun(server, five, channel, clock):

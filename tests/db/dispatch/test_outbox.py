@@ -164,20 +164,22 @@ class TestSettle:
         outbox.give_back(ids(claims), lease=lost, lapsed=True)
         flow.claim(SERVER, lease=lease, now=NOW + flow.LEASE)
         before = Delivery.objects.values().get()
-        assert settle(claims, lease=lost, renew=ids(claims), renew_until=NOW + timedelta(days=1)) == 0
+        assert settle(claims, lease=lost) == 0
+        assert outbox.renew(ids(claims), lease=lost, lease_until=NOW + timedelta(days=1)) == 0
         assert flow.begin(claims, lease=lost) == set()
         assert outbox.give_back(ids(claims), lease=lost) == 0
         assert Delivery.objects.values().get() == before
         assert not Attempt.objects.exists()
 
-    def test_renews_the_lease_of_the_rest(self):
+    def test_leaves_the_rest_to_be_renewed(self):
         flow.deliveries(3, server_id=SERVER)
         lease = uuid4()
         claims = flow.claim(SERVER, lease=lease)
         flow.begin(claims, lease=lease)
         until = NOW + timedelta(hours=1)
-        settle(claims[:1], lease=lease, renew=ids(claims[1:]), renew_until=until)
-        assert set(Delivery.objects.filter(state="claimed").values_list("lease_until", flat=True)) == {until}
+        settle(claims[:1], lease=lease)
+        assert outbox.renew(ids(claims), lease=lease, lease_until=until) == 2
+        assert set(Delivery.objects.values_list("state", "lease_until")) == {("sent", None), ("claimed", until)}
 
     def test_writes_some_of_a_group_when_the_others_are_lost(self):
         flow.deliveries(2, server_id=SERVER)

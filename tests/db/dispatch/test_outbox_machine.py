@@ -137,12 +137,8 @@ class OutboxMachine(RuleBasedStateMachine):
         lease, claims = self.worker(data)
         chosen = data.draw(st.lists(st.sampled_from(claims), min_size=1, unique_by=lambda claim: claim.id))
         ours = [claim for claim in chosen if self.rows[claim.id].lease == lease]
-        rest = [claim.id for claim in claims if claim not in chosen]
         settlements = [self.judged(claim, outcome) for claim in chosen]
-        until = self.now + LIMITS.lease
-        changed = outbox.settle(
-            settlements, lease=lease, server_id=SERVER, server_name="Mail", renew=rest, renew_until=until
-        )
+        changed = outbox.settle(settlements, lease=lease, server_id=SERVER, server_name="Mail")
         assert changed == len(ours)
         for claim in ours:
             self.rows[claim.id].tried(outcome)
@@ -150,9 +146,16 @@ class OutboxMachine(RuleBasedStateMachine):
         for settlement in settlements:
             if settlement.due_at and settlement.id in {claim.id for claim in ours}:
                 self.rows[settlement.id].due_at = settlement.due_at
-        for key in rest:
-            if self.rows[key].lease == lease:
-                self.rows[key].until = until
+
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data())
+    def renew(self, data):
+        lease, claims = self.worker(data)
+        ours = [claim.id for claim in claims if self.rows[claim.id].lease == lease]
+        until = self.now + LIMITS.lease
+        assert outbox.renew([claim.id for claim in claims], lease=lease, lease_until=until) == len(ours)
+        for key in ours:
+            self.rows[key].until = until
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
