@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +36,7 @@ def time(value: datetime | None) -> Any:
     """A time as a parameter, on SQLite in the very form that Django writes, since texts are compared."""
     if value is None or is_postgresql():
         return value
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    return _sqlite_time(value)
 
 
 def uid(value: UUID | None) -> Any:
@@ -79,7 +81,12 @@ def pack(columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> str:
     if is_postgresql():
         names = tuple(columns)
         return msgspec.json.encode([dict(zip(names, row, strict=True)) for row in values]).decode()
-    return msgspec.json.encode([[_plain(value) for value in row] for row in values]).decode()
+    kinds = [_SQLITE.get(kind) for kind in columns.values()]
+    plain = [
+        [value if kind is None or value is None else kind(value) for kind, value in zip(kinds, row, strict=True)]
+        for row in values
+    ]
+    return msgspec.json.encode(plain).decode()
 
 
 def ids(values: Sequence[UUID]) -> Any:
@@ -92,13 +99,19 @@ def in_ids(column: str) -> str:
     return f"{column} = ANY(%s)" if is_postgresql() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return time(value)
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (list, dict)):
-        return msgspec.json.encode(value).decode()
-    return value
+@lru_cache(maxsize=1024)
+def _sqlite_time(value: datetime) -> str:
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def _sqlite_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_SQLITE: dict[str, Callable[[Any], Any]] = {
+    "uuid": attrgetter("hex"),
+    "time": _sqlite_time,
+    "bool": int,
+    "json": _sqlite_json,
+}
+"""How a value of a kind goes into the JSON parameter; the other kinds go as they are."""
