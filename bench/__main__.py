@@ -11,26 +11,36 @@ from pathlib import Path
 
 from bench import quickstart, surroundings
 
+PARTS = ("quickstart", "drain", "claim", "ingest")
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measures the quick start, the drain and the intake of events.")
-    parser.add_argument(
-        "what", nargs="*", default=["quickstart", "drain", "ingest"], choices=["quickstart", "drain", "ingest"]
+    parser = argparse.ArgumentParser(
+        description="Measures the quick start, the drain, claims on a large table and the intake of events."
     )
+    parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--mails", type=int, default=3000, help="mails of one round")
+    parser.add_argument("--mails", type=int, default=3000, help="mails of one round of the drain")
+    parser.add_argument("--many", type=int, default=1_000_000, help="waiting deliveries of the large table")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with us
+    rounds = ["--rounds", str(options.rounds)]
     if "quickstart" in options.what:
         with tempfile.TemporaryDirectory(prefix="xmnotify-bench-") as var:
             surroundings.enter(Path(var))
             quickstart.measure(Path(var), rounds=options.rounds)
     if "drain" in options.what:
-        command = [sys.executable, "-m", "bench.drain", "--rounds", str(options.rounds), "--mails", str(options.mails)]
-        subprocess.run(command, cwd=surroundings.ROOT, check=True)
+        _run("bench.drain", *rounds, "--mails", str(options.mails))
+    if "claim" in options.what:
+        for database in ("postgresql", "sqlite"):
+            _run("bench.claim", *rounds, "--many", str(options.many), "--database", database)
     if "ingest" in options.what:
-        command = [sys.executable, "-m", "bench.ingest", "--rounds", str(options.rounds)]
-        subprocess.run(command, cwd=surroundings.ROOT, check=True)
+        _run("bench.ingest", *rounds)
+
+
+def _run(module: str, *arguments: str) -> None:
+    """In a process of its own: each loads Django for its own database."""
+    subprocess.run([sys.executable, "-m", module, *arguments], cwd=surroundings.ROOT, check=True)
 
 
 if __name__ == "__main__":
