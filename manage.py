@@ -7,9 +7,13 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the settings are named
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - after the settings are named
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - as above
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":

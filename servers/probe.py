@@ -214,4 +214,4 @@ def _finish(run: _Run, *, passed: bool) -> None:
     ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
     if run.stored_id is not None:
         lifecycle.tested(run.stored_id, passed=passed, now=now)
-    logger.info("server.tested", extra={"host": run.config.host, "port": run.config.port, "passed": passed})
+    logger.info("server.tested %s:%d passed=%s", run.config.host, run.config.port, passed)

@@ -11,6 +11,7 @@ from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Sc
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
 _MAX_DETAIL = 500
+_MAX_READ = 2000  # what the patterns below search: time grows with the square of it
 
 
 class Phase(StrEnum):
@@ -184,7 +185,8 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
     enhanced = reply.enhanced
     if 200 <= reply.code < 300:
         return Sent(detail=reply.detail, reply=str(reply.code), enhanced=enhanced)
-    row = next(row for row in ROWS if row.fits(reply, phase=phase, enhanced=enhanced))
+    read = Reply(reply.code, reply.text[:_MAX_READ])
+    row = next(row for row in ROWS if row.fits(read, phase=phase, enhanced=enhanced))
     code, scope = row.reason, row.scope or _SCOPES[phase]
     if code is ReasonCode.TOO_MANY_RECIPIENTS and alone:
         code = ReasonCode.THROTTLED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import platform
 import tempfile
@@ -18,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 107 characters, and Valkey adds a suffix while it binds
+_DATABASES = {"sqlite", "postgres", "postgresql"}
 _env = environ.FileAwareEnv()
 T = TypeVar("T")
 
@@ -41,6 +43,13 @@ def flag(name: str, *, default: bool) -> bool:
     if raw in {"0", "false", "off", "no"}:
         return False
     raise ImproperlyConfigured(f"{name} is {raw!r}; write on or off.")
+
+
+def log_level(name: str, default: str) -> str:
+    level = text(name, default).strip().upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured(f"{name} is {level!r}; write DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    return level
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -93,11 +102,14 @@ def database(var: Path) -> dict[str, object]:
     """DATABASE_URL, else SQLite in the data folder."""
     url = text("DATABASE_URL") or f"sqlite:///{var / 'xmnotify.sqlite3'}"
     try:
-        return dict(environ.Env.db_url_config(url))
+        config = dict(environ.Env.db_url_config(url)) if url.partition("://")[0] in _DATABASES else {}
     except (ImproperlyConfigured, ValueError):
+        config = {}
+    if not config.get("NAME"):
         raise ImproperlyConfigured(
             "DATABASE_URL can't be read; write postgresql://user:password@host:5432/name or sqlite:///path."
-        ) from None
+        )
+    return config
 
 
 def broker_socket(var: Path) -> Path:
@@ -147,4 +159,4 @@ def _read(name: str, default: T, kind: Callable[[str], T]) -> T:
     try:
         return kind(raw)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} is {raw!r}; that is no {kind.__name__}.") from None
+        raise ImproperlyConfigured(f"{name} is {raw!r}; write a number.") from None

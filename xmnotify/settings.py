@@ -185,5 +185,5 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("XMNOTIFY_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": env.log_level("XMNOTIFY_LOG_LEVEL", "INFO")},
 }

