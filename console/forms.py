@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext_lazy as _
@@ -47,6 +48,9 @@ class NewAdministratorForm(UserCreationForm[User]):
         return super().save(commit=commit)
 
 
+_OWN_NAMES = {"auth.user": _("Administrators"), "auth.group": _("Roles")}
+
+
 @dataclass(frozen=True, slots=True)
 class GrantRow:
     """One kind of object and what can be allowed with it; None where there is no such permission."""
@@ -81,20 +85,24 @@ class RoleForm(forms.ModelForm[Group]):
         boxes = {box.data["value"]: box for box in self["permissions"].subwidgets}
         found: dict[str, dict[str, forms.boundfield.BoundWidget]] = {}
         for row in self.offered:
-            model = row.content_type.model_class()
-            label = str(model._meta.verbose_name_plural) if model else row.content_type.name  # noqa: SLF001
-            found.setdefault(label, {})[row.codename.partition("_")[0]] = boxes[str(row.pk)]
-        return [
-            GrantRow(label[:1].upper() + label[1:], [by_verb.get(verb) for verb in VERBS])
-            for label, by_verb in found.items()
-        ]
+            found.setdefault(_kind(row), {})[row.codename.partition("_")[0]] = boxes[str(row.pk)]
+        return [GrantRow(_grant_label(kind), [by_verb.get(verb) for verb in VERBS]) for kind, by_verb in found.items()]
+
+
+def _kind(row: Permission) -> str:
+    return f"{row.content_type.app_label}.{row.content_type.model}"
+
+
+def _grant_label(kind: str) -> str:
+    label = str(_OWN_NAMES.get(kind) or apps.get_model(kind)._meta.verbose_name_plural)  # noqa: SLF001 - documented
+    return label[:1].upper() + label[1:]
 
 
 def _offered() -> list[Permission]:
     rows = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
     by_model: dict[str, list[Permission]] = {}
     for row in rows:
-        by_model.setdefault(f"{row.content_type.app_label}.{row.content_type.model}", []).append(row)
+        by_model.setdefault(_kind(row), []).append(row)
     return [row for label in OFFERED for row in by_model.get(label, [])]
 
 

@@ -145,6 +145,19 @@ def test_a_role_takes_its_permissions_from_the_form(admin_client):
     assert set(role.permissions.values_list("pk", flat=True)) == set(wanted)
 
 
+def test_the_form_of_a_role_offers_users_and_administrators_apart_and_keeps_what_it_does_not_offer(admin_client):
+    roles.install(apps)
+    role = Group.objects.get(name=roles.ADMINISTRATOR)
+    form = admin_client.get(f"/settings/roles/{role.pk}/").context["form"]
+    rows = {row.label: row.boxes for row in form.rows()}
+    assert {"Users", "Administrators", "Roles"} <= set(rows)
+    assert all(len(boxes) == 4 for boxes in rows.values())
+    assert len(rows) == len(roles.OFFERED)
+    admin_client.post(f"/settings/roles/{role.pk}/", {"name": role.name, "permissions": []})
+    assert role.permissions.filter(codename="view_lane").exists()
+    assert not role.permissions.filter(codename="view_server").exists()
+
+
 def test_every_page_forbids_inline_script_and_foreign_hosts(client):
     policy = client.get("/admin/login/")["Content-Security-Policy"]
     assert "default-src 'self'" in policy
