@@ -25,10 +25,12 @@ class ConsoleSite(AdminSite):
     password_change_done_template = "console/password_change_done.html"  # noqa: S105 - as above
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return self.page_context(request)
+
+    def page_context(self, request: HttpRequest, *, view: str = "") -> dict[str, Any]:
+        """What every page needs; `view` is the key of its navigation entry or tile, else the address tells."""
         context = super().each_context(request)
-        if not context["has_permission"]:
-            return context
-        return context | {"shell": shell(request)}
+        return context | {"shell": shell(request, view=view)} if context["has_permission"] else context
 
     def index(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

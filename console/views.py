@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.generic.base import ContextMixin, View
 
 from console.registry import Words
-from console.site import shell
+from console.site import ConsoleSite
 
 
 class ConsoleView(ContextMixin, View):
@@ -50,8 +50,7 @@ class ConsoleView(ContextMixin, View):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = {
-            **admin.site.each_context(self.request),
-            "shell": shell(self.request, view=self.page),
+            **cast("ConsoleSite", admin.site).page_context(self.request, view=self.page),
             "title": self.get_title(),
             "crumbs": self.get_crumbs(),
             "may_write": self.request.user.has_perms(self.all_permissions()),

@@ -98,6 +98,9 @@ class SmtpServerPage(ServerView, FormPage[SmtpServer]):
             "advanced": [_field(form, name, warnings=warnings) for name in ADVANCED],
             "advanced_open": any(name in form.errors for name in ADVANCED),
             "providers": providers if self.instance.pk is None else [],
+            "form_url": reverse("smtp-server", args=[self.instance.pk])
+            if self.instance.pk
+            else reverse("smtp-server-add"),
             "test_url": reverse("smtp-server-test", args=[self.instance.pk] if self.instance.pk else []),
             "test_to": self.request.POST.get("test_to", getattr(self.request.user, "email", "")),
             "may_test": self.request.user.has_perm(probe.PERMISSION),

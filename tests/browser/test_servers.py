@@ -82,6 +82,14 @@ def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, 
     assert not SmtpServer.objects.exists()
 
 
+def test_enter_in_a_box_adds_the_server(staff_page):
+    staff_page.goto(f"{LIST}smtp/add/")
+    fill(staff_page, 2525)
+    staff_page.locator("#id_name").fill("By Enter")
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_text("“By Enter” was added.").first.wait_for()
+
+
 def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulator, show):
     simulator.faults.order(Fault(Step.RCPT, Reply(550, "5.1.1 No such user here")))
     staff_page.goto(f"{LIST}smtp/add/")
@@ -90,6 +98,29 @@ def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulat
     staff_page.get_by_text("The test failed at this stage: Recipient.").first.wait_for()
     staff_page.get_by_text("The recipient does not exist.").wait_for()
     looks.check(staff_page, show=show, name="test-failed")
+
+
+def test_without_script_a_server_is_tested_added_and_deleted(browser, client, admin_user, live_server, simulator):
+    client.force_login(admin_user)
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    context.add_cookies([cookie])
+    page = context.new_page()
+    page.goto(LIST)
+    page.locator("summary", has_text="Add").click()
+    page.get_by_role("link", name="SMTP Server", exact=True).click()
+    fill(page, simulator.port)
+    page.locator("noscript button").click()
+    page.locator("#test-result .stages").wait_for()
+    assert page.get_by_role("textbox", name="From email").input_value() == "it@example.com"
+    page.locator("#id_name").fill("Plain")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("“Plain” was added.").wait_for()
+    page.get_by_role("link", name="Delete Plain").click()
+    page.get_by_role("heading", name="Delete “Plain”?").wait_for()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("“Plain” was deleted.").wait_for()
+    context.close()
 
 
 def fill(page, port):

@@ -52,6 +52,15 @@ def test_every_tile_and_entry_with_a_permission_is_refused_without_it(client, me
         assert client.get(_address(page)).status_code == expected, page.view
 
 
+def test_a_refused_and_a_missing_page_are_told_in_the_shell(client, member):
+    member(roles.INTEGRATION)
+    refused = client.get("/audit/")
+    assert (refused.status_code, "You may not open this page" in refused.content.decode()) == (403, True)
+    missing = client.get("/nowhere/")
+    assert (missing.status_code, "This page does not exist" in missing.content.decode()) == (404, True)
+    assert "Log out" in missing.content.decode()
+
+
 def test_an_auditor_reads_but_changes_nothing(client, member):
     member(roles.AUDITOR)
     assert client.get("/audit/").status_code == 200

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from dispatch import queries, statistics
 from dispatch.models import Delivery, Event, HourFigures
@@ -130,3 +131,19 @@ def test_counting_an_hour_reads_one_range_of_the_primary_key():
             cursor.execute("SET LOCAL enable_seqscan = off")
         plan = rows.order_by().explain()
     assert "dispatch_delivery_pkey" in plan or "sqlite_autoindex_dispatch_delivery_1" in plan
+
+
+def test_queued_and_failed_messages_are_counted_by_their_partial_indexes():
+    deliveries(S.DUE, S.FAILED, at=NOW)
+    with CaptureQueriesContext(connection) as caught:
+        queries.now_figures(now=NOW)
+        queries.recent_failures()
+    asked = [query["sql"] for query in caught if "state = '" in query["sql"]]
+    assert len(asked) == 4
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for sql in asked:
+            cursor.execute(f"EXPLAIN {'' if connection.vendor == 'postgresql' else 'QUERY PLAN '}{sql}")
+            plan = str(cursor.fetchall())
+            assert ("delivery_due" in plan) if "'due'" in sql else ("delivery_trouble" in plan)
