@@ -49,5 +49,10 @@ def register() -> None:
     registry.add_entry(
         Entry("dashboard", gettext_lazy("Dashboard"), Section.ANALYZE, permission="dispatch.view_delivery", order=0)
     )
+    registry.add_entry(
+        Entry(
+            "delivery-log", gettext_lazy("Delivery log"), Section.ANALYZE, permission="dispatch.view_delivery", order=20
+        )
+    )
     registry.add_health(findings)
     registry.add_impact("servers.Server", source=of_server)

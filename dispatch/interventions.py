@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from dispatch import doorbell
 from dispatch.models import Delivery
@@ -14,7 +18,8 @@ from servers.values import ServerKind
 from transports.types import ReasonCode
 
 _State = Delivery.State
-RETRIABLE = (_State.FAILED, _State.EXPIRED, _State.UNDELIVERED, _State.SKIPPED, _State.HELD)
+FAILED = (_State.FAILED, _State.EXPIRED, _State.UNDELIVERED, _State.SKIPPED)
+RETRIABLE = (*FAILED, _State.HELD)
 CANCELLABLE = (_State.DUE, _State.PAUSED, _State.HELD)
 
 
@@ -33,15 +38,7 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
     route = active_routes().get(ServerKind(row.server_kind))
     with transaction.atomic():
         changed = Delivery.objects.filter(pk=row.pk, state=row.state, state__in=RETRIABLE).update(
-            state=_State.DUE,
-            due_at=now,
-            expires_at=now + (row.expires_at - row.created_at),
-            server_id=route.server_id if route else None,
-            tries=0,
-            sent_at=None,
-            provider_id="",
-            reason_code="" if route else ReasonCode.NO_ACTIVE_SERVER.value,
-            reason_detail="",
+            expires_at=now + (row.expires_at - row.created_at), **_afresh(route.server_id if route else None, now)
         )
         if not changed:
             raise NotAllowedError(_refusal(row, allowed=RETRIABLE))
@@ -59,6 +56,46 @@ def cancel(delivery_id: UUID) -> None:
     if not changed:
         row.refresh_from_db(fields=["state"])
         raise NotAllowedError(_refusal(row, allowed=CANCELLABLE))
+
+
+def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
+    """Send again those of them that failed, expired, were skipped or not delivered and have an address.
+
+    Answers how many. What is held is left to a person who looks at it.
+    """
+    routes = active_routes()
+    again = 0
+    with transaction.atomic():
+        for kind in ServerKind:
+            route = routes.get(kind)
+            found = Delivery.objects.filter(pk__in=ids, server_kind=kind.value, state__in=FAILED).exclude(address="")
+            changed = found.update(
+                expires_at=now + (F("expires_at") - F("created_at")), **_afresh(route.server_id if route else None, now)
+            )
+            again += changed
+            if route and changed:
+                transaction.on_commit(partial(doorbell.ring, route.server_id))
+    return again
+
+
+def cancel_all(ids: Sequence[UUID]) -> int:
+    """Call off those of them that are queued or paused; answers how many."""
+    found = Delivery.objects.filter(pk__in=ids, state__in=(_State.DUE, _State.PAUSED))
+    return found.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+
+
+def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:
+    """The columns of a delivery that begins anew."""
+    return {
+        "state": _State.DUE,
+        "due_at": now,
+        "server_id": server_id,
+        "tries": 0,
+        "sent_at": None,
+        "provider_id": "",
+        "reason_code": "" if server_id else ReasonCode.NO_ACTIVE_SERVER.value,
+        "reason_detail": "",
+    }
 
 
 def _refusal(row: Delivery, *, allowed: tuple[Delivery.State, ...]) -> str:

@@ -262,7 +262,7 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["state", "id"],
-                condition=Q(state__in=["failed", "held", "undelivered", "expired", "paused"]),
+                condition=Q(state__in=["failed", "held", "undelivered", "expired", "paused", "skipped", "cancelled"]),
                 name="delivery_trouble",
             ),
         ]

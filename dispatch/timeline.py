@@ -27,12 +27,13 @@ def lines(delivery: Delivery, *, waits: Sequence[timedelta] = WAITS) -> Iterator
         yield f"{_time(attempt.started_at + took)}  try {attempt.number}, {took.total_seconds():.3f} s: " + (
             f"{attempt.outcome}, {words}" if words else attempt.outcome
         )
-        following = _following(attempt, ended_at=attempt.started_at + took, delivery=delivery, waits=waits)
-        if following:
-            yield f"{'':21}{following}"
+        next_try = following(attempt, ended_at=attempt.started_at + took, delivery=delivery, waits=waits)
+        if next_try:
+            yield f"{'':21}{next_try}"
 
 
-def _following(attempt: Attempt, *, ended_at: datetime, delivery: Delivery, waits: Sequence[timedelta]) -> str:
+def following(attempt: Attempt, *, ended_at: datetime, delivery: Delivery, waits: Sequence[timedelta] = WAITS) -> str:
+    """When the next try comes and why, or why none does; empty when the matter is closed by success."""
     if attempt.next_try_at is None:
         last = attempt.number == delivery.attempt_count
         return _AFTERWARDS.get(Delivery.State(delivery.state), "") if last else _AFTERWARDS[Delivery.State.DUE]

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
+from dispatch.log_views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
 from dispatch.views import DashboardPage
 
-urlpatterns = [path("", DashboardPage.as_view(), name="dashboard")]
+urlpatterns = [
+    path("", DashboardPage.as_view(), name="dashboard"),
+    path("log/", LogPage.as_view(), name="delivery-log"),
+    path("log/bulk/", LogBulk.as_view(), name="delivery-log-bulk"),
+    path("log/deliveries.csv", LogExport.as_view(), name="delivery-log-export"),
+    path("log/<uuid:pk>/", DeliveryPage.as_view(), name="delivery"),
+    path("log/<uuid:pk>/html/", DeliveryHtml.as_view(), name="delivery-html"),
+    path("log/<uuid:pk>/retry/", Intervene.as_view(again=True), name="delivery-retry"),
+    path("log/<uuid:pk>/cancel/", Intervene.as_view(), name="delivery-cancel"),
+]

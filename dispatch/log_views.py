@@ -1,0 +1,265 @@
+"""Analyze > Delivery log: the list with its filters, sending again and calling off, CSV, and one delivery's story."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.generic.base import TemplateView
+
+from console import audit
+from console.audit import Action
+from console.csp import sandboxed
+from console.registry import Words
+from console.views import ConsoleView
+from dispatch import interventions, log, timeline
+from dispatch.forms import LogFilter
+from dispatch.interventions import NotAllowedError
+from dispatch.models import Attempt, Delivery
+from servers.models import Server
+from templates_app.models import TemplateVersion
+
+PAGE = "delivery-log"
+MOST_AT_ONCE = 20_000
+MOST_EXPORTED = 100_000
+BODIES = "dispatch.view_deliverytext"
+_FORMULAS = ("=", "-", "@", "\t", "\r")
+
+
+class LogView(ConsoleView):
+    page = PAGE
+    permissions: tuple[str, ...] = ("dispatch.view_delivery",)
+    write_permissions: tuple[str, ...] = ("dispatch.change_delivery",)
+
+
+class LogPage(LogView, TemplateView):
+    template_name = "dispatch/log.html"
+    title = gettext_lazy("Delivery log")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        form = LogFilter(self.request.GET)
+        wanted = form.wanted()
+        page = log.page(wanted, after=_uid(self.request.GET.get("after", "")))
+        context = {
+            "form": form,
+            "rows": list(_named(page.rows)),
+            "page_of": page,
+            "older": _query(self.request.GET, after=page.after) if page.after else "",
+            "query": _query(self.request.GET),
+            "paged": "after" in self.request.GET,
+            "filtered": wanted != log.Wanted(),
+            "most": MOST_AT_ONCE,
+        }
+        return super().get_context_data(**context, **kwargs)
+
+
+class LogBulk(LogView):
+    """Sends again or calls off what is ticked, or everything that the filter matches."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        query = QueryDict(request.POST.get("query", ""))
+        retry = request.POST.get("do") == "retry"
+        changed = 0
+        for chunk in self._chunks(request, query=query, retry=retry):
+            changed += interventions.retry_all(chunk, now=timezone.now()) if retry else interventions.cancel_all(chunk)
+        if retry:
+            words = ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", changed)
+        else:
+            words = ngettext("%d delivery was called off.", "%d deliveries were called off.", changed)
+        messages.success(request, words % changed)
+        return redirect(f"{reverse(PAGE)}?{query.urlencode()}")
+
+    def _chunks(self, request: HttpRequest, *, query: QueryDict, retry: bool) -> Iterable[list[UUID]]:
+        if request.POST.get("scope") != "all":
+            ticked = [uid for text in request.POST.getlist("id")[:1000] if (uid := _uid(text))]
+            return [ticked] if ticked else []
+        states = interventions.FAILED if retry else interventions.CANCELLABLE
+        wanted = LogFilter(query).wanted()
+        fitting = frozenset(states) & wanted.states if wanted.states else frozenset(states)
+        if not fitting:
+            return []
+        found = log.pages(replace(wanted, states=fitting), most=MOST_AT_ONCE)
+        return ([row.pk for row in rows] for rows in list(found))
+
+
+class LogExport(LogView):
+    """What the filter matches, as CSV."""
+
+    def get(self, request: HttpRequest) -> StreamingHttpResponse:
+        found = log.pages(LogFilter(request.GET).wanted(), most=MOST_EXPORTED)
+        response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
+        return response
+
+
+class DeliveryView(LogView):
+    """A page about one delivery."""
+
+    def find(self) -> Delivery:
+        rows = Delivery.objects.select_related("event__device", "event__person", "person", "device", "broadcast")
+        found = rows.filter(pk=self.kwargs["pk"]).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+class DeliveryPage(DeliveryView, TemplateView):
+    template_name = "dispatch/delivery.html"
+
+    def get_title(self) -> Words:
+        return _("Delivery to %s") % (self.delivery.address or self.delivery.address_name or _("nobody"))
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [(LogPage.title, reverse(PAGE))]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        self.delivery = self.find()
+        event = self.delivery.event
+        text = self.delivery.text
+        state = Delivery.State(self.delivery.state)
+        context = {
+            "delivery": self.delivery,
+            "named": next(_named([self.delivery])),
+            "tries": [_told(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")],
+            "text": text,
+            "may_read": self.request.user.has_perm(BODIES),
+            "event": event,
+            "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
+            "may_read_event": self.request.user.has_perm("dispatch.view_event"),
+            "may_retry": state in interventions.RETRIABLE and bool(self.delivery.address),
+            "may_cancel": state in interventions.CANCELLABLE,
+        }
+        return super().get_context_data(**context, **kwargs)
+
+
+class DeliveryHtml(DeliveryView):
+    """The HTML message as it was sent, for a frame that can do nothing."""
+
+    permissions = ("dispatch.view_delivery", BODIES)
+
+    def get(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        text = self.find().text
+        if text is None or not text.html:
+            raise Http404
+        return sandboxed(text.html)
+
+
+class Intervene(DeliveryView):
+    """Sends one delivery again, or calls it off."""
+
+    http_method_names = ["post"]
+    again = False
+
+    def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        delivery = self.find()
+        try:
+            if self.again:
+                interventions.retry(pk, now=timezone.now())
+                words = _("The delivery will be sent again.")
+            else:
+                interventions.cancel(pk)
+                words = _("The delivery was called off.")
+        except NotAllowedError:
+            messages.error(request, _("Its state changed meanwhile, so nothing was done."))
+        else:
+            before, after = {"state": delivery.state}, {"state": self.find().state}
+            audit.record(audit.by_request(request), action=Action.CHANGE, instance=delivery, before=before, after=after)
+            messages.success(request, words)
+        return redirect("delivery", pk=pk)
+
+
+def _named(rows: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
+    """Deliveries with the names of their templates and servers, read in two queries."""
+    rows = list(rows)
+    versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in rows}).select_related(
+        "template"
+    )
+    templates = {version.pk: version for version in versions}
+    servers = dict(Server.objects.filter(pk__in={row.server_id for row in rows}).values_list("pk", "name"))
+    for row in rows:
+        yield {
+            "row": row,
+            "version": templates.get(row.template_version_id),  # type: ignore[arg-type]
+            "server": servers.get(row.server_id, _("deleted") if row.server_id else ""),  # type: ignore[arg-type]
+        }
+
+
+def _told(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
+    took = timedelta(milliseconds=attempt.duration_ms)
+    ended_at = attempt.started_at + took
+    following = timeline.following(attempt, ended_at=ended_at, delivery=delivery)
+    codes = [code for code in (attempt.reply, attempt.enhanced) if code and code not in attempt.detail]
+    said = " ".join([*codes, attempt.detail])
+    return {
+        "attempt": attempt,
+        "said": said,
+        "took": took.total_seconds(),
+        "ended_at": ended_at,
+        "following": following,
+    }
+
+
+def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
+    columns = ("id", "accepted", "state", "channel", "recipient", "name", "template", "server", "tries", "sent", "code")
+    line = csv.writer(_Echo())
+    yield line.writerow([*columns, "detail"])
+    for rows in pages:
+        for named in _named(rows):
+            row, version = named["row"], named["version"]
+            cells = (
+                row.pk,
+                row.created_at.isoformat(),
+                row.state,
+                row.channel,
+                row.address,
+                row.address_name,
+                version.template.name if version else "",
+                named["server"],
+                row.attempt_count,
+                row.sent_at.isoformat() if row.sent_at else "",
+                row.reason_code,
+                row.reason_detail,
+            )
+            yield line.writerow([_harmless(str(cell)) for cell in cells])
+
+
+class _Echo:
+    """A file whose write answers the line."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _harmless(cell: str) -> str:
+    """A cell that no spreadsheet reads as a formula; a phone number keeps its plus."""
+    formula = cell.startswith(_FORMULAS) or (cell.startswith("+") and not cell[1:].isdigit())
+    return f"'{cell}" if formula else cell
+
+
+def _uid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _query(given: QueryDict, **changes: Any) -> str:
+    kept = given.copy()
+    kept.pop("after", None)
+    for name, value in changes.items():
+        kept[name] = str(value)
+    return kept.urlencode()

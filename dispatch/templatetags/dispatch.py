@@ -1,0 +1,54 @@
+"""Template tags of the delivery log: states, reasons, outcomes."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+
+from console.registry import Level
+from console.templatetags.console import badge
+from dispatch import reasons
+from dispatch.models import Attempt, Delivery
+from templates_app.models import TemplateChannel
+
+register = template.Library()
+
+_State = Delivery.State
+_LEVELS: dict[str, Level] = {
+    _State.SENT: Level.OK,
+    _State.DELIVERED: Level.OK,
+    _State.FAILED: Level.ERROR,
+    _State.UNDELIVERED: Level.ERROR,
+    _State.EXPIRED: Level.ERROR,
+    _State.HELD: Level.WARNING,
+    _State.SKIPPED: Level.WARNING,
+    Attempt.Outcome.SENT: Level.OK,
+    Attempt.Outcome.DEFERRED: Level.WARNING,
+    Attempt.Outcome.REJECTED: Level.ERROR,
+    Attempt.Outcome.UNKNOWN: Level.WARNING,
+}
+
+
+@register.simple_tag
+def state_badge(delivery: Delivery) -> SafeString:
+    """Where a delivery stands; one that was tried and waits says so."""
+    state = _State(delivery.state)
+    level = _LEVELS.get(state, "info" if state is _State.DUE else Level.NEUTRAL)
+    return badge(level, state.label)
+
+
+@register.simple_tag
+def outcome_badge(attempt: Attempt) -> SafeString:
+    outcome = Attempt.Outcome(attempt.outcome)
+    return badge(_LEVELS[outcome], outcome.label)
+
+
+@register.filter
+def reason_words(code: str) -> str | Promise:
+    return reasons.words(code)
+
+
+@register.filter
+def channel_label(channel: str) -> str:
+    return str(TemplateChannel.Kind(channel).label)

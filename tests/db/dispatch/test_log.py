@@ -1,0 +1,216 @@
+"""The delivery log: what its filters find, how its pages hang together, what may be done from it."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+
+from devices.models import new_uid
+from dispatch import log, reasons
+from dispatch.log import Wanted
+from dispatch.models import Delivery
+from tests.db import world
+from tests.db.dispatch import flow
+from transports.types import AddressKind, ReasonCode, Recipient
+
+pytestmark = pytest.mark.django_db
+LOG = "/log/"
+
+
+@pytest.fixture
+def server():
+    return world.smtp_server()
+
+
+@pytest.fixture
+def auditor(client):
+    user = get_user_model().objects.create_user("auditor", is_staff=True)
+    user.groups.add(Group.objects.get(name="Auditor"))
+    client.force_login(user)
+    return client
+
+
+def fail(*ids):
+    Delivery.objects.filter(pk__in=ids).update(state="failed", reason_code="address_unknown", reason_detail="550 no")
+
+
+def all_pages(wanted, *, size=3):
+    found, after = [], None
+    while True:
+        page = log.page(wanted, after=after, size=size)
+        found += [row.pk for row in page.rows]
+        after = page.after
+        if after is None:
+            return found
+
+
+@pytest.mark.parametrize("slice_size", [1, 2, 5, 1000])
+def test_pages_have_every_delivery_once_newest_first_whatever_the_slice(server, monkeypatch, slice_size):
+    monkeypatch.setattr(log, "SLICE", slice_size)
+    ids = flow.deliveries(7, server_id=server.pk)
+    assert all_pages(Wanted()) == ids[::-1]
+    assert all_pages(Wanted(channel="smtp")) == ids[::-1]
+    assert all_pages(Wanted(recipient="user3@example.com")) == [ids[3]]
+    assert all_pages(Wanted(channel="sms")) == []
+
+
+def test_a_search_that_stopped_says_how_far_it_came(server, monkeypatch):
+    monkeypatch.setattr(log, "SLICE", 2)
+    flow.deliveries(5, server_id=server.pk)
+    page = log.page(Wanted(recipient="user0@example.com"))
+    assert page.rows == ()
+    assert page.searched_to is not None
+
+
+def test_filters_find_what_they_name(server):
+    ids = flow.deliveries(4, server_id=server.pk)
+    fail(ids[1])
+    version = world.template().current
+    Delivery.objects.filter(pk=ids[2]).update(template_version=version, server_id=None)
+    event_id = Delivery.objects.get(pk=ids[0]).event_id
+    other = flow.deliveries(1, server_id=server.pk)
+    assert all_pages(Wanted(states=frozenset({"failed"}))) == [ids[1]]
+    assert all_pages(Wanted(template_id=version.template_id)) == [ids[2]]
+    assert all_pages(Wanted(server_id=server.pk)) == [*other, ids[3], ids[1], ids[0]]
+    assert all_pages(Wanted(event_id=event_id)) == ids[::-1]
+
+
+def test_time_bounds_are_those_of_acceptance(server):
+    old, new = flow.deliveries(2, server_id=server.pk)
+    made = log.moment_of(new)
+    assert all_pages(Wanted(since=made + timedelta(seconds=1))) == []
+    assert all_pages(Wanted(until=made + timedelta(seconds=1))) == [new, old]
+    assert all_pages(Wanted(until=log.moment_of(old) - timedelta(seconds=1))) == []
+
+
+@pytest.mark.parametrize("key", ["u1", "U1", "u1@example.com", "S1", "+4917012345"])
+def test_a_user_is_found_by_login_mail_number_or_device_and_by_no_other(server, key):
+    person = world.person(mobile="+4917012345")
+    device = world.device(owner=person)
+    other = world.person(loginname="u2", mail="u2@example.com")
+    ids = []
+    for who, what in ((person, device), (other, None)):
+        event = flow.event(person=who, device=what)
+        row = flow.planned(1, event_id=event.pk, server_id=server.pk, to=Recipient(AddressKind.MAIL, "x@example.com"))
+        flow.intake.add([row], now=world.NOW)
+        ids.append(row.id)
+    assert all_pages(Wanted(recipient=key)) == [ids[0]]
+
+
+def test_the_page_asks_a_fixed_small_number_of_queries(server, admin_client, django_assert_max_num_queries):
+    flow.deliveries(60, server_id=server.pk)
+    for query in ("", "?state=failed", "?channel=smtp&state=sent", "?recipient=u1", "?recipient=nobody@example.com"):
+        with django_assert_max_num_queries(16):
+            assert admin_client.get(f"{LOG}{query}").status_code == 200
+
+
+def test_what_can_not_be_read_filters_nothing(server, admin_client):
+    flow.deliveries(1, server_id=server.pk)
+    for query in ("state=x", "since=x", "event=x", "template=x", "server=9", "after=x", "channel=%00"):
+        assert len(admin_client.get(f"{LOG}?{query}").context["rows"]) == 1, query
+
+
+def test_ticked_ones_are_sent_again_if_failed_and_called_off_if_queued(server, admin_client):
+    failed, queued, sent = flow.deliveries(3, server_id=server.pk)
+    fail(failed)
+    Delivery.objects.filter(pk=sent).update(state="sent", sent_at=world.NOW)
+    everything = {"id": [failed, queued, sent]}
+    admin_client.post(f"{LOG}bulk/", {**everything, "do": "retry"})
+    assert flow.states() == {"due": 2, "sent": 1}
+    admin_client.post(f"{LOG}bulk/", {**everything, "do": "cancel"})
+    assert flow.states() == {"cancelled": 2, "sent": 1}
+
+
+def test_all_that_match_a_filter_are_sent_again_and_no_other(server, admin_client, rings):
+    ids = flow.deliveries(6, server_id=server.pk)
+    fail(*ids[:4])
+    Delivery.objects.filter(pk=ids[0]).update(address="other@example.com")
+    Delivery.objects.filter(pk=ids[1]).update(state="held")
+    query = "state=trouble"
+    before = Delivery.objects.get(pk=ids[2])
+    admin_client.post(f"{LOG}bulk/", {"do": "retry", "scope": "all", "query": query})
+    assert flow.states() == {"due": 5, "held": 1}
+    after = Delivery.objects.get(pk=ids[2])
+    assert after.expires_at - after.due_at == before.expires_at - before.created_at
+    assert (after.reason_code, after.server_id) == ("", server.pk)
+
+
+def test_a_skipped_delivery_without_an_address_is_not_sent_again(server, admin_client):
+    (skipped,) = flow.deliveries(1, server_id=server.pk)
+    Delivery.objects.filter(pk=skipped).update(state="skipped", reason_code="no_address", address="")
+    admin_client.post(f"{LOG}bulk/", {"do": "retry", "id": [skipped]})
+    assert flow.states() == {"skipped": 1}
+    assert b"Send again" not in admin_client.get(f"{LOG}{skipped}/").content
+
+
+def test_the_page_of_a_delivery_tells_each_try_and_why_the_next(server, admin_client, clock, channel):
+    world.device(owner=world.person())
+    world.template()
+    flow.post()
+    channel.answer = lambda wire, recipient: flow.GREYLISTED
+    flow.send(server, clock)
+    page = admin_client.get(f"{LOG}{Delivery.objects.get().pk}/").content.decode()
+    for words in (
+        "Try 1",
+        "The server asked us to come back later.",
+        "450 4.7.1 come back later",
+        "next try 2026-11-22 12:01:",
+        "so that not all come at once",
+        "your iPhone 15 is jailbroken",
+        "Dialogue with the server",
+    ):
+        assert words in page
+
+
+def test_an_auditor_sees_the_delivery_but_not_its_message(server, auditor, clock, channel):
+    world.device(owner=world.person())
+    world.template(html="<b>secret body</b>")
+    flow.post()
+    flow.send(server, clock)
+    row = Delivery.objects.get()
+    page = auditor.get(f"{LOG}{row.pk}/").content.decode()
+    assert "does not include reading messages" in page
+    assert "jailbroken." not in page
+    assert auditor.get(f"{LOG}{row.pk}/html/").status_code == 403
+    for path in (f"{LOG}{row.pk}/retry/", f"{LOG}{row.pk}/cancel/", f"{LOG}bulk/"):
+        assert auditor.post(path, {"do": "retry"}).status_code == 403, path
+
+
+def test_the_html_of_a_message_may_run_and_load_nothing(server, admin_client, clock, channel):
+    world.device(owner=world.person(displayname="<script>alert(1)</script>"))
+    world.template(html="<p>${user.displayname}</p>")
+    flow.post()
+    flow.send(server, clock)
+    answer = admin_client.get(f"{LOG}{Delivery.objects.get().pk}/html/")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert b"<p>&lt;script&gt;" in answer.content
+
+
+def test_one_delivery_is_sent_again_and_called_off_and_only_once(server, admin_client):
+    (pk,) = flow.deliveries(1, server_id=server.pk)
+    fail(pk)
+    admin_client.post(f"{LOG}{pk}/retry/")
+    assert flow.states() == {"due": 1}
+    assert "nothing was done" in admin_client.post(f"{LOG}{pk}/retry/", follow=True).content.decode()
+    admin_client.post(f"{LOG}{pk}/cancel/")
+    assert flow.states() == {"cancelled": 1}
+
+
+def test_a_delivery_that_never_was_has_no_page(admin_client):
+    assert admin_client.get(f"{LOG}{new_uid()}/").status_code == 404
+
+
+def test_csv_has_what_the_filter_matches_and_no_formula(server, admin_client):
+    ids = flow.deliveries(3, server_id=server.pk)
+    Delivery.objects.filter(pk=ids[0]).update(address_name="=HYPERLINK(1)", address="+4917012345", channel="sms")
+    answer = admin_client.get(f"{LOG}deliveries.csv?channel=sms")
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert len(lines) == 2
+    assert ",+4917012345,'=HYPERLINK(1)," in lines[1]
+
+
+def test_every_reason_has_its_sentence():
+    assert set(reasons.WORDS) == {code.value for code in ReasonCode}
