@@ -21,7 +21,8 @@ from templates_app.versions import content_of
 from transports.types import ChannelKind
 
 _OF_TYPE = """SELECT * FROM templates_app_notificationtemplate
-    WHERE type = %s AND current_id IS NOT NULL AND deleted_at IS NULL ORDER BY name"""  # asked for every event: compiling it would cost more
+    WHERE type = %s AND current_id IS NOT NULL AND deleted_at IS NULL
+    ORDER BY name"""  # asked for every event: compiling it would cost more
 
 
 def for_type(type_code: str) -> list[Template]:
