@@ -79,7 +79,7 @@ class SmtpServerForm(forms.ModelForm[SmtpServer]):
     class Meta:
         model = SmtpServer
         fields = [*MAIN, *ADVANCED]
-        widgets = {"description": forms.TextInput}
+        widgets = {"description": forms.TextInput, "ca_bundle": forms.Textarea(attrs={"rows": 4})}
         help_texts = {
             "host": _("A fully qualified domain name or an IP address."),
             "port": _("25 by default; SSL uses 465."),
