@@ -37,8 +37,11 @@ class Command(BaseCommand):
             preflight.check_port("127.0.0.1", port=inbox_port, setting="XMNOTIFY_INBOX_PORT")
         except preflight.NotReadyError as breach:
             raise CommandError(str(breach)) from None
-        if settings.XMNOTIFY_SMTP_PORTS is not None:  # the parts are forked from here, so this reaches the worker
+        # The parts are forked from here, so what is set now reaches all of them.
+        if settings.XMNOTIFY_SMTP_PORTS is not None:
             settings.XMNOTIFY_SMTP_PORTS |= {smtp_port}
+        if not env.text("XMNOTIFY_CONSOLE_URL"):
+            settings.XMNOTIFY_CONSOLE_URL = f"http://{host}:{port}/"
         supervisor = Supervisor(self._say, lineage.watched())
         supervisor.open()
         try:

@@ -1,0 +1,123 @@
+"""What holds for every page of the console, found by walking through the addresses."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils.timezone import now
+
+from api import keys
+from console.audit import Action, Actor, record
+from console.views import ConsoleView
+from dispatch.models import Delivery, Event
+from servers.models import ServerTest, ServerTestStage
+from tests.db import world
+
+pytestmark = pytest.mark.django_db
+PUBLIC = {"healthz", "readyz"}
+MARKUP = "<img src=x onerror=alert(1)>"
+ANY_UUID = "01a20457-3f09-746b-90d3-dba1359cf3e3"
+
+
+def patterns(resolver=None, prefix=""):
+    """Every address outside the API and Django's own admin."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        path = prefix + str(pattern.pattern)
+        if not isinstance(pattern, URLPattern):
+            if path not in {"api/", "admin/"}:
+                yield from patterns(pattern, path)
+        elif pattern.name not in PUBLIC:
+            yield pattern
+
+
+def address(pattern, **values):
+    kinds = {name: type(kind).__name__ for name, kind in pattern.pattern.converters.items()}
+    default = {"IntConverter": 1, "UUIDConverter": ANY_UUID, "StringConverter": "x", "SlugConverter": "x"}
+    return reverse(pattern.name, kwargs={name: values.get(name, default[kind]) for name, kind in kinds.items()})
+
+
+EVERY = [pytest.param(pattern, id=address(pattern)) for pattern in patterns()]
+
+
+@pytest.mark.parametrize("pattern", EVERY)
+def test_it_is_made_of_the_view_that_checks_permissions(pattern):
+    assert issubclass(pattern.callback.view_class, ConsoleView)
+
+
+@pytest.mark.parametrize("pattern", EVERY)
+def test_it_leads_a_stranger_to_the_log_in_whatever_the_method(client, pattern):
+    for method in (client.get, client.post):
+        answer = method(address(pattern))
+        assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/admin/login/")
+
+
+@pytest.mark.parametrize("pattern", EVERY)
+def test_who_may_only_look_changes_nothing(client, pattern):
+    user = User.objects.create_user("looker", is_staff=True)
+    user.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    assert client.post(address(pattern)).status_code in {403, 405}
+
+
+@pytest.mark.parametrize("pattern", EVERY)
+def test_it_is_refused_without_its_permissions(client, pattern):
+    client.force_login(User.objects.create_user("nobody", is_staff=True))
+    refused = client.get(address(pattern)).status_code == 403
+    assert refused or not pattern.callback.view_class.permissions
+
+
+def test_no_page_shows_markup_that_came_from_outside(admin_client):
+    """From the API, an event, a device, a server's reply or another administrator."""
+    values = _evil_world()
+    shown = 0
+    for pattern in patterns():
+        for pk in values:
+            answer = admin_client.get(address(pattern, pk=pk) if _takes(pattern, pk) else address(pattern))
+            page = answer.content.decode()
+            assert "<img src=x" not in page, answer.request["PATH_INFO"]
+            shown += "&lt;img src=x" in page
+    assert shown > 10
+
+
+def _takes(pattern, pk):
+    kind = pattern.pattern.converters.get("pk")
+    return kind is not None and (type(kind).__name__ == "UUIDConverter") == isinstance(pk, str)
+
+
+def _evil_world():
+    """Answers the ids of what was made."""
+    server = world.smtp_server(
+        name=MARKUP, description=MARKUP, stopped_at=now(), trouble_code="policy", trouble_detail=MARKUP
+    )
+    template = world.template(name=MARKUP, subject=MARKUP, message=MARKUP, recipient="a@example.com", html=MARKUP)
+    person = world.person(loginname=MARKUP, displayname=MARKUP)
+    device = world.device(serial=MARKUP, owner=person, model=MARKUP)
+    moment = now()
+    event = Event.objects.create(type=MARKUP, source=MARKUP, origin="test", occurred_at=moment, received_at=moment)
+    delivery = Delivery.objects.create(
+        event=event,
+        channel="smtp",
+        server_kind="smtp",
+        server=server,
+        address_kind="mail",
+        address=f"{MARKUP}@x",
+        address_name=MARKUP,
+        state="failed",
+        reason_code="policy",
+        reason_detail=MARKUP,
+        due_at=moment,
+        expires_at=moment,
+        created_at=moment,
+    )
+    user = User.objects.create_user(MARKUP, first_name=MARKUP, email="a@example.com", is_staff=True)
+    group = Group.objects.create(name=MARKUP)
+    keys.create(MARKUP, scopes=[keys.ApiScope.EVENTS])
+    test = ServerTest.objects.create(
+        server=server, actor=MARKUP, to="a@example.com", started_at=now(), ends_by=now(), finished_at=now()
+    )
+    ServerTestStage.objects.create(
+        test=test, number=1, name="banner", ok=False, duration_ms=1, detail=MARKUP, cause=MARKUP, hint=MARKUP
+    )
+    before, after = {"host": MARKUP}, {"host": MARKUP * 2}
+    record(Actor(MARKUP), action=Action.CHANGE, instance=server, before=before, after=after)
+    objects = (server, template, person, device, user, group)
+    return [*{made.pk for made in objects}, str(test.pk), str(event.pk), str(delivery.pk)]

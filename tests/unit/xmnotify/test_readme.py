@@ -1,0 +1,41 @@
+"""What README promises, held against the code."""
+
+import re
+
+import pytest
+
+from xmnotify import env
+
+README = (env.ROOT / "README.md").read_text()
+READ = re.compile(
+    r"env\.(?:text|integer|flag|words|ports|networks|log_level)\(\s*\"(\w+)\"|\btext\(\"(\w+)\"\)|_kept_secret\(\"(\w+)\""
+)
+
+
+def settings_read():
+    for path in (env.ROOT / "xmnotify").rglob("*.py"):
+        for found in READ.finditer(path.read_text()):
+            yield next(name for name in found.groups() if name)
+
+
+def test_every_setting_that_is_read_is_explained():
+    names = set(settings_read())
+    assert {"DATABASE_URL", "XMNOTIFY_PORT", "XMNOTIFY_SECRET_KEY", "XMNOTIFY_TLS"} < names
+    assert [name for name in sorted(names) if f"`{name}`" not in README] == []
+
+
+def test_every_setting_that_is_explained_is_read():
+    explained = set(re.findall(r"`((?:XMNOTIFY_\w+)|DATABASE_URL)`", README))
+    assert explained - set(settings_read()) == set()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))))
+def test_every_link_leads_somewhere(target):
+    assert (env.ROOT / target).exists()
+
+
+def test_every_make_target_that_is_named_is_there():
+    targets = set(re.findall(r"(?:`|^)make (\w+)", README, re.MULTILINE))
+    makefile = (env.ROOT / "Makefile").read_text()
+    assert targets
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []
