@@ -70,28 +70,37 @@ def test_a_secret_never_comes_out(api, monkeypatch):
     assert SmtpServer.objects.get().password.reveal() == "another secret"
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"host": "a b"}, "host"),
-        ({"host": ""}, "host"),
-        ({"port": 0}, "port"),
-        ({"port": 10**30}, "port"),
-        ({"port": "25"}, "port"),
-        ({"from_email": "x"}, "from_email"),
-        ({"from_name": "a\r\nb"}, "from_name"),
-        ({"name": "a\nb"}, "name"),
-        ({"password": None}, "password"),
-        ({"password": "a\nb"}, "password"),
-        ({"spa": True, "authentication": False}, "spa"),
-        ({"timeout": 601}, "timeout"),
-        ({"kind": "sms"}, "kind"),
-        ({"hosts": "x"}, "hosts"),
-    ],
-)
+BAD_FIELDS = [
+    ({"host": "a b"}, "host"),
+    ({"host": ""}, "host"),
+    ({"port": 0}, "port"),
+    ({"port": 10**30}, "port"),
+    ({"port": "25"}, "port"),
+    ({"from_email": "x"}, "from_email"),
+    ({"from_name": "a\r\nb"}, "from_name"),
+    ({"name": "a\nb"}, "name"),
+    ({"password": None}, "password"),
+    ({"password": "a\nb"}, "password"),
+    ({"spa": True, "authentication": False}, "spa"),
+    ({"timeout": 601}, "timeout"),
+    ({"kind": "sms"}, "kind"),
+    ({"hosts": "x"}, "hosts"),
+]
+
+
+@pytest.mark.parametrize(("change", "field"), BAD_FIELDS)
 def test_a_wrong_field_of_a_server_is_named(api, problem, change, field):
     problem(api("admin").post("/servers", {**SMTP, **change}), 422, field)
     assert not Server.objects.exists()
+
+
+@pytest.mark.parametrize(("change", "field"), BAD_FIELDS)
+def test_a_change_is_refused_what_a_new_server_is_refused(api, problem, change, field):
+    caller = api("admin")
+    path = f"/servers/{caller.post('/servers', SMTP).json()['id']}"
+    before = caller.get(path).json()
+    problem(caller.put(path, change), 422, field)
+    assert caller.get(path).json() == before
 
 
 def test_a_name_is_taken_over_all_kinds(api, problem):

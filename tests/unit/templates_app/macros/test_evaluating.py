@@ -1,6 +1,7 @@
 """Values into texts: paths, defaults, modes, secrets, limits."""
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -60,6 +61,36 @@ VALUES = {
 )
 def test_a_macro_becomes(source, text):
     assert render(source, VALUES).text == text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "env.PATH",
+        "os.environ.PATH",
+        "settings.SECRET_KEY",
+        "PATH",
+        "user.__class__",
+        "user.keys",
+        "user.displayname.__class__.__mro__",
+        "event.at.year",
+        "event.data.apps.__len__",
+        "event.reasons.get",
+        "custom.__init__.__globals__",
+    ],
+)
+def test_no_path_leads_out_of_the_values_that_were_given(path):
+    with suppress(MacroError):
+        assert render(f"${{{path}}}", VALUES).text == ""
+
+
+@pytest.mark.parametrize(
+    "call", ["env('PATH')", "getenv('PATH')", "eval('1')", "open('/etc/passwd')", "__import__('os')"]
+)
+def test_only_functions_of_the_table_are_called(call):
+    for source in (f"${{{call}}}", f"${{user.mail | {call}}}"):
+        with pytest.raises(MacroError):
+            render(source, VALUES)
 
 
 def test_a_value_is_never_read_as_a_macro_again():
