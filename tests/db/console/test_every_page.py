@@ -72,6 +72,8 @@ def test_no_page_shows_markup_that_came_from_outside(admin_client):
     for pattern in patterns():
         for pk in values:
             answer = admin_client.get(address(pattern, pk=pk) if _takes(pattern, pk) else address(pattern))
+            if not answer.get("Content-Type", "").startswith("text/html"):
+                continue
             page = answer.content.decode()
             assert "<img src=x" not in page, answer.request["PATH_INFO"]
             shown += "&lt;img src=x" in page
