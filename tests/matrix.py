@@ -34,7 +34,9 @@ def main() -> int:
                 if urls:
                     results["PostgreSQL, Redis"] = _pytest(for_servers, environment=base | urls)
                 else:
-                    left_out.append("PostgreSQL and Redis: each needs its TEST_..._URL, or its programs on this machine")
+                    left_out.append(
+                        "PostgreSQL and Redis: each needs its TEST_..._URL, or its programs on this machine"
+                    )
     return _report(results, left_out=left_out)
 
 
