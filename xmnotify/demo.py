@@ -92,6 +92,12 @@ def sample_serial() -> str:
     return _serial(0)
 
 
+def is_harmless(*, smtp_port: int) -> bool:
+    """Whether an event about the seeded phone would end in the simulator, and not at a mail server in earnest."""
+    active = SmtpServer.objects.filter(active=True, host__in=("127.0.0.1", "localhost"), port=smtp_port)
+    return active.exists() and Device.objects.filter(serial=sample_serial()).exists()
+
+
 def _move_server(*, port: int) -> None:
     """Let the demo server follow the simulator to another port."""
     SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=port).update(port=port)

@@ -39,3 +39,19 @@ def test_the_demo_server_follows_the_simulator_to_another_port():
     demo.seed(smtp_port=2525)
     assert not demo.seed(smtp_port=2600)
     assert SmtpServer.objects.get().port == 2600
+
+
+def test_a_sample_event_is_harmless_while_the_simulator_gets_its_mail():
+    demo.seed(smtp_port=2525)
+    assert demo.is_harmless(smtp_port=2525)
+    SmtpServer.objects.update(host="mail.example.com")
+    assert not demo.is_harmless(smtp_port=2525)
+
+
+def test_a_sample_event_is_not_harmless_without_an_active_server_or_its_device():
+    demo.seed(smtp_port=2525)
+    SmtpServer.objects.update(active=False)
+    assert not demo.is_harmless(smtp_port=2525)
+    SmtpServer.objects.update(active=True)
+    Device.objects.all().delete()
+    assert not demo.is_harmless(smtp_port=2525)

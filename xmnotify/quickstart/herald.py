@@ -24,19 +24,29 @@ _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.01
 
 
-def first_mail(say: Callable[[str], None], *, port: int, inbox_port: int, ledger: Path) -> None:
-    """Post, follow, and say where everything is; a mail that does not come in 30 s is said so, too."""
+def first_mail(say: Callable[[str], None], *, port: int, smtp_port: int, inbox_port: int, ledger: Path) -> None:
+    """Post, follow, and say where everything is; a mail that does not come in 30 s is said so, too.
+
+    Nothing is posted where its mail would leave this machine.
+    """
     key = _api_key(ledger.parent / "api_key")
     _wait_for_web(port)
-    event = _ask(port, "POST", "/api/v1/events", key=key, body=_sample())
-    began = time.monotonic()
-    say(f"Sample event posted: {event['deliveries']} deliveries planned, {event['skipped']} skipped.")
-    _follow(say, port=port, key=key, status_url=event["status_url"], ledger=ledger, began=began)
+    if demo.is_harmless(smtp_port=smtp_port):
+        _post(say, port=port, key=key, ledger=ledger)
+    else:
+        say("No sample event: the active mail server is not the simulated one, or the demo device is gone.")
     say("")
     say(f"  Console     http://127.0.0.1:{port}/  (user {prepare.ADMINISTRATOR})")
     say(f"  API         http://127.0.0.1:{port}/api/docs  (key in {ledger.parent / 'api_key'})")
     say(f"  Inbox       http://127.0.0.1:{inbox_port}/  (the simulated mail server's; orders faults, too)")
     say("  Stop        Ctrl-C")
+
+
+def _post(say: Callable[[str], None], *, port: int, key: str, ledger: Path) -> None:
+    event = _ask(port, "POST", "/api/v1/events", key=key, body=_sample())
+    began = time.monotonic()
+    say(f"Sample event posted; deliveries planned: {event['deliveries']}, skipped: {event['skipped']}.")
+    _follow(say, port=port, key=key, status_url=event["status_url"], ledger=ledger, began=began)
 
 
 def _follow(say: Callable[[str], None], *, port: int, key: str, status_url: str, ledger: Path, began: float) -> None:

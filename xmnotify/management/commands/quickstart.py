@@ -79,7 +79,9 @@ class Command(BaseCommand):
         supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
         control = partial(parts.control_worker, var / "beat-schedule")
         supervisor.start(Part("control worker", control, log / "control.log"))
-        sample = partial(herald.first_mail, self._say, port=port, inbox_port=inbox_port, ledger=ledger)
+        sample = partial(
+            herald.first_mail, self._say, port=port, smtp_port=smtp_port, inbox_port=inbox_port, ledger=ledger
+        )
         supervisor.start(Part("sample event", sample, kept=False))
         for _ in supervisor.events():
             pass
