@@ -16,8 +16,8 @@ from devices.values import Target, Token
 from transports.types import AddressKind
 
 Key = tuple[str, str]
-_USER_FIELDS = ("loginname", "username", "domainname", "displayname", "mail", "mobile", "language")
-_DEVICE_NAMES = {
+USER_FIELDS = ("loginname", "username", "domainname", "displayname", "mail", "mobile", "language")
+DEVICE_NAMES = {
     "serialNumber": "serial",
     "imei": "imei",
     "platform": "platform",
@@ -32,20 +32,20 @@ _DEVICE_NAMES = {
 
 def user_values(person: Person) -> dict[str, Any]:
     """`user.*` as macros see it; the directory's other attributes stand beside the fixed names."""
-    return {**person.properties, **{name: getattr(person, name) for name in _USER_FIELDS}}
+    return {**person.properties, **{name: getattr(person, name) for name in USER_FIELDS}}
 
 
 def device_values(device: Device) -> dict[str, Any]:
     """`device.*` as macros see it; the stored properties stand beside the fixed names."""
-    return {**device.properties, **{name: getattr(device, field) for name, field in _DEVICE_NAMES.items()}}
+    return {**device.properties, **{name: getattr(device, field) for name, field in DEVICE_NAMES.items()}}
 
 
 def values_of_people(ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    return _values(Person.objects.filter(pk__in=ids), {name: name for name in _USER_FIELDS}) if ids else {}
+    return _values(Person.objects.filter(pk__in=ids), {name: name for name in USER_FIELDS}) if ids else {}
 
 
 def values_of_devices(ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    return _values(Device.objects.filter(pk__in=ids), _DEVICE_NAMES) if ids else {}
+    return _values(Device.objects.filter(pk__in=ids), DEVICE_NAMES) if ids else {}
 
 
 def _values(found: QuerySet[Any], names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
@@ -56,13 +56,13 @@ def _values(found: QuerySet[Any], names: Mapping[str, str]) -> dict[int, dict[st
 
 def told_user(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`user.*` as an event itself told them; `fields` are checked (see devices.fields)."""
-    named = {name: value or "" for name, value in fields.items() if name in _USER_FIELDS}
+    named = {name: value or "" for name, value in fields.items() if name in USER_FIELDS}
     return {**_told_properties(fields), **named}
 
 
 def told_device(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`device.*` as an event itself told them; `fields` are checked (see devices.fields)."""
-    named = {name: fields[field] or "" for name, field in _DEVICE_NAMES.items() if field in fields}
+    named = {name: fields[field] or "" for name, field in DEVICE_NAMES.items() if field in fields}
     return {**_told_properties(fields), **named}
 
 

@@ -9,6 +9,7 @@ class DispatchConfig(AppConfig):
     name = "dispatch"
 
     def ready(self) -> None:
-        from dispatch import health
+        from dispatch import health, samples
 
         health.register()
+        samples.register()

@@ -124,6 +124,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         self.kind, self.ready, self.before, self.country = kind, ready, before, country
         self.tags = list(languages)
         self.findings: tuple[Finding, ...] = ()
+        self._said = Content()
         for name in _COLUMNS:
             self.fields[name].show_hidden_initial = instance is not None
         for channel in PANELS:
@@ -172,8 +173,8 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        content = self.content()
-        self.findings = check(content, kind=self.kind, ready=self.ready, before=self.before, country=self.country)
+        self._said = Content(tuple(self._channel(channel) for channel in self.kind.channels))
+        self.findings = check(self._said, kind=self.kind, ready=self.ready, before=self.before, country=self.country)
         for finding in self.findings:
             if not finding.warning:
                 self.add_error(finding.field if finding.field in self.fields else None, finding.message)
@@ -186,8 +187,8 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         return name
 
     def content(self) -> Content:
-        """What the form says, once its data is cleaned."""
-        return Content(tuple(self._channel(channel) for channel in self.kind.channels))
+        """What the form says, mistakes included, once its data is cleaned."""
+        return self._said
 
     def _channel(self, channel: ChannelKind) -> Channel:
         texts = (self._wording(channel, language=language) for language in ("", *self.tags))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from templates_app.preview_views import MacroNames, PreviewFrame, PreviewView
 from templates_app.version_views import ResetPage, VersionList, VersionPage
 from templates_app.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
 
@@ -12,6 +13,9 @@ _BASE = "settings/notification-templates/"
 urlpatterns = [
     path(_BASE, TemplateList.as_view(), name="notification-templates"),
     path(f"{_BASE}add/", AddTemplate.as_view(), name="template-add"),
+    path(f"{_BASE}preview/", PreviewView.as_view(), name="template-preview"),
+    path(f"{_BASE}preview/frame/", PreviewFrame.as_view(), name="template-preview-frame"),
+    path(f"{_BASE}macros/", MacroNames.as_view(), name="template-macros"),
     path(f"{_BASE}<int:pk>/", EditTemplate.as_view(), name="template"),
     path(f"{_BASE}<int:pk>/delete/", DeleteTemplate.as_view(), name="template-delete"),
     path(f"{_BASE}<int:pk>/reset/", ResetPage.as_view(), name="template-reset"),

@@ -24,8 +24,9 @@ from console.editing import DeletePage, ObjectView
 from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import is_fragment
+from devices.models import Device
 from servers.queries import country
-from templates_app import forms, queries, versions
+from templates_app import forms, preview, queries, versions
 from templates_app.content import Content, changes
 from templates_app.forms import TemplateForm, TypeForm
 from templates_app.macros.problems import MacroError
@@ -90,11 +91,20 @@ class Editor(TemplateResponseMixin, TemplatePage):
             "panels": list(form.panels()),
             "manual": form.kind.manual and _manual(form),
             "known_languages": forms.KNOWN_LANGUAGES,
+            **self._samples(form.kind),
             "back": self.get_success_url(),
             "warnings": [finding for finding in form.findings if finding.warning],
             **context,
         }
         return self.render_to_response(self.get_context_data(**context), status=status)
+
+    def _samples(self, kind: TemplateType) -> dict[str, Any]:
+        """Whom the preview offers; other people's data only for those who may see it."""
+        user = self.request.user
+        may_see = user.has_perms(("devices.view_person", "devices.view_device"))
+        latest = Device.objects.select_related("person").order_by("-id")[:20] if may_see else ()
+        events = preview.events().recent(kind.code) if user.has_perm("dispatch.view_event") else ()
+        return {"may_see_people": may_see, "sample_devices": latest, "sample_events": events}
 
     def reshaped(self, request: HttpRequest, *, kind: TemplateType, **kwargs: Any) -> HttpResponse:
         """The same form with another type or other languages, everything typed still in it."""

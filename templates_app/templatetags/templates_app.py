@@ -26,6 +26,11 @@ def diff_line(line: str) -> SafeString:
 
 
 @register.filter
+def channel_label(kind: str) -> str:
+    return str(TemplateChannel.Kind(kind).label)
+
+
+@register.filter
 def field_words(field: str) -> str:
     """The name of a field such as "smtp.de.subject" as the form has it."""
     kind, *language, name = field.split(".")

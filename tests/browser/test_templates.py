@@ -105,3 +105,40 @@ def test_an_own_template_is_deleted_from_the_dialog_by_keyboard(staff_page, show
     staff_page.get_by_role("button", name="Delete").click()
     staff_page.get_by_text("“Mine” was deleted.").first.wait_for()
     assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()
+
+
+def test_macros_are_completed_at_the_caret_by_keyboard(staff_page, show, jailbroken):
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    message = staff_page.get_by_label("Message").nth(1)
+    message.fill("Dear ")
+    message.press_sequentially("${user.disp")
+    staff_page.get_by_role("option", name="user.displayname").wait_for()
+    looks.check(staff_page, show=show, name="template-completion")
+    staff_page.keyboard.press("Enter")
+    assert message.input_value() == "Dear ${user.displayname}"
+    for _ in range(1):
+        staff_page.keyboard.press("ArrowLeft")
+    message.press_sequentially(" | toU")
+    staff_page.get_by_role("option", name="toUpperCase").wait_for()
+    staff_page.keyboard.press("Tab")
+    assert message.input_value() == "Dear ${user.displayname | toUpperCase}"
+    message.press_sequentially(" ${de")
+    staff_page.get_by_role("option").first.wait_for()
+    staff_page.keyboard.press("Escape")
+    assert staff_page.get_by_role("option").count() == 0
+
+
+def test_the_preview_follows_what_is_typed_and_for_whom(staff_page, show, jailbroken):
+    world.smtp_server()
+    world.device(owner=world.person(displayname="Ana Ode"))
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    preview = staff_page.locator("#preview")
+    preview.get_by_text("Ana Silva").wait_for()
+    staff_page.get_by_label("User").fill("u1")
+    preview.get_by_text("Hello Ana Ode").wait_for()
+    staff_page.get_by_label("HTML message").fill("<h1>For ${user.displayname}</h1><script>parent.x = 1</script>")
+    frame = staff_page.frame_locator("iframe[name=html-preview]")
+    frame.get_by_role("heading", name="For Ana Ode").wait_for()
+    staff_page.get_by_label("Subject").fill("About ${user.room}")
+    staff_page.get_by_text("it may stay empty").wait_for()
+    assert staff_page.evaluate("typeof window.x") == "undefined"

@@ -1,0 +1,65 @@
+"""Which properties devices and users have, and for how many a value is missing: for those who write macros."""
+
+from __future__ import annotations
+
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Q
+
+from devices.models import Device, Person
+from devices.queries import DEVICE_NAMES, USER_FIELDS
+
+LOOKED_AT = 5_000
+KEPT_SECONDS = 120
+_PROPERTIES = "devices.coverage.properties"
+
+
+def properties() -> frozenset[str]:
+    """The properties stored with the latest devices and users, as "device.ROOM" and "user.costcentre"."""
+    known: frozenset[str] | None = cache.get(_PROPERTIES)
+    if known is None:
+        known = frozenset(
+            f"{prefix}.{name}"
+            for prefix, table in (("device", "devices_device"), ("user", "devices_person"))
+            for name in _keys(table)
+        )
+        cache.set(_PROPERTIES, known, KEPT_SECONDS)
+    return known
+
+
+def empty(path: str) -> tuple[int, int]:
+    """How many devices or users have no value for "device.model" or "user.mail", and how many there are."""
+    prefix, _dot, name = path.partition(".")
+    key = f"devices.coverage.empty.{path}"
+    known: tuple[int, int] | None = cache.get(key)
+    if known is None:
+        known = _of_devices(name) if prefix == "device" else _of_people(name)
+        cache.set(key, known, KEPT_SECONDS)
+    return known
+
+
+def _of_devices(name: str) -> tuple[int, int]:
+    return Device.objects.filter(_missing(name, column=DEVICE_NAMES.get(name))).count(), Device.objects.count()
+
+
+def _of_people(name: str) -> tuple[int, int]:
+    column = name if name in USER_FIELDS else None
+    found = Person.objects.filter(disabled=False)
+    return found.filter(_missing(name, column=column)).count(), found.count()
+
+
+def _missing(name: str, *, column: str | None) -> Q:
+    if column:
+        return Q(**{column: ""})
+    return ~Q(properties__has_key=name)
+
+
+def _keys(table: str) -> list[str]:
+    names = "jsonb_object_keys(properties)" if connection.vendor == "postgresql" else "key"
+    source = "latest" if connection.vendor == "postgresql" else "latest, json_each(latest.properties)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH latest AS (SELECT properties FROM {table} ORDER BY id DESC LIMIT {LOOKED_AT})
+            SELECT DISTINCT {names} FROM {source}"""  # noqa: S608 - constants of ours only
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,145 @@
+// The editor of a notification template: macro completion at the caret, and the frame of an HTML message.
+"use strict";
+
+(() => {
+  const list = document.createElement("ul");
+  list.className = "completions";
+  list.id = "completions";
+  list.setAttribute("role", "listbox");
+  list.hidden = true;
+  (document.querySelector(".editor") || document.body).append(list);
+  let known = null;
+  let field = null;
+  let begin = 0;
+  let items = [];
+  let at = 0;
+
+  // Asked for once, when the first macro is begun.
+  function load() {
+    const address = document.getElementById("template-form").dataset.macros;
+    known ||= fetch(address, { headers: { Accept: "application/json" } })
+      .then((answer) => (answer.ok ? answer.json() : { names: [], functions: [] }));
+    return known;
+  }
+
+  // What is being typed: a name after "${", a function after "|"; null outside a macro.
+  function typed(input) {
+    const before = input.value.slice(0, input.selectionStart);
+    const opened = before.lastIndexOf("${");
+    if (opened < 0 || before.indexOf("}", opened) >= 0) return null;
+    const inside = before.slice(opened + 2);
+    const pipe = /\|\s*(\w*)$/.exec(inside);
+    if (pipe) return { word: pipe[1], kind: "functions" };
+    return /^[\w.]*$/.test(inside) ? { word: inside, kind: "names" } : null;
+  }
+
+  function close() {
+    list.hidden = true;
+    if (!field) return;
+    ["aria-controls", "aria-activedescendant"].forEach((name) => field.removeAttribute(name));
+    field = null;
+  }
+
+  function mark(index) {
+    at = (index + items.length) % items.length;
+    [...list.children].forEach((item, place) => item.setAttribute("aria-selected", String(place === at)));
+    field.setAttribute("aria-activedescendant", list.children[at].id);
+  }
+
+  // A copy of the box, as wide and in the same type, tells where the caret stands.
+  function place(input) {
+    const copy = document.createElement("div");
+    const style = window.getComputedStyle(input);
+    ["font", "letterSpacing", "padding", "borderWidth", "borderStyle", "boxSizing", "width", "lineHeight"].forEach(
+      (name) => { copy.style[name] = style[name]; },
+    );
+    Object.assign(copy.style, { position: "absolute", visibility: "hidden", overflowWrap: "break-word" });
+    copy.style.whiteSpace = input.tagName === "TEXTAREA" ? "pre-wrap" : "pre";
+    copy.textContent = input.value.slice(0, begin);
+    const caret = document.createElement("span");
+    caret.textContent = "\u200b";
+    copy.append(caret);
+    document.body.append(copy);
+    const box = input.getBoundingClientRect();
+    const around = list.offsetParent.getBoundingClientRect();
+    const left = box.left - around.left + caret.offsetLeft - input.scrollLeft;
+    const top = box.top - around.top + caret.offsetTop - input.scrollTop + caret.offsetHeight;
+    copy.remove();
+    list.style.left = `${Math.max(0, Math.min(left, around.width - list.offsetWidth))}px`;
+    list.style.top = `${top + 4}px`;
+  }
+
+  async function suggest(input) {
+    if (!typed(input)) { close(); return; }
+    const every = await load();
+    const now = typed(input);
+    if (!now) { close(); return; }
+    const word = now.word.toLowerCase();
+    const fits = every[now.kind].filter((item) => item.text.toLowerCase().includes(word));
+    fits.sort((one, two) => two.text.toLowerCase().startsWith(word) - one.text.toLowerCase().startsWith(word));
+    items = fits.slice(0, 8);
+    if (!items.length || document.activeElement !== input) { close(); return; }
+    field = input;
+    begin = input.selectionStart - now.word.length;
+    list.replaceChildren(...items.map((item, index) => {
+      const line = document.createElement("li");
+      line.id = `completion-${index}`;
+      line.setAttribute("role", "option");
+      const name = document.createElement("code");
+      name.textContent = item.text;
+      const meaning = document.createElement("span");
+      meaning.textContent = item.meaning;
+      line.append(name, meaning);
+      return line;
+    }));
+    list.setAttribute("aria-label", input.labels[0]?.textContent.trim() || "");
+    list.hidden = false;
+    input.setAttribute("aria-controls", list.id);
+    mark(0);
+    place(input);
+  }
+
+  function take(index) {
+    const input = field;
+    const end = input.selectionStart;
+    const isName = typed(input)?.kind === "names";
+    const closing = isName && input.value[end] !== "}" ? "}" : "";
+    input.setRangeText(items[index].text + closing, begin, end, "end");
+    close();
+    input.focus();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-macros]:not(form)")) suggest(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!field || list.hidden) return;
+    const acts = {
+      ArrowDown: () => mark(at + 1),
+      ArrowUp: () => mark(at - 1),
+      Enter: () => take(at),
+      Tab: () => take(at),
+      Escape: close,
+    };
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    acts[event.key]();
+  });
+  list.addEventListener("mousedown", (event) => {
+    const line = event.target.closest("li");
+    if (!line) return;
+    event.preventDefault();
+    take([...list.children].indexOf(line));
+  });
+  document.addEventListener("focusout", (event) => { if (event.target === field) close(); });
+
+  window.addEventListener("resize", () => { if (field) place(field); });
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id !== "preview") return;
+    const source = document.getElementById("html-source");
+    document.getElementById("html-shown").hidden = !source;
+    if (source) source.submit();
+  });
+})();
