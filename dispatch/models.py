@@ -14,6 +14,9 @@ from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateVersion
 from transports.types import AddressKind, ChannelKind
 
+# The states of the partial index delivery_trouble; SQLite takes it only for a condition written with these same ones.
+TROUBLE = ["failed", "held", "undelivered", "expired", "paused", "skipped", "cancelled"]
+
 
 class Priority(models.IntegerChoices):
     """Smaller goes first, so a PIN does not wait behind a broadcast."""
@@ -262,7 +265,7 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["state", "id"],
-                condition=Q(state__in=["failed", "held", "undelivered", "expired", "paused", "skipped", "cancelled"]),
+                condition=Q(state__in=TROUBLE),
                 name="delivery_trouble",
             ),
         ]

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from dispatch.models import Delivery, HourFigures
+from dispatch.models import TROUBLE, Delivery, HourFigures
 from dispatch.statistics import DAYS, SAMPLE, Latency, first_id, latency
 from servers.models import Server
 
@@ -30,7 +30,7 @@ def _in_state(state: Delivery.State) -> RawSQL:
     return _literally(f"state = '{state.value}'")
 
 
-_TROUBLE = _literally("state IN ('failed', 'held', 'undelivered', 'expired', 'paused')")
+_TROUBLE = _literally(f"state IN ({', '.join(repr(state) for state in TROUBLE)})")
 
 
 @dataclass(frozen=True, slots=True)
