@@ -9,7 +9,8 @@ class DispatchConfig(AppConfig):
     name = "dispatch"
 
     def ready(self) -> None:
-        from dispatch import health, samples
+        from dispatch import health, samples, trial
 
         health.register()
         samples.register()
+        trial.register()

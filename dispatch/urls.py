@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from dispatch.log_views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
+from dispatch.trial import SendToMe
 from dispatch.views import DashboardPage
 
 urlpatterns = [
     path("", DashboardPage.as_view(), name="dashboard"),
+    path("settings/notification-templates/<int:pk>/test/", SendToMe.as_view(), name="template-trial"),
     path("log/", LogPage.as_view(), name="delivery-log"),
     path("log/bulk/", LogBulk.as_view(), name="delivery-log-bulk"),
     path("log/deliveries.csv", LogExport.as_view(), name="delivery-log-export"),
