@@ -33,6 +33,8 @@ from transports.types import (
     Wire,
 )
 
+FIRST_CLAIM = 50
+LEAST_CLAIMED = 10
 MOST_CLAIMED = 200
 GROUP = 200
 LONGEST = timedelta(seconds=30)
@@ -97,7 +99,7 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
 
 
 def _rounds(work: Work) -> None:
-    most = 1 if work.held.probing else _batch(work.limits)
+    most = 1 if work.held.probing else _batch(FIRST_CLAIM, limits=work.limits)
     while not work.must_end() and lanes.may_send(work.held):
         now = work.clock.now()
         until = now + work.limits.lease
@@ -109,15 +111,24 @@ def _rounds(work: Work) -> None:
         work.open = {claim.id: claim for claim in claims}
         if len(claims) == most and not work.held.probing and work.limits.lanes > 1:
             doorbell.ring(work.server_id)
+        started = work.clock.monotonic()
         _send_claims(claims, work=work)
+        most = _batch(_in_a_second(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
             return
 
 
-def _batch(limits: Limits) -> int:
+def _in_a_second(count: int, *, since: float, clock: Clock) -> int:
+    """What this server takes in a second, so that a slow one leaves work for the other lanes."""
+    seconds = clock.monotonic() - since
+    return MOST_CLAIMED if seconds * MOST_CLAIMED <= count else int(count / seconds)
+
+
+def _batch(wanted: int, *, limits: Limits) -> int:
     """With a rate limit a second's worth at most, so that waiting for a turn fits in the lease."""
-    return min(MOST_CLAIMED, max(1, int(limits.rate))) if limits.rate else MOST_CLAIMED
+    batch = min(MOST_CLAIMED, max(LEAST_CLAIMED, wanted))
+    return min(batch, max(1, int(limits.rate))) if limits.rate else batch
 
 
 def _send_claims(claims: Sequence[Claim], *, work: Work) -> None:

@@ -461,3 +461,19 @@ class TestRate:
         assert set(Delivery.objects.values_list("tries", flat=True)) == {0}
         assert rings == []
         assert clock.slept == []
+
+
+def test_a_slow_server_is_given_a_second_of_work_at_a_time_and_a_quick_one_all_it_takes(server, channel, clock, rings):
+    world.template(recipient="", message="Hello")
+    world.device()
+    flow.post_to(*(f"user{number}@example.com" for number in range(120)))
+    claimed = []
+
+    def slow(wire, to):
+        claimed.append(Delivery.objects.filter(state="claimed").count())
+        clock.pass_time(timedelta(milliseconds=50))
+        return Sent()
+
+    channel.answer = slow
+    assert flow.send(server, clock) == 120
+    assert (claimed[0], max(claimed[50:])) == (50, 20)
