@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from dispatch import retry
 from dispatch.models import Lane
@@ -57,7 +58,7 @@ def release(held: Held) -> None:
 def recovered(server_id: int) -> None:
     """The server answers again: what rested goes on."""
     Server.objects.filter(pk=server_id, paused_until__isnull=False).update(
-        paused_until=None, pause_count=0, trouble_code="", trouble_detail=""
+        paused_until=None, pause_count=0, troubled_at=None, told_at=None, trouble_code="", trouble_detail=""
     )
 
 
@@ -78,7 +79,11 @@ def rest(held: Held, reason: Reason, *, retry_after: timedelta | None, now: date
         count = server.pause_count + 1
         until = now + retry.pause(count, retry_after=retry_after)
         Server.objects.filter(pk=held.server_id).update(
-            paused_until=until, pause_count=count, trouble_code=reason.code.value, trouble_detail=reason.detail
+            paused_until=until,
+            pause_count=count,
+            troubled_at=server.troubled_at or now,
+            trouble_code=reason.code.value,
+            trouble_detail=reason.detail,
         )
     return until
 
@@ -87,7 +92,10 @@ def stop(server_id: int, reason: Reason, *, now: datetime) -> bool:
     """Stop the server until a person mends it; True when it was not stopped before."""
     return bool(
         Server.objects.filter(pk=server_id, stopped_at=None).update(
-            stopped_at=now, trouble_code=reason.code.value, trouble_detail=reason.detail
+            stopped_at=now,
+            troubled_at=Coalesce("troubled_at", now),
+            trouble_code=reason.code.value,
+            trouble_detail=reason.detail,
         )
     )
 

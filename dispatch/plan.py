@@ -15,6 +15,7 @@ from templates_app.render import ChannelTexts, Template
 from transports import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
+_TOLD_SPACES = ("certificate", "server")
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
 
 
@@ -105,14 +106,17 @@ def plan(
 def event_values(
     *, event_id: UUID, type_code: str, source: str, occurred_at: datetime, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The name spaces that come from the event itself."""
+    """The name spaces that come from the event itself; its data fills those of things that happen to no device."""
+    data = payload.get("data", {})
+    told = {name: data[name] for name in _TOLD_SPACES if isinstance(data.get(name), Mapping)}
     return {
+        **told,
         "event": {
             "type": type_code,
             "id": str(event_id),
             "source": source,
             "occurred_at": occurred_at.isoformat(),
-            "data": payload.get("data", {}),
+            "data": data,
             "reasons": payload.get("reasons", {}),
         },
     }

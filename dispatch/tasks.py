@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from dispatch import doorbell, liveness, statistics, upkeep
+from dispatch import alerts, doorbell, liveness, statistics, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
@@ -21,6 +21,7 @@ def drain_server(*, server_id: int) -> None:
 @shared_task(name="dispatch.sweep")
 def sweep() -> None:
     upkeep.sweep(now=CLOCK.now())
+    alerts.tell(now=CLOCK.now())
 
 
 @shared_task(name="dispatch.watch")

@@ -13,7 +13,15 @@ from servers.locks import hold
 from servers.models import Server
 from servers.queries import AnyServer
 
-_WELL = {"paused_until": None, "pause_count": 0, "stopped_at": None, "trouble_code": "", "trouble_detail": ""}
+_WELL = {
+    "paused_until": None,
+    "pause_count": 0,
+    "stopped_at": None,
+    "troubled_at": None,
+    "told_at": None,
+    "trouble_code": "",
+    "trouble_detail": "",
+}
 
 
 @transaction.atomic

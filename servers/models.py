@@ -38,6 +38,12 @@ class Server(models.Model):
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
     pause_count = models.PositiveIntegerField(default=0, editable=False)
     stopped_at = models.DateTimeField(null=True, blank=True, editable=False)
+    troubled_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("since when it is in trouble")
+    )
+    told_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("when administrators were told of the trouble")
+    )
     trouble_code = models.CharField(max_length=40, blank=True, editable=False)
     trouble_detail = models.TextField(blank=True, editable=False)
     rate_free_at = models.DateTimeField(null=True, blank=True, editable=False)

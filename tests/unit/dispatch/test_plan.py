@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.values import Target, Token
-from dispatch.plan import Occasion, plan
+from dispatch.plan import Occasion, event_values, plan
 from servers.values import Limits, Route, ServerKind
 from templates_app.macros.recipients import entries
 from templates_app.render import ChannelTexts, Template, VersionTexts
@@ -161,3 +161,11 @@ def test_every_address_once_and_each_row_has_a_server_a_reason_or_waits(given, u
     for row in planned.deliveries:
         assert [row.server_id is not None, row.skip is not None, row.wait_code != ""].count(True) == 1
     assert len({row.id for row in planned.deliveries}) == len(planned.deliveries)
+
+
+def test_what_an_event_tells_of_a_certificate_or_a_server_has_name_spaces_of_its_own():
+    data = {"certificate": {"days_left": 7}, "server": "no mapping", "event": {"type": "forged"}, "user": {"mail": "x"}}
+    values = event_values(event_id=UUID(int=1), type_code="t", source="", occurred_at=NOW, payload={"data": data})
+    assert values["certificate"] == {"days_left": 7}
+    assert values["event"]["type"] == "t"
+    assert set(values) == {"certificate", "event"}
