@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from servers.secrets import SecretField
 from servers.values import Limits, ServerKind
-from transports.smtp_session import StageName
+from transports.stages import StageName
 
 
 class Server(models.Model):
@@ -301,6 +301,8 @@ class ServerTestStage(models.Model):
         SENDER = StageName.SENDER.value, _("Sender")
         RECIPIENT = StageName.RECIPIENT.value, _("Recipient")
         DATA = StageName.DATA.value, _("Data")
+        CREDENTIALS = StageName.CREDENTIALS.value, _("Credentials")
+        NUMBER = StageName.NUMBER.value, _("Virtual number")
         ACCEPTED = StageName.ACCEPTED.value, _("Accepted")
 
     test = models.ForeignKey(ServerTest, on_delete=models.CASCADE, related_name="stages", db_index=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console import audit
-from servers import lifecycle
-from servers.factory import smtp_config, smtp_policy
+from servers import lifecycle, queries, trials
 from servers.locks import hold
-from servers.models import ServerTest, ServerTestStage, SmtpServer
-from servers.secrets import SecretUnreadableError
-from servers.validators import check_mail
-from transports import smtp_probe
-from transports.guard import Policy
-from transports.oauth import FreshToken, TokenRequest
-from transports.smtp_config import SmtpConfig
-from transports.types import AddressKind, Message, Recipient
+from servers.models import ServerTest, ServerTestStage
+from servers.trials import Testable, Trial
+from transports.stages import Stage
+from transports.types import Message, Recipient
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 A_MINUTE = 10
 KEPT = timedelta(days=7)
-MOST_SILENCE = timedelta(seconds=60)
 PERMISSION = "servers.change_server"
 _STEPS = len(ServerTestStage.Name)
 _MINUTE = timedelta(minutes=1)
@@ -66,30 +60,29 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What the thread needs; secrets are in `config` alone, which never leaves memory."""
+    """What the thread needs; secrets are in `trial` alone, which never leaves memory."""
 
     test: ServerTest
-    config: SmtpConfig
-    policy: Policy
+    trial: Trial
     message: Message
     stored_id: int | None
 
 
-def start(server: SmtpServer, *, to: str, asker: Asker, now: datetime) -> ServerTest:
-    """Begin a test of `server` as it stands here, stored or not, with one real mail to `to`.
+def start(server: Testable, *, to: str, asker: Asker, now: datetime) -> ServerTest:
+    """Begin a test of `server` as it stands here, stored or not, with one real message to `to`.
 
     A silence is waited for a minute at most. What it found of unchanged stored settings is noted with the server.
     Raises PermissionDenied, ValidationError (by field), ProbeRefusedError.
     """
     if asker.user is not None and not asker.user.has_perm(PERMISSION):
         raise PermissionDenied
-    recipient = Recipient(AddressKind.MAIL, _checked({"to": to})["to"])
-    config = _config(server)
+    recipient = trials.recipient(server, to=to)
+    trial = trials.trial(server)
     if not _slots.acquire(blocking=False):
         message = _("%d tests are running already. Try again in a moment.") % AT_ONCE
         raise ProbeRefusedError(message, code="busy", wait=timedelta(seconds=5))
     try:
-        run = _begin(server, config=config, to=recipient, asker=asker, now=now)
+        run = _begin(server, trial=trial, to=recipient, asker=asker, now=now)
         threading.Thread(target=_work, args=(run, recipient), daemon=True, name="server-test").start()
     except BaseException:
         _slots.release()
@@ -102,73 +95,42 @@ def is_lost(test: ServerTest, *, now: datetime) -> bool:
     return test.finished_at is None and now > test.ends_by
 
 
-def _checked(addresses: dict[str, str]) -> dict[str, str]:
-    found, problems = {}, {}
-    for name, address in addresses.items():
-        try:
-            found[name] = check_mail(address)
-        except ValidationError as error:
-            problems[name] = error
-    if problems:
-        raise ValidationError(problems)
-    return found
-
-
-def _config(server: SmtpServer) -> SmtpConfig:
-    _checked({name: value for name in ("from_email", "envelope_sender") if (value := getattr(server, name))})
-    try:
-        return smtp_config(server, tokens=_patient_token)
-    except SecretUnreadableError:
-        message = _("The stored secret can't be read any more: type it again.")
-        raise ValidationError({"password": message}) from None
-
-
-def _patient_token(request: TokenRequest, *, timeout: timedelta, policy: Policy) -> FreshToken:
-    return FreshToken(request, timeout=min(timeout, MOST_SILENCE), policy=policy)
-
-
 @transaction.atomic
-def _begin(server: SmtpServer, *, config: SmtpConfig, to: Recipient, asker: Asker, now: datetime) -> _Run:
+def _begin(server: Testable, *, trial: Trial, to: Recipient, asker: Asker, now: datetime) -> _Run:
     hold(f"server-test:{asker.actor}")
     ServerTest.objects.filter(started_at__lt=now - KEPT).delete()
     if ServerTest.objects.filter(actor=asker.actor, started_at__gt=now - _MINUTE).count() >= A_MINUTE:
         message = _("Only %d tests a minute. Wait a minute, then try again.") % A_MINUTE
         raise ProbeRefusedError(message, code="too_many", wait=_MINUTE)
-    patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
     test = ServerTest.objects.create(
         server_id=server.pk,
         actor=asker.actor,
         to=to.address,
         started_at=now,
-        ends_by=now + _STEPS * patient.timeout + _MINUTE,
+        ends_by=now + _STEPS * trial.timeout + _MINUTE,
     )
-    _note(server, to=to, asker=asker)
-    stored_id = server.pk if server.pk and _stored(server.pk) == config else None
-    return _Run(test, patient, smtp_policy(), _message(test, server=server, now=now), stored_id)
-
-
-def _stored(server_id: int) -> SmtpConfig | None:
-    server = SmtpServer.objects.filter(pk=server_id).first()
-    try:
-        return smtp_config(server, tokens=_patient_token) if server else None
-    except SecretUnreadableError:
-        return None
-
-
-def _note(server: SmtpServer, *, to: Recipient, asker: Asker) -> None:
     audit.record(
         audit.Actor(asker.name, asker.user, asker.address),
         action=audit.Action.TEST,
         instance=server,
-        after={"host": server.host, "port": server.port, "security": server.security, "to": to.address},
+        after={**trial.shown, "to": to.address},
     )
+    stored_id = server.pk if server.pk and _stored(server) == trial else None
+    return _Run(test, trial, _message(test, trial=trial, name=server.name, now=now), stored_id)
 
 
-def _message(test: ServerTest, *, server: SmtpServer, now: datetime) -> Message:
+def _stored(server: Testable) -> Trial | None:
+    stored = queries.find(server.pk)
+    try:
+        return trials.trial(stored) if isinstance(stored, type(server)) else None
+    except ValidationError:
+        return None
+
+
+def _message(test: ServerTest, *, trial: Trial, name: str, now: datetime) -> Message:
     console = settings.XMNOTIFY_CONSOLE_NAME
-    subject = _("Test message of %s") % console
-    text = _("%(console)s sent this message to test the SMTP server “%(name)s”. It works.")
-    return Message(test.pk, subject, text % {"console": console, "name": server.name or server.host} + "\n", now)
+    text = trial.text % {"console": console, "name": name or trial.peer}
+    return Message(test.pk, trial.subject % console, text + "\n", now)
 
 
 def _work(run: _Run, to: Recipient) -> None:
@@ -185,14 +147,13 @@ def _work(run: _Run, to: Recipient) -> None:
 
 def _record(run: _Run, to: Recipient) -> bool:
     passed = False
-    stages = smtp_probe.probe(run.config, message=run.message, to=to, policy=run.policy)
-    for number, stage in enumerate(stages, start=1):
+    for number, stage in enumerate(run.trial.run(run.message, to), start=1):
         ServerTestStage.objects.create(test=run.test, number=number, **_columns(stage))
         passed = stage.ok
     return passed
 
 
-def _columns(stage: smtp_probe.Stage) -> dict[str, Any]:
+def _columns(stage: Stage) -> dict[str, Any]:
     return {
         "name": stage.name.value,
         "ok": stage.ok,
@@ -214,4 +175,4 @@ def _finish(run: _Run, *, passed: bool) -> None:
     ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
     if run.stored_id is not None:
         lifecycle.tested(run.stored_id, passed=passed, now=now)
-    logger.info("server.tested %s:%d passed=%s", run.config.host, run.config.port, passed)
+    logger.info("server.tested %s passed=%s", run.trial.peer, passed)

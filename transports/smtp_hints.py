@@ -2,221 +2,204 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from transports.stages import Advice, AdviceRow, look_up
 from transports.types import Reason, ReasonCode
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """`cause` says what is wrong, `hint` what to change."""
-
-    cause: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    code: ReasonCode
-    cause: str
-    hint: str
-    words: str = ""
-
 
 _CERTIFICATE = ReasonCode.CERTIFICATE_INVALID
 _TLS = ReasonCode.TLS_FAILED
 
 # The words are OpenSSL's (X509_verify_cert_error_string, ERR_reason_error_string).
-_ROWS: tuple[_Row, ...] = (
-    _Row(
+_ROWS: tuple[AdviceRow, ...] = (
+    AdviceRow(
         ReasonCode.NAME_NOT_RESOLVED,
         "The server's name could not be resolved.",
         "Check how the name is written and which name server this machine asks; an IP address can be given instead.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CONNECTION_REFUSED,
         "Nothing listens on this port.",
         "Check the port: 25 for a relay, 587 for sign-in with TLS, 465 for SSL.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CONNECT_TIMEOUT,
         "The server did not answer: a firewall drops the connection, or the address is wrong.",
         "Open the way to this port; many networks block port 25, and 587 or 465 may be open instead.",
     ),
-    _Row(ReasonCode.NO_ROUTE, "There is no route to the server.", "Check the address and this machine's network."),
-    _Row(
+    AdviceRow(ReasonCode.NO_ROUTE, "There is no route to the server.", "Check the address and this machine's network."),
+    AdviceRow(
         ReasonCode.ADDRESS_NOT_ALLOWED,
         "This address or port is not allowed for outgoing connections.",
         "Use a mail port of a mail server, or have the operator allow this network or port.",
     ),
-    _Row(_CERTIFICATE, "The certificate has expired.", "Renew it on the server.", words="has expired"),
-    _Row(
+    AdviceRow(_CERTIFICATE, "The certificate has expired.", "Renew it on the server.", words="has expired"),
+    AdviceRow(
         _CERTIFICATE,
         "The certificate is not valid yet.",
         "Check the clocks of both machines.",
         words="not yet valid",
     ),
-    _Row(
+    AdviceRow(
         _CERTIFICATE,
         "The certificate was issued for another name.",
         "Enter the name that stands in the certificate as the server, or have the certificate issued for this name.",
         words="mismatch",
     ),
-    _Row(
+    AdviceRow(
         _CERTIFICATE,
         "The certificate is self-signed.",
         "Paste the certificate, or that of your own authority, into the CA bundle of this server.",
         words="self[- ]signed",
     ),
-    _Row(
+    AdviceRow(
         _CERTIFICATE,
         "The certificate was issued by an authority that is not trusted here.",
         "Paste the authority's certificate into the CA bundle, or have the server send its intermediate certificates.",
     ),
-    _Row(
+    AdviceRow(
         _TLS,
         "The server speaks plain text on this port.",
         "Choose TLS (STARTTLS) instead of SSL, or the server's SSL port, usually 465.",
         words="wrong version number|record layer failure|packet length",
     ),
-    _Row(
+    AdviceRow(
         _TLS,
         "The server and this machine share no TLS version; the server's are older than the minimum.",
         "Bring the server up to date, or lower the minimum TLS version if it is above 1.2.",
         words="protocol version|unsupported protocol|no protocols available",
     ),
-    _Row(
+    AdviceRow(
         _TLS,
         "The CA bundle holds no certificate.",
         "Paste it as PEM text, with its BEGIN and END lines.",
         words="cadata|no start line|bad end line|bad base64|not enough data",
     ),
-    _Row(_TLS, "TLS could not be set up.", "Check which TLS settings the server wants; its log tells more."),
-    _Row(
+    AdviceRow(_TLS, "TLS could not be set up.", "Check which TLS settings the server wants; its log tells more."),
+    AdviceRow(
         ReasonCode.STARTTLS_MISSING,
         "The server does not offer STARTTLS.",
         "Use its port for sign-in, usually 587, or SSL on 465. A firewall between may also take the offer away.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.GREETING_REFUSED,
         "The server refuses to talk to this machine.",
         "Have this machine's address allowed there, or use a relay that knows it.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.AUTH_NOT_OFFERED,
         "The server does not offer a way to sign in that fits.",
         "Many servers offer it only over TLS or on port 587; a relay on port 25 may want no sign-in at all.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CREDENTIALS_REFUSED,
         "The token endpoint refused the client ID or the client secret.",
         "Type both again; a client secret may have run out.",
         words="^token endpoint",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CONFIGURATION,
         "The token endpoint does not take the request.",
         "Check its address and the scope; for Microsoft 365 it is https://outlook.office365.com/.default.",
         words="^token endpoint",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.AUTH_TEMPORARY,
         "The token endpoint could not be reached, or gave no token.",
         "Check its address, and whether this machine may connect to it.",
         words="^token endpoint",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CREDENTIALS_REFUSED,
         "The server refused the user name or password.",
         "Type both again. Accounts with a second factor need an app password; NTLM may need DOMAIN\\user.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.BASIC_AUTH_DISABLED,
         "Signing in with a password is switched off for this account or organisation.",
         "Microsoft 365: use XOAUTH2, or allow authenticated SMTP for the mailbox and the tenant.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.AUTH_TEMPORARY,
         "The server can't check passwords at the moment.",
         "Try again later; its directory may be down.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.AUTH_REQUIRED,
         "The server wants a sign-in before it takes mail.",
         "Switch Authentication on and enter a user name and password.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.ENCRYPTION_REQUIRED,
         "The server wants TLS first.",
         "Choose TLS (STARTTLS) on port 587 or SSL on port 465.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.SENDER_REFUSED,
         "The server does not let this account send as the From email.",
         "Use an address of the account that signs in, or have Send As granted.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.RELAY_DENIED,
         "The server does not pass mail on to this recipient.",
         "Sign in, or have this machine's address allowed to relay; without it only its own domains are taken.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.GREYLISTED,
         "The server puts off mail of unknown senders (greylisting).",
         "Nothing is wrong: real messages are tried again and then pass. Test again in some minutes.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.THROTTLED,
         "The server limits how much it takes.",
         "Wait, or lower the rate and the number of parallel connections of this server.",
     ),
-    _Row(ReasonCode.ADDRESS_UNKNOWN, "The recipient does not exist.", "Test with another address."),
-    _Row(ReasonCode.ADDRESS_INVALID, "The server does not take this address.", "Check how the address is written."),
-    _Row(ReasonCode.MAILBOX_FULL, "The recipient's mailbox is full.", "Test with another address."),
-    _Row(ReasonCode.MAILBOX_DISABLED, "The recipient's mailbox takes no mail.", "Test with another address."),
-    _Row(
+    AdviceRow(ReasonCode.ADDRESS_UNKNOWN, "The recipient does not exist.", "Test with another address."),
+    AdviceRow(
+        ReasonCode.ADDRESS_INVALID, "The server does not take this address.", "Check how the address is written."
+    ),
+    AdviceRow(ReasonCode.MAILBOX_FULL, "The recipient's mailbox is full.", "Test with another address."),
+    AdviceRow(ReasonCode.MAILBOX_DISABLED, "The recipient's mailbox takes no mail.", "Test with another address."),
+    AdviceRow(
         ReasonCode.MESSAGE_TOO_BIG,
         "The message is larger than the server takes.",
         "Raise the server's message size limit.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.SMTPUTF8_MISSING,
         "The server can't handle addresses with letters outside ASCII.",
         "Use an address in ASCII, or a server that offers SMTPUTF8.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.POLICY,
         "A rule of the server refuses this mail.",
         "Its reply says which; SPF, DKIM and block lists are the usual ones.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.CONTENT_REFUSED,
         "The server takes the mail for spam or harmful.",
         "Have the From email allowed in its filter.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.ACCOUNT_SUSPENDED,
         "The account is blocked from sending.",
         "Have it unblocked by who runs the server.",
     ),
-    _Row(ReasonCode.STORAGE_FULL, "The server has no room for mail.", "Have its disk cleared; try again later."),
-    _Row(
+    AdviceRow(ReasonCode.STORAGE_FULL, "The server has no room for mail.", "Have its disk cleared; try again later."),
+    AdviceRow(
         ReasonCode.SERVICE_UNAVAILABLE,
         "The server is going down or takes no mail at the moment.",
         "Try again later.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.TIMEOUT,
         "The server did not answer in time. Some hold back their replies to unknown clients (tarpit).",
         "Raise the SMTP timeout, or have this machine's address allowed there.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.DISCONNECTED,
         "The server closed the connection.",
         "Its log tells why; a firewall or a limit on connections is the usual reason.",
     ),
-    _Row(
+    AdviceRow(
         ReasonCode.PROTOCOL_ERROR,
         "What answers there does not keep to SMTP.",
         "Check server name and port; a firewall that rewrites SMTP may also be between.",
@@ -232,7 +215,4 @@ _OTHERWISE = Advice("The server did not take the mail.", "Its reply says more.")
 
 def advise(reason: Reason) -> Advice:
     """Cause and hint for `reason`."""
-    for row in _ROWS:
-        if row.code is reason.code and re.search(row.words, reason.detail, re.IGNORECASE):
-            return Advice(row.cause, row.hint)
-    return _OTHERWISE
+    return look_up(_ROWS, reason, otherwise=_OTHERWISE)

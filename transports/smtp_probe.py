@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from transports.guard import SMTP_POLICY, ConnectionFailed, Policy
 from transports.mail_address import normalise
 from transports.smtp import SmtpChannel
 from transports.smtp_config import SmtpConfig
-from transports.smtp_hints import TLS_PORT, Advice, advise
-from transports.smtp_session import Session, StageName
+from transports.smtp_hints import TLS_PORT, advise
+from transports.smtp_session import Session
 from transports.smtp_transaction import Transaction
+from transports.stages import Advice, Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Sent, Wire
 
-_SLOW = timedelta(seconds=5)
 _SLOW_HINT = "The server answers slowly; some hold back their replies to unknown clients (tarpit)."
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """How one stage went. `detail` is what was found or the peer's words; `cause`, `hint` and `code` explain a failure.
-
-    `hint` may also stand with a stage that went well.
-    """
-
-    name: StageName
-    ok: bool
-    duration: timedelta
-    detail: str = ""
-    cause: str = ""
-    hint: str = ""
-    code: ReasonCode | None = None
 
 
 def probe(config: SmtpConfig, *, message: Message, to: Recipient, policy: Policy = SMTP_POLICY) -> Iterator[Stage]:
@@ -43,7 +26,7 @@ def probe(config: SmtpConfig, *, message: Message, to: Recipient, policy: Policy
     """
     wire = SmtpChannel(config, policy=policy).prepare(message, (to,))
     if isinstance(wire, Rejected):
-        yield _failed(StageName.RECIPIENT, timedelta(), wire.reason, advise(wire.reason))
+        yield failed(StageName.RECIPIENT, timedelta(), wire.reason, advise(wire.reason))
         return
     session = Session(config, policy=policy)
     try:
@@ -58,10 +41,10 @@ def _stages(session: Session, wire: Wire) -> Iterator[Stage]:
         try:
             detail = step.run()
         except ConnectionFailed as failure:
-            took = _since(began)
-            yield _failed(step.name, took, failure.reason, _advise(session, step.name, failure.reason))
+            took = since(began)
+            yield failed(step.name, took, failure.reason, _advise(session, step.name, failure.reason))
             return
-        yield _passed(step.name, _since(began), detail)
+        yield _passed(step.name, since(began), detail)
     yield from _mail(session, wire)
 
 
@@ -79,14 +62,14 @@ def _mail(session: Session, wire: Wire) -> Iterator[Stage]:
         try:
             reply = session.command(commands[position].decode().strip())
         except ConnectionFailed as failure:
-            yield _failed(name, _since(began), failure.reason, advise(failure.reason))
+            yield failed(name, since(began), failure.reason, advise(failure.reason))
             return
         transaction.take(position, reply)
         if transaction.settled:
-            yield from _refused(name, _since(began), transaction)
+            yield from _refused(name, since(began), transaction)
             session.finish()
             return
-        yield _passed(name, _since(began), f"{reply.code} {reply.detail}")
+        yield _passed(name, since(began), f"{reply.code} {reply.detail}")
     yield from _hand_over(session, transaction)
 
 
@@ -95,10 +78,10 @@ def _hand_over(session: Session, transaction: Transaction) -> Iterator[Stage]:
     try:
         reply = session.exchange(transaction.body)
     except ConnectionFailed as failure:
-        yield _failed(StageName.ACCEPTED, _since(began), failure.reason, advise(failure.reason))
+        yield failed(StageName.ACCEPTED, since(began), failure.reason, advise(failure.reason))
         return
     transaction.end(reply)
-    took = _since(began)
+    took = since(began)
     if isinstance(transaction.result().outcomes[0], Sent):
         yield _passed(StageName.ACCEPTED, took, f"{reply.code} {reply.detail}")
     else:
@@ -107,25 +90,16 @@ def _hand_over(session: Session, transaction: Transaction) -> Iterator[Stage]:
 
 
 def _passed(name: StageName, took: timedelta, detail: str) -> Stage:
-    return Stage(name, ok=True, duration=took, detail=detail, hint=_SLOW_HINT if took > _SLOW else "")
-
-
-def _failed(name: StageName, took: timedelta, reason: Reason, advice: Advice) -> Stage:
-    said = " ".join(part for part in (reason.reply, reason.detail) if part)
-    return Stage(name, ok=False, duration=took, detail=said, cause=advice.cause, hint=advice.hint, code=reason.code)
+    return passed(name, took, detail, slow_hint=_SLOW_HINT)
 
 
 def _refused(name: StageName, took: timedelta, transaction: Transaction) -> Iterator[Stage]:
     (outcome,) = transaction.result().outcomes
     if not isinstance(outcome, Sent):
-        yield _failed(name, took, outcome.reason, advise(outcome.reason))
+        yield failed(name, took, outcome.reason, advise(outcome.reason))
 
 
 def _advise(session: Session, name: StageName, reason: Reason) -> Advice:
     """A server that greets nobody may be waiting for TLS: that can be asked over the same connection."""
     silent = name is StageName.BANNER and reason.code is ReasonCode.TIMEOUT and not session.encrypted
     return TLS_PORT if silent and session.waits_for_tls() else advise(reason)
-
-
-def _since(began: float) -> timedelta:
-    return timedelta(seconds=time.monotonic() - began)

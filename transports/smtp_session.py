@@ -6,10 +6,8 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
 from transports import guard
@@ -18,35 +16,13 @@ from transports.guard import ConnectionFailed, Policy
 from transports.smtp_auth import authenticate, choose
 from transports.smtp_config import Mechanism, Security, SmtpConfig
 from transports.smtp_replies import Phase, Reply, judge
+from transports.stages import StageName, Step
 from transports.tls import describe_peer, handshake_failure, tls_context
 from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
 
 _MAX_REPLY = 65536
 _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
 _GOODBYE = timedelta(seconds=2)
-
-
-class StageName(StrEnum):
-    """The stages of a test: `Session.steps` does those up to AUTHENTICATE, a mail the rest."""
-
-    RESOLVE = "resolve"
-    CONNECT = "connect"
-    BANNER = "banner"
-    EHLO = "ehlo"
-    TLS = "tls"
-    AUTHENTICATE = "authenticate"
-    SENDER = "sender"
-    RECIPIENT = "recipient"
-    DATA = "data"
-    ACCEPTED = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`run` does the step, returns what is worth knowing of it and raises ConnectionFailed."""
-
-    name: StageName
-    run: Callable[[], str]
 
 
 class Session(smtplib.SMTP):

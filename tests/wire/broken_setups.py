@@ -21,7 +21,8 @@ from uuid import UUID
 
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
-from transports.smtp_probe import Stage, probe
+from transports.smtp_probe import probe
+from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 
 PATIENCE = 2

@@ -1,0 +1,104 @@
+"""What a test of each kind of server needs: its settings, whom it may be sent to, and the stages it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from servers.factory import smtp_config, smtp_policy
+from servers.models import SmsGateway, SmtpServer
+from servers.secrets import SecretUnreadableError
+from servers.validators import check_mail
+from transports import smtp_probe
+from transports.guard import Policy
+from transports.oauth import FreshToken, TokenRequest
+from transports.smtp_config import SmtpConfig
+from transports.stages import Stage
+from transports.types import AddressKind, Message, Recipient
+
+MOST_SILENCE = timedelta(seconds=60)
+Testable = SmtpServer | SmsGateway
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A server's settings ready to be tested: those of equal settings are equal.
+
+    Secrets are in `config` alone. `timeout` is how long a silence is waited for; `shown` is for the audit trail.
+    """
+
+    config: SmtpConfig
+    timeout: timedelta
+    run: Callable[[Message, Recipient], Iterator[Stage]] = field(compare=False)
+    peer: str = field(compare=False)
+    shown: Mapping[str, Any] = field(compare=False)
+    subject: str = field(compare=False)
+    text: str = field(compare=False)
+
+
+def trial(server: Testable) -> Trial:
+    """Raises ValidationError, by field, where the settings are of no use."""
+    return _TRIALS[type(server)](server)
+
+
+def recipient(server: Testable, *, to: str) -> Recipient:
+    """Whom the test goes to; raises ValidationError for the field `to`."""
+    try:
+        return _RECIPIENTS[type(server)](server, to)
+    except ValidationError as error:
+        raise ValidationError({"to": error}) from None
+
+
+def _smtp(server: SmtpServer) -> Trial:
+    _check_addresses(server)
+    try:
+        config = smtp_config(server, tokens=_patient_token)
+    except SecretUnreadableError:
+        raise ValidationError({"password": _unreadable()}) from None
+    patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
+
+    def run(message: Message, to: Recipient) -> Iterator[Stage]:
+        return smtp_probe.probe(patient, message=message, to=to, policy=smtp_policy())
+
+    return Trial(
+        config=config,
+        timeout=patient.timeout,
+        run=run,
+        peer=f"{config.host}:{config.port}",
+        shown={"host": server.host, "port": server.port, "security": server.security},
+        subject=_("Test message of %s"),
+        text=_("%(console)s sent this message to test the SMTP server “%(name)s”. It works."),
+    )
+
+
+def _check_addresses(server: SmtpServer) -> None:
+    problems = {}
+    for name in ("from_email", "envelope_sender"):
+        try:
+            if value := getattr(server, name):
+                check_mail(value)
+        except ValidationError as error:
+            problems[name] = error
+    if problems:
+        raise ValidationError(problems)
+
+
+def _unreadable() -> str:
+    return _("The stored secret can't be read any more: type it again.")
+
+
+def _patient_token(request: TokenRequest, *, timeout: timedelta, policy: Policy) -> FreshToken:
+    return FreshToken(request, timeout=min(timeout, MOST_SILENCE), policy=policy)
+
+
+def _mailbox(_server: SmtpServer, to: str) -> Recipient:
+    return Recipient(AddressKind.MAIL, check_mail(to))
+
+
+_TRIALS: dict[type, Callable[[Any], Trial]] = {SmtpServer: _smtp}
+_RECIPIENTS: dict[type, Callable[[Any, str], Recipient]] = {SmtpServer: _mailbox}
