@@ -82,8 +82,12 @@ def record(
     instance: models.Model,
     before: Snapshot | None = None,
     after: Snapshot | None = None,
+    name: str = "",
 ) -> AuditEntry:
-    """Write one entry with the fields that differ; called inside the transaction of the change itself."""
+    """Write one entry with the fields that differ; called inside the transaction of the change itself.
+
+    `name` says in words what was changed where it is not one object.
+    """
     old, new = before or {}, after or {}
     differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return AuditEntry.objects.create(
@@ -92,7 +96,7 @@ def record(
         action=action.value,
         object_type=instance._meta.label_lower,  # noqa: SLF001 - Django's documented name for it
         object_id=str(instance.pk or ""),
-        object_name=str(instance)[:255],
+        object_name=(name or str(instance))[:255],
         before={name: _told(old[name]) for name in differing if name in old},
         after={name: _told(new[name], new=name in old) for name in differing if name in new},
         address=actor.address,

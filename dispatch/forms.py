@@ -14,10 +14,12 @@ from servers.models import Server
 from templates_app.models import NotificationTemplate, TemplateChannel
 
 TROUBLE = "trouble"
+LOST = "lost"
 QUEUED = "queued"
 _State = Delivery.State
 GROUPS = {
     TROUBLE: (_("Any trouble"), frozenset({_State.FAILED, _State.UNDELIVERED, _State.EXPIRED, _State.HELD})),
+    LOST: (_("Failed or expired"), frozenset({_State.FAILED, _State.EXPIRED})),
     QUEUED: (_("Queued or paused"), frozenset({_State.DUE, _State.CLAIMED, _State.PAUSED})),
 }
 """Choices of the state that stand for several."""

@@ -1,4 +1,4 @@
-"""What a caller or a person may do to a delivery: send it again, or call it off."""
+"""What a caller or a person may do to a delivery: send it again, call it off, or say that it was sent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from dispatch import doorbell
-from dispatch.models import Delivery
+from dispatch.models import Attempt, Delivery
 from servers.queries import active_routes
 from servers.values import ServerKind
 from transports.types import ReasonCode
 
 _State = Delivery.State
 FAILED = (_State.FAILED, _State.EXPIRED, _State.UNDELIVERED, _State.SKIPPED)
-RETRIABLE = (*FAILED, _State.HELD)
-CANCELLABLE = (_State.DUE, _State.PAUSED, _State.HELD)
+QUEUED = (_State.DUE, _State.PAUSED)
+HELD = (_State.HELD,)
+RETRIABLE = (*FAILED, *HELD)
+CANCELLABLE = (*QUEUED, *HELD)
 
 
 class NotAllowedError(Exception):
@@ -47,7 +50,7 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
             transaction.on_commit(lambda: doorbell.ring(server_id))
 
 
-def cancel(delivery_id: UUID) -> None:
+def cancel(delivery_id: UUID, *, now: datetime) -> None:
     """Call off what waits. Raises NotAllowedError, and Delivery.DoesNotExist."""
     row = Delivery.objects.get(pk=delivery_id)
     changed = Delivery.objects.filter(pk=row.pk, state__in=CANCELLABLE).update(
@@ -78,10 +81,25 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
     return again
 
 
-def cancel_all(ids: Sequence[UUID]) -> int:
+def cancel_all(ids: Sequence[UUID], *, now: datetime) -> int:
     """Call off those of them that are queued or paused; answers how many."""
-    found = Delivery.objects.filter(pk__in=ids, state__in=(_State.DUE, _State.PAUSED))
+    found = Delivery.objects.filter(pk__in=ids, state__in=QUEUED)
     return found.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+
+
+def mark_sent(delivery_id: UUID, *, now: datetime) -> None:
+    """A person says that what is held did arrive. Raises NotAllowedError, and Delivery.DoesNotExist."""
+    row = Delivery.objects.get(pk=delivery_id)
+    if not mark_sent_all([delivery_id], now=now):
+        row.refresh_from_db(fields=["state"])
+        raise NotAllowedError(_refusal(row, allowed=HELD))
+
+
+def mark_sent_all(ids: Sequence[UUID], *, now: datetime) -> int:
+    """A person says that those of them that are held were sent, by their last try; answers how many."""
+    tried = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number").values("started_at")[:1]
+    found = Delivery.objects.filter(pk__in=ids, state__in=HELD)
+    return found.update(state=_State.SENT, sent_at=Coalesce(Subquery(tried), now), reason_code="", reason_detail="")
 
 
 def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:

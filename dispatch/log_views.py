@@ -1,16 +1,18 @@
-"""Analyze > Delivery log: the list with its filters, sending again and calling off, CSV, and one delivery's story."""
+"""Analyze > Delivery log: the list with its filters, what a person may do, CSV, and one delivery's story."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -35,7 +37,10 @@ PAGE = "delivery-log"
 MOST_AT_ONCE = 20_000
 MOST_EXPORTED = 100_000
 BODIES = "dispatch.view_deliverytext"
-_FORMULAS = ("=", "-", "@", "\t", "\r")
+_FORMULA = re.compile(
+    "(^|;)(?=[=+@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20-])"
+)  # with the wide signs, which spreadsheets read, too
+_NUMBER = re.compile(r"\+[0-9]+")
 
 
 class LogView(ConsoleView):
@@ -65,31 +70,75 @@ class LogPage(LogView, TemplateView):
         return super().get_context_data(**context, **kwargs)
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a person may do to deliveries: one alone, or many of which only those in `states` are changed."""
+
+    states: tuple[Delivery.State, ...]
+    one: Callable[..., None]
+    many: Callable[..., int]
+    done: Words
+    counted: Callable[[int], str]
+
+
+DEEDS = {
+    "retry": Deed(
+        interventions.FAILED,
+        interventions.retry,
+        interventions.retry_all,
+        gettext_lazy("The delivery will be sent again."),
+        lambda n: ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", n) % n,
+    ),
+    "cancel": Deed(
+        interventions.QUEUED,
+        interventions.cancel,
+        interventions.cancel_all,
+        gettext_lazy("The delivery was called off."),
+        lambda n: ngettext("%d delivery was called off.", "%d deliveries were called off.", n) % n,
+    ),
+    "sent": Deed(
+        interventions.HELD,
+        interventions.mark_sent,
+        interventions.mark_sent_all,
+        gettext_lazy("The delivery was marked as sent."),
+        lambda n: ngettext("%d delivery was marked as sent.", "%d deliveries were marked as sent.", n) % n,
+    ),
+}
+
+
 class LogBulk(LogView):
-    """Sends again or calls off what is ticked, or everything that the filter matches."""
+    """Does something to what is ticked, or to everything that the filter matches."""
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
         query = QueryDict(request.POST.get("query", ""))
-        retry = request.POST.get("do") == "retry"
-        changed = 0
-        for chunk in self._chunks(request, query=query, retry=retry):
-            changed += interventions.retry_all(chunk, now=timezone.now()) if retry else interventions.cancel_all(chunk)
-        if retry:
-            words = ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", changed)
-        else:
-            words = ngettext("%d delivery was called off.", "%d deliveries were called off.", changed)
-        messages.success(request, words % changed)
+        do = request.POST.get("do", "")
+        if do not in DEEDS:
+            raise Http404
+        deed, changed = DEEDS[do], 0
+        for chunk in self._chunks(request, query=query, deed=deed):
+            with transaction.atomic():
+                number = deed.many(chunk, now=timezone.now())
+                if number:
+                    self._audit(request, do=do, ids=chunk, words=deed.counted(number))
+            changed += number
+        messages.success(request, deed.counted(changed))
         return redirect(f"{reverse(PAGE)}?{query.urlencode()}")
 
-    def _chunks(self, request: HttpRequest, *, query: QueryDict, retry: bool) -> Iterable[list[UUID]]:
+    def _audit(self, request: HttpRequest, *, do: str, ids: list[UUID], words: str) -> None:
+        """One entry a chunk: how many, and which were chosen or which filter chose them."""
+        everything = request.POST.get("scope") == "all"
+        chosen = request.POST.get("query", "") or "everything" if everything else [str(uid) for uid in ids]
+        told = {"do": do, "filter" if everything else "chosen": chosen}
+        audit.record(audit.by_request(request), action=Action.CHANGE, instance=Delivery(), after=told, name=words)
+
+    def _chunks(self, request: HttpRequest, *, query: QueryDict, deed: Deed) -> Iterable[list[UUID]]:
         if request.POST.get("scope") != "all":
             ticked = [uid for text in request.POST.getlist("id")[:1000] if (uid := _uid(text))]
             return [ticked] if ticked else []
-        states = interventions.FAILED if retry else interventions.CANCELLABLE
         wanted = LogFilter(query).wanted()
-        fitting = frozenset(states) & wanted.states if wanted.states else frozenset(states)
+        fitting = frozenset(deed.states) & wanted.states if wanted.states else frozenset(deed.states)
         if not fitting:
             return []
         found = log.pages(replace(wanted, states=fitting), most=MOST_AT_ONCE)
@@ -142,6 +191,7 @@ class DeliveryPage(DeliveryView, TemplateView):
             "may_read_event": self.request.user.has_perm("dispatch.view_event"),
             "may_retry": state in interventions.RETRIABLE and bool(self.delivery.address),
             "may_cancel": state in interventions.CANCELLABLE,
+            "may_mark": state in interventions.HELD,
         }
         return super().get_context_data(**context, **kwargs)
 
@@ -159,26 +209,23 @@ class DeliveryHtml(DeliveryView):
 
 
 class Intervene(DeliveryView):
-    """Sends one delivery again, or calls it off."""
+    """Does something to one delivery."""
 
     http_method_names = ["post"]
-    again = False
+    do = ""
 
     def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        delivery = self.find()
+        delivery, deed = self.find(), DEEDS[self.do]
         try:
-            if self.again:
-                interventions.retry(pk, now=timezone.now())
-                words = _("The delivery will be sent again.")
-            else:
-                interventions.cancel(pk)
-                words = _("The delivery was called off.")
+            with transaction.atomic():
+                deed.one(pk, now=timezone.now())
+                before, after = {"state": delivery.state}, {"state": self.find().state}
+                actor = audit.by_request(request)
+                audit.record(actor, action=Action.CHANGE, instance=delivery, before=before, after=after)
         except NotAllowedError:
             messages.error(request, _("Its state changed meanwhile, so nothing was done."))
         else:
-            before, after = {"state": delivery.state}, {"state": self.find().state}
-            audit.record(audit.by_request(request), action=Action.CHANGE, instance=delivery, before=before, after=after)
-            messages.success(request, words)
+            messages.success(request, str(deed.done))
         return redirect("delivery", pk=pk)
 
 
@@ -245,9 +292,8 @@ class _Echo:
 
 
 def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet reads as a formula; a phone number keeps its plus."""
-    formula = cell.startswith(_FORMULAS) or (cell.startswith("+") and not cell[1:].isdigit())
-    return f"'{cell}" if formula else cell
+    """A cell that no spreadsheet reads as a formula, whether its columns end at "," or ";"; phone numbers stay."""
+    return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def _uid(text: str) -> UUID | None:

@@ -16,6 +16,7 @@ urlpatterns = [
     path("log/deliveries.csv", LogExport.as_view(), name="delivery-log-export"),
     path("log/<uuid:pk>/", DeliveryPage.as_view(), name="delivery"),
     path("log/<uuid:pk>/html/", DeliveryHtml.as_view(), name="delivery-html"),
-    path("log/<uuid:pk>/retry/", Intervene.as_view(again=True), name="delivery-retry"),
-    path("log/<uuid:pk>/cancel/", Intervene.as_view(), name="delivery-cancel"),
+    path("log/<uuid:pk>/retry/", Intervene.as_view(do="retry"), name="delivery-retry"),
+    path("log/<uuid:pk>/cancel/", Intervene.as_view(do="cancel"), name="delivery-cancel"),
+    path("log/<uuid:pk>/sent/", Intervene.as_view(do="sent"), name="delivery-sent"),
 ]

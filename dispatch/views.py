@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -16,7 +17,7 @@ from console.charts import Chart, Series
 from console.registry import Words
 from console.views import ConsoleView
 from devices.models import Device, Person
-from dispatch import queries
+from dispatch import queries, reasons
 from dispatch.models import Delivery
 from dispatch.queries import Day
 from servers import health
@@ -43,6 +44,7 @@ class DashboardPage(ConsoleView, TemplateView):
         context = {
             "figures": queries.now_figures(now=now),
             "most": queries.MOST_COUNTED,
+            "yesterday": now - timedelta(days=1),
             "messages_chart": _messages_chart(days),
             "latency_chart": _latency_chart(days),
             "servers": [_server(server) for server in servers],
@@ -95,7 +97,7 @@ def _failure(row: Delivery, *, names: dict[int, str]) -> dict[str, Any]:
         "row": row,
         "to": masked(row.address, kind=row.address_kind),
         "server": names.get(row.server_id, "") if row.server_id else "",
-        "reason": row.reason_detail or row.reason_code,
+        "reason": reasons.words(row.reason_code),
     }
 
 

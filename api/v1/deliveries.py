@@ -138,7 +138,7 @@ def retry_delivery(call: Call, delivery_id: UUID) -> HttpResponse:
 
 
 def cancel_delivery(call: Call, delivery_id: UUID) -> HttpResponse:
-    return _intervene(call, delivery_id, act=lambda: interventions.cancel(delivery_id))
+    return _intervene(call, delivery_id, act=lambda: interventions.cancel(delivery_id, now=call.now))
 
 
 def delivery_body(row: Delivery) -> DeliveryBody:

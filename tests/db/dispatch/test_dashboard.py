@@ -1,6 +1,8 @@
 """The dashboard page."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.utils import timezone
@@ -41,8 +43,16 @@ def test_figures_failures_and_servers_are_shown_with_masked_recipients(admin_cli
     assert "a••@example.com" in page
     assert "anna@example.com" not in page
     assert "Corporate relay" in page
-    assert "address_unknown" in page
+    assert "The address does not exist." in page
+    assert f'href="/log/{Delivery.objects.get(state="failed").pk}/"' in page
     assert "1 message waits" in page
+
+
+def test_the_numbers_lead_to_the_deliveries_that_they_count(admin_client):
+    deliveries(S.SENT, S.FAILED, S.EXPIRED, S.DUE, at=timezone.now())
+    links = re.findall(r'href="(/log/\?state=[^"]+)"', text(admin_client.get("/")))
+    shown = [admin_client.get(unescape(link)).context["rows"] for link in links]
+    assert [{named["row"].state for named in rows} for rows in shown] == [{"failed", "expired"}, {"due"}]
 
 
 def test_the_number_of_queries_does_not_grow_with_the_deliveries(admin_client, django_assert_max_num_queries):

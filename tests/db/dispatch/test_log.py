@@ -1,15 +1,18 @@
 """The delivery log: what its filters find, how its pages hang together, what may be done from it."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
+from console.models import AuditEntry
 from devices.models import new_uid
 from dispatch import log, reasons
 from dispatch.log import Wanted
-from dispatch.models import Delivery
+from dispatch.models import Attempt, Delivery
 from tests.db import world
 from tests.db.dispatch import flow
 from transports.types import AddressKind, ReasonCode, Recipient
@@ -210,13 +213,68 @@ def test_a_delivery_that_never_was_has_no_page(admin_client):
     assert admin_client.get(f"{LOG}{new_uid()}/").status_code == 404
 
 
-def test_csv_has_what_the_filter_matches_and_no_formula(server, admin_client):
+def hold(*ids, server=None):
+    Delivery.objects.filter(pk__in=ids).update(state="held", reason_code="no_answer", reason_detail="lost", tries=1)
+    for pk in ids:
+        Attempt.objects.create(
+            delivery_id=pk, number=1, started_at=world.NOW, duration_ms=5, server=server, outcome="unknown"
+        )
+
+
+def test_what_is_held_is_marked_as_sent_by_its_last_try_and_the_trail_tells_who(server, admin_client):
+    (pk,) = flow.deliveries(1, server_id=server.pk)
+    assert "Mark as sent" not in admin_client.get(f"{LOG}{pk}/").content.decode()
+    hold(pk)
+    assert "Mark as sent" in admin_client.get(f"{LOG}{pk}/").content.decode()
+    admin_client.post(f"{LOG}{pk}/sent/")
+    row = Delivery.objects.get()
+    assert (row.state, row.sent_at, row.reason_code, row.reason_detail) == ("sent", world.NOW, "", "")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.before, entry.after) == ("admin", {"state": "held"}, {"state": "sent"})
+    assert "nothing was done" in admin_client.post(f"{LOG}{pk}/sent/", follow=True).content.decode()
+    assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("scope", ["ticked", "all"])
+def test_many_are_marked_as_sent_if_held_and_the_trail_tells_which(server, admin_client, scope):
+    ids = flow.deliveries(4, server_id=server.pk)
+    hold(*ids[:2])
+    fail(ids[2])
+    typed = {"do": "sent", "scope": scope, "id": ids, "query": "server=&state="}
+    page = admin_client.post(f"{LOG}bulk/", typed, follow=True).content.decode()
+    assert "2 deliveries were marked as sent." in page
+    assert flow.states() == {"sent": 2, "failed": 1, "due": 1}
+    entry = AuditEntry.objects.get()
+    assert entry.object_name == "2 deliveries were marked as sent."
+    assert entry.after["filter" if scope == "all" else "chosen"]
+
+
+def test_many_do_nothing_when_none_fits_or_the_deed_is_unknown(server, admin_client):
+    ids = flow.deliveries(1, server_id=server.pk)
+    assert admin_client.post(f"{LOG}bulk/", {"do": "sent", "id": ids}).status_code == 302
+    assert admin_client.post(f"{LOG}bulk/", {"do": "burn", "id": ids}).status_code == 404
+    assert flow.states() == {"due": 1}
+    assert not AuditEntry.objects.exists()
+
+
+def test_csv_has_what_the_filter_matches_and_phone_numbers_as_they_are(server, admin_client):
     ids = flow.deliveries(3, server_id=server.pk)
     Delivery.objects.filter(pk=ids[0]).update(address_name="=HYPERLINK(1)", address="+4917012345", channel="sms")
     answer = admin_client.get(f"{LOG}deliveries.csv?channel=sms")
     lines = b"".join(answer.streaming_content).decode().splitlines()
     assert len(lines) == 2
     assert ",+4917012345,'=HYPERLINK(1)," in lines[1]
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_is_a_formula_to_a_spreadsheet(server, admin_client, sign):
+    (pk,) = flow.deliveries(1, server_id=server.pk)
+    Delivery.objects.filter(pk=pk).update(address_name=f"{sign}1+cmd|'/c calc'!A0", reason_detail=f"550 no;{sign}1+1")
+    row = next(
+        csv.DictReader(io.StringIO(b"".join(admin_client.get(f"{LOG}deliveries.csv").streaming_content).decode()))
+    )
+    assert row["name"].startswith(f"'{sign}")
+    assert row["detail"] == f"550 no;'{sign}1+1"
 
 
 def test_every_reason_has_its_sentence():
