@@ -54,6 +54,7 @@ def smtp_config(server: SmtpServer, *, tokens: TokenSourceOf = FreshToken) -> Sm
         minimum_tls=MinimumTls(server.tls_minimum),
         verify_certificate=server.verify_certificate,
         envelope_sender=server.envelope_sender,
+        ehlo_name=settings.XMNOTIFY_EHLO_NAME,
         messages_per_connection=server.messages_per_connection,
     )
 

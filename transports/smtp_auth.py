@@ -23,6 +23,7 @@ from transports.types import Deferred, Reason, ReasonCode, Scope
 _ENCRYPTED = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.CRAM_MD5, Mechanism.NTLM)
 _CLEAR = (Mechanism.CRAM_MD5, Mechanism.NTLM, Mechanism.PLAIN, Mechanism.LOGIN)
 _MAX_CHALLENGES = 5
+_MAX_LINE = 510  # RFC 5321 4.5.3.1.4 without its CRLF; RFC 4954 4: what makes it longer waits for the prompt
 _HIDDEN = "***"
 
 # What the client says, given the server's challenges; the first one is None where it waits to be prompted.
@@ -50,6 +51,9 @@ def authenticate(credentials: Credentials, *, mechanism: Mechanism, say: Callabl
     dialogue = _DIALOGUES[mechanism](credentials)
     first = next(dialogue)
     opening = f"AUTH {mechanism}" if first is None else f"AUTH {mechanism} {_encode(first)}"
+    if first is not None and len(opening) > _MAX_LINE:
+        dialogue, opening = _prompted(first), f"AUTH {mechanism}"
+        next(dialogue)
     said = [opening]
     reply = say(opening)
     for _ in range(_MAX_CHALLENGES):
@@ -63,6 +67,11 @@ def authenticate(credentials: Credentials, *, mechanism: Mechanism, say: Callabl
     if isinstance(outcome, Deferred):
         raise ConnectionFailed(outcome.reason)
     raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "unexpected reply to AUTH", str(reply.code)))
+
+
+def _prompted(first: bytes) -> Dialogue:
+    yield None
+    yield first
 
 
 def _answer(dialogue: Dialogue, *, challenge: Reply) -> bytes:

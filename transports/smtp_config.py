@@ -56,7 +56,7 @@ class SmtpConfig:
     """One SMTP server. `timeout` holds for each command with its reply as a whole.
 
     `ca_bundle` is PEM text and then replaces the system's authorities. `envelope_sender` and `message_id_domain`
-    default to `from_email` and its domain, `ehlo_name` to this machine's name or address literal.
+    default to `from_email` and its domain, `ehlo_name` to this machine's full name or address literal.
     `messages_per_connection` 0 means no limit.
     """
 

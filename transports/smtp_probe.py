@@ -50,17 +50,17 @@ def _stages(session: Session, wire: Wire) -> Iterator[Stage]:
 
 def _mail(session: Session, wire: Wire) -> Iterator[Stage]:
     """MAIL, RCPT, DATA and the mail itself, one after the other so that each has its own stage."""
-    config = session.config
-    transaction = Transaction(wire, sender=normalise(config.envelope_sender or config.from_email))
+    sender = normalise(session.config.envelope_sender or session.config.from_email)
+    transaction = Transaction(wire, sender=sender)
     transaction.start(features=session.esmtp_features, max_size=session.max_size)
     commands = transaction.commands
     if not commands:
-        yield from _refused(StageName.SENDER, timedelta(), transaction)
+        yield from _refused(_unasked(transaction, sender=sender), timedelta(), transaction)
         return
     for position, name in enumerate((StageName.SENDER, StageName.RECIPIENT, StageName.DATA)):
         began = time.monotonic()
         try:
-            reply = session.command(commands[position].decode().strip())
+            reply = session.exchange(commands[position])
         except ConnectionFailed as failure:
             yield failed(name, since(began), failure.reason, advise(failure.reason))
             return
@@ -87,6 +87,13 @@ def _hand_over(session: Session, transaction: Transaction) -> Iterator[Stage]:
     else:
         yield from _refused(StageName.ACCEPTED, took, transaction)
     session.finish()
+
+
+def _unasked(transaction: Transaction, *, sender: str) -> StageName:
+    """Where a mail belongs that the server can't take, as its reply to EHLO tells."""
+    (outcome,) = transaction.result().outcomes
+    foreign = not isinstance(outcome, Sent) and outcome.reason.code is ReasonCode.SMTPUTF8_MISSING
+    return StageName.RECIPIENT if foreign and sender.isascii() else StageName.SENDER
 
 
 def _passed(name: StageName, took: timedelta, detail: str) -> Stage:

@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent
 
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
+# At the beginning, where RFC 2034 puts it, also as IronPort's "#5.1.0"; qmail's "(#5.1.1)" stands anywhere.
+_ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?!\S)")
+_LATE_ENHANCED = re.compile(r"\(#([45]\.\d{1,3}\.\d{1,3})\)")
 _MAX_DETAIL = 500
 _MAX_READ = 2000  # what the patterns below search: time grows with the square of it
 
@@ -38,7 +40,9 @@ class Reply:
     def enhanced(self) -> str:
         """The RFC 3463 code, or an empty string."""
         found = _ENHANCED.match(self.text)
-        return found.group() if found else ""
+        if found is None and self.code >= 400:
+            found = _LATE_ENHANCED.search(self.text)
+        return found[1] if found else ""
 
     @property
     def detail(self) -> str:
@@ -180,7 +184,8 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
 
     A reason with SERVER scope is always Deferred: the message may go when the server is back or repaired. `alone`
     tells that no recipient of the transaction was taken before, so "too many" can't be meant of this transaction;
-    `own_sender` that the message brought its own From, so a refused From says nothing about the server's.
+    `own_sender` that the message brought its own From, so a refused From says nothing about the server's; the
+    sender of the envelope is always the server's.
     """
     enhanced = reply.enhanced
     if 200 <= reply.code < 300:
@@ -190,7 +195,7 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
     code, scope = row.reason, row.scope or _SCOPES[phase]
     if code is ReasonCode.TOO_MANY_RECIPIENTS and alone:
         code = ReasonCode.THROTTLED
-    if code is ReasonCode.SENDER_REFUSED and own_sender:
+    if code is ReasonCode.SENDER_REFUSED and own_sender and phase not in _ENVELOPE:
         scope = Scope.MESSAGE
     reason = Reason(code, scope, reply.detail, reply=str(reply.code), enhanced=enhanced)
     if code is ReasonCode.TOO_MANY_RECIPIENTS:

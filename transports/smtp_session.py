@@ -13,6 +13,7 @@ from typing import Any
 from transports import guard
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed, Policy
+from transports.mail_address import FULL_NAME
 from transports.smtp_auth import authenticate, choose
 from transports.smtp_config import Mechanism, Security, SmtpConfig
 from transports.smtp_replies import Phase, Reply, judge
@@ -22,6 +23,8 @@ from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
 
 _MAX_REPLY = 65536
 _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
+_RECORD = 16384  # RFC 8446 5.1
+_MAX_DIGITS = 15
 _GOODBYE = timedelta(seconds=2)
 
 
@@ -67,9 +70,9 @@ class Session(smtplib.SMTP):
 
     @property
     def max_size(self) -> int:
-        """The octets a message may have (RFC 1870); 0 when the server names no limit."""
+        """The octets a message may have (RFC 1870); 0 when the server names no limit that matters."""
         size = self.esmtp_features.get("size", "")
-        return int(size) if size.isdecimal() else 0
+        return int(size) if size.isdecimal() and len(size) <= _MAX_DIGITS else 0
 
     def command(self, line: str) -> Reply:
         """Send one line and read its reply within the time limit."""
@@ -83,13 +86,13 @@ class Session(smtplib.SMTP):
         return self.reply(deadline)
 
     def write(self, octets: bytes, deadline: Deadline) -> None:
-        """Hand all of `octets` to the system before `deadline`."""
+        """Hand all of `octets` to the system before `deadline`; a TLS record at a time, so that `written` is exact."""
         view = memoryview(octets)
         self.written = 0
         try:
             while self.written < len(octets):
                 self._peer.settimeout(deadline.remaining())
-                self.written += self._peer.send(view[self.written :])
+                self.written += self._peer.send(view[self.written : self.written + _RECORD])
         except OSError as error:
             raise ConnectionFailed(_lost(error)) from error
 
@@ -262,8 +265,9 @@ def _shown(line: bytes) -> str:
 
 
 def _own_name(connection: socket.socket) -> str:
+    """RFC 5321 4.1.4: a name with a domain, else the address; a machine's name may be anything."""
     name = socket.gethostname()
-    if "." in name:
+    if FULL_NAME.fullmatch(name):
         return name
-    address = str(connection.getsockname()[0])
+    address = str(connection.getsockname()[0]).partition("%")[0]
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

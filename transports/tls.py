@@ -17,10 +17,12 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 def tls_context(ca_bundle: str, minimum: str, *, verify: bool) -> ssl.SSLContext:
     """A client context; made once for equal settings, for making one takes tens of milliseconds.
 
-    `ca_bundle` is PEM text; without it the system's authorities count. `minimum` is "1.2" or "1.3". Raises
-    ssl.SSLError for a bundle that holds no certificate.
+    `ca_bundle` is PEM text, each certificate of which is trusted, an intermediate one too; without it the system's
+    authorities count. `minimum` is "1.2" or "1.3". Raises ssl.SSLError for a bundle that holds no certificate.
     """
     context = ssl.create_default_context(cadata=ca_bundle or None)
+    if ca_bundle:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.minimum_version = _VERSIONS[minimum]
     if not verify:
         context.check_hostname = False

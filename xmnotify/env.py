@@ -17,6 +17,8 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from transports.mail_address import FULL_NAME
+
 ROOT = Path(__file__).resolve().parent.parent
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 107 characters, and Valkey adds a suffix while it binds
 _DATABASES = {"sqlite", "postgres", "postgresql"}
@@ -73,6 +75,14 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(word) for word in words(name))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}; write networks such as 10.0.0.0/8,fd00::/8.") from None
+
+
+def full_name(name: str) -> str:
+    """A host name with its domain."""
+    given = text(name).strip()
+    if given and not FULL_NAME.fullmatch(given):
+        raise ImproperlyConfigured(f"{name} is {given!r}; write a host name with its domain, such as mx.example.com.")
+    return given
 
 
 def var_dir() -> Path:

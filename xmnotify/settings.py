@@ -172,6 +172,7 @@ else:
 XMNOTIFY_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 XMNOTIFY_CONSOLE_NAME = env.text("XMNOTIFY_CONSOLE_NAME", "xmnotify")
 XMNOTIFY_CONSOLE_URL = env.text("XMNOTIFY_CONSOLE_URL", "http://localhost:8000/")
+XMNOTIFY_EHLO_NAME = env.full_name("XMNOTIFY_EHLO_NAME")
 XMNOTIFY_SMTP_PORTS = env.ports("XMNOTIFY_SMTP_PORTS", "25,465,587,2525")
 XMNOTIFY_HTTPS_PORTS = env.ports("XMNOTIFY_HTTPS_PORTS", "443")
 XMNOTIFY_ALLOWED_NETWORKS = env.networks("XMNOTIFY_ALLOWED_NETWORKS")

@@ -20,12 +20,13 @@ def named(name: str) -> x509.Name:
 
 
 class Authority:
-    """A certificate authority; `pem` is its certificate."""
+    """A certificate authority, a root or below `issuer`; `pem` is its certificate."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, issuer: Authority | None = None) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = named("Test Authority")
+        self._name = named("Test Authority" if issuer is None else "Test Intermediate")
+        signer = issuer or self
         usage = x509.KeyUsage(
             digital_signature=True,
             content_commitment=False,
@@ -38,15 +39,21 @@ class Authority:
             decipher_only=False,
         )
         certificate = (
-            self._builder(self._name, self._key, days=10)
+            signer._builder(self._name, self._key, days=10)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer._key.public_key()), critical=False)
+            .sign(signer._key, hashes.SHA256())
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def server(self, *, name: str = "localhost", days: int = 5, self_signed: bool = False) -> ssl.SSLContext:
-        """A server's context. The certificate names `name` and 127.0.0.1 if that is "localhost"; `days` may be past."""
+    def server(
+        self, *, name: str = "localhost", days: int = 5, self_signed: bool = False, sends: str = ""
+    ) -> ssl.SSLContext:
+        """A server's context. The certificate names `name` and 127.0.0.1 if that is "localhost"; `days` may be past.
+
+        `sends` are certificates that the server shows with its own.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         if name == "localhost":
@@ -63,6 +70,7 @@ class Authority:
         chain = self._folder / f"{certificate.serial_number}.pem"
         chain.write_bytes(
             certificate.public_bytes(serialization.Encoding.PEM)
+            + sends.encode()
             + key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
 from transports.guard import Policy
-from transports.smtp import SmtpChannel, SmtpConfig
+from transports.smtp import Security, SmtpChannel, SmtpConfig
 from transports.smtp_connection import SmtpConnection
 from transports.types import (
     AddressKind,
@@ -251,6 +255,27 @@ def test_a_shutdown_among_the_recipients_means_nobody_has_the_mail() -> None:
     assert received.mails == []
 
 
+@pytest.mark.parametrize(
+    ("machine", "greeted_with"),
+    [
+        ("notify.example.com", "notify.example.com"),
+        ("vm", "[127.0.0.1]"),
+        ("10.0.0.5", "[127.0.0.1]"),
+        ("vm.", "[127.0.0.1]"),
+        ("büro.example.com", "[127.0.0.1]"),
+        ("my host.example.com", "[127.0.0.1]"),
+    ],
+)
+def test_a_server_is_greeted_with_a_full_name_or_an_address(
+    monkeypatch: pytest.MonkeyPatch, machine: str, greeted_with: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    received = Received()
+    with Peer(honest(received)) as peer:
+        send(peer, message())
+    assert received.commands[0].upper() == f"EHLO {greeted_with}".upper()
+
+
 def test_old_servers_are_greeted_with_helo() -> None:
     received = Received()
     with Peer(honest(received, answers={"EHLO": "502 5.5.1 not known"})) as peer:
@@ -264,6 +289,36 @@ def test_a_refused_mail_shows_what_was_said_and_no_more_than_it_may() -> None:
         (result,) = send(peer, message(), to=to)
     assert result.dialogue.startswith("> RCPT TO:<user0@example.org>\n< 550 5.1.1 no no")
     assert len(result.dialogue.encode()) <= 2048
+
+
+def test_over_tls_too_a_whole_mail_before_a_lost_connection_is_unknown(tmp_path: Path) -> None:
+    """What follows a mail in the same write is not the mail: its loss does not mean that nobody has the mail."""
+    authority = Authority(tmp_path)
+
+    def script(talk: Talk) -> None:
+        talk.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        talk.secure(authority.server())
+        answers = {"END": lambda _: reset(talk)}
+        honest(Received(), features=ALL, answers=answers)(talk)
+
+    with Peer(script) as peer:
+        settings = {"security": Security.SSL, "ca_bundle": authority.pem, "timeout": timedelta(seconds=5)}
+        config = SmtpConfig("127.0.0.1", "noreply@example.com", port=peer.port, **settings)
+        chosen = SmtpChannel(config, policy=Policy(private=True))
+        crowd = recipients(*(f"{'x' * 60}{number}@{'long.' * 30}example.org" for number in range(10, 99)))
+        wires = [chosen.prepare(message(), ANNA), chosen.prepare(message(), crowd)]
+        connection = chosen.connect()
+        assert isinstance(connection, SmtpConnection), connection
+        connection._session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        results = list(connection.send(wire for wire in wires if isinstance(wire, Wire)))
+        connection.close()
+    assert [type(outcome) for result in results for outcome in result.outcomes] == [Unknown]
+
+
+def reset(talk: Talk) -> str:
+    """Hangs up so that what was not read is lost, and so is what was said."""
+    talk.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return "drop"
 
 
 def test_an_iterator_that_is_closed_early_ends_the_connection() -> None:

@@ -184,6 +184,29 @@ def test_a_bad_certificate(
     assert cause in stage.cause
 
 
+@pytest.mark.parametrize(
+    ("sent", "bundled", "trusted"),
+    [
+        ("intermediate", "root", True),
+        ("", "root intermediate", True),
+        ("", "intermediate", True),
+        ("", "root", False),
+        ("intermediate", "another", False),
+    ],
+)
+def test_a_bundle_is_what_is_trusted(tmp_path: Path, sent: str, bundled: str, trusted: bool) -> None:
+    root = Authority(tmp_path)
+    intermediate = Authority(tmp_path, issuer=root)
+    pems = {"root": root.pem, "intermediate": intermediate.pem, "another": Authority(tmp_path).pem, "": ""}
+    bundle = "".join(pems[name] for name in bundled.split())
+    with Peer(over_tls(intermediate.server(sends=pems[sent]))) as peer:
+        last = run(config(peer.port, security=Security.SSL, ca_bundle=bundle))[-1]
+    assert last.ok is trusted
+    if not trusted:
+        assert last.code is ReasonCode.CERTIFICATE_INVALID
+        assert "intermediate certificates" in last.hint
+
+
 def test_a_certificate_nobody_checks_is_taken(authority: Authority) -> None:
     with Peer(over_tls(authority.server(days=-1))) as peer:
         stages = run(config(peer.port, security=Security.SSL, verify_certificate=False))
@@ -257,6 +280,30 @@ def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
     stage = against(honest(received, features=("SIZE 100",)))
     assert stage.code is ReasonCode.MESSAGE_TOO_BIG
     assert [command[:4].upper() for command in received.commands] == ["EHLO"]
+
+
+ZOE = Recipient(AddressKind.MAIL, "zoë@example.org")
+
+
+def test_a_recipient_outside_ascii_is_tested_where_smtputf8_is_offered() -> None:
+    received = Received()
+    with Peer(honest(received)) as peer:
+        stages = run(config(peer.port), to=ZOE)
+    assert stages[-1].name is StageName.ACCEPTED
+    assert stages[-1].ok
+    assert received.mails[0][0] == (ZOE.address,)
+
+
+def test_a_recipient_outside_ascii_is_told_at_its_stage_where_smtputf8_is_missing() -> None:
+    with Peer(honest(Received(), features=("PIPELINING",))) as peer:
+        stage = run(config(peer.port), to=ZOE)[-1]
+    assert (stage.name, stage.code) == (StageName.RECIPIENT, ReasonCode.SMTPUTF8_MISSING)
+    assert "SMTPUTF8" in stage.hint
+
+
+def test_an_endless_size_is_no_limit() -> None:
+    with Peer(honest(Received(), features=("SIZE " + "9" * 5000,))) as peer:
+        assert run(config(peer.port))[-1].ok
 
 
 def test_a_tarpit_is_named() -> None:

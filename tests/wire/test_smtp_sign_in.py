@@ -150,6 +150,22 @@ def test_secrets_are_in_no_representation() -> None:
     assert TOKEN not in shown
 
 
+@pytest.mark.parametrize("mechanism", [Mechanism.PLAIN, Mechanism.XOAUTH2])
+def test_a_secret_too_long_for_the_command_line_waits_for_the_prompt(mechanism: Mechanism) -> None:
+    """RFC 4954 4: no initial response where it would make a line of more than 512 octets."""
+    long = "t" * 2000
+    seen: list[str] = []
+
+    def sign_in(talk: Talk, line: str) -> str:
+        seen.append(line)
+        talk.say("334 ")
+        return verdict(right=long.encode() in said(talk.line()))
+
+    refusal, _ = signing_in(ALL, sign_in, Credentials(NAME, password=long, token=long, mechanism=mechanism))
+    assert refusal is None
+    assert seen == [f"AUTH {mechanism}"]
+
+
 @pytest.fixture
 def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What pyspnego's NTLM server knows."""

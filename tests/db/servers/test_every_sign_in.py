@@ -109,6 +109,15 @@ def test_a_mail_arrives(security, mechanism, authority, endpoint):
     assert tries == ([] if mechanism == "none" else [mechanism])
 
 
+def test_servers_are_greeted_with_the_name_that_the_operator_gave(settings):
+    settings.XMNOTIFY_EHLO_NAME = "notify.example.com"
+    received = Received()
+    with Peer(honest(received)) as peer:
+        stored = smtp_server(port=peer.port)
+        factory.build_channel(SmtpServer.objects.get(pk=stored.pk)).connect().close()
+    assert received.commands[0].lower() == "ehlo notify.example.com"
+
+
 def source(endpoint, **changes):
     request = TokenRequest(endpoint.url, "client", changes.get("secret", "secret"))
     return SharedToken(request, timeout=timedelta(seconds=5), policy=Policy(private=True))

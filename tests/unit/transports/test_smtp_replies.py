@@ -68,6 +68,9 @@ REAL: list[tuple[Phase, str, type[Outcome], ReasonCode, Scope]] = [
     (Phase.END, "451 4.7.1 Greylisting in action", Deferred, CODE.GREYLISTED, MESSAGE),
     (Phase.END, "421 4.4.2 timeout", Deferred, CODE.SERVICE_UNAVAILABLE, SERVER),
     (Phase.END, "554 transaction failed", Rejected, CODE.PERMANENT, MESSAGE),
+    (Phase.RCPT, "550 #5.1.0 Address rejected", Rejected, CODE.ADDRESS_UNKNOWN, RECIPIENT),
+    (Phase.RCPT, "452 4.2.2\nmailbox full", Deferred, CODE.MAILBOX_FULL, RECIPIENT),
+    (Phase.RCPT, "554 sorry, no mailbox here by that name (#5.1.1)", Rejected, CODE.ADDRESS_UNKNOWN, RECIPIENT),
     (Phase.DATA, "503 5.5.1 bad sequence", Rejected, CODE.PROTOCOL_ERROR, MESSAGE),
 ]
 
@@ -91,6 +94,7 @@ def test_what_real_servers_say(phase: Phase, line: str, kind: type[Outcome], cod
         "452 4.5.3 Your message has too many recipients",
         "452 too many recipients",
         "552 5.5.3 Too many recipients",
+        "452 #4.5.3 Too many recipients",
         "451 4.3.0 Multiple destination domains per transaction is unsupported.",
     ],
 )
@@ -118,6 +122,13 @@ def test_a_refused_sender_of_the_templates_own_stops_only_that_message() -> None
     outcome = judge(reply("550 5.7.60 SendAsDenied"), phase=Phase.END, own_sender=True)
     assert isinstance(outcome, Rejected)
     assert outcome.reason.scope is Scope.MESSAGE
+
+
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT])
+def test_a_refused_envelope_sender_is_the_servers_whatever_the_template_says(phase: Phase) -> None:
+    outcome = judge(reply("550 5.7.60 SendAsDenied"), phase=phase, own_sender=True)
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.scope is Scope.SERVER
 
 
 @given(

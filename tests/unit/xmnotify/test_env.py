@@ -40,6 +40,7 @@ def test_a_socket_path_too_long_for_the_system_is_moved(tmp_path, monkeypatch):
         ("DATABASE_URL", "postgresql://user@host"),
         ("XMNOTIFY_ALLOWED_NETWORKS", "10.0.0.0/99"),
         ("XMNOTIFY_SMTP_PORTS", "25,smtp"),
+        ("XMNOTIFY_EHLO_NAME", "10.0.0.5"),
         ("XMNOTIFY_TLS", "maybe"),
         ("XMNOTIFY_LOG_LEVEL", "loud"),
         ("XMNOTIFY_FERNET_KEYS", "x" * 44),
