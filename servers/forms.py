@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.forms.models import construct_instance
 from django.utils.translation import gettext_lazy as _
 
-from servers import lifecycle
-from servers.models import SmtpServer
+from servers import countries, lifecycle
+from servers.models import SmsGateway, SmtpServer
+from servers.sms_validators import clean_sms
 from servers.validators import clean_smtp, port_for
 
-MAIN = (
+SMTP_MAIN = (
     "name",
     "description",
     "host",
@@ -26,7 +29,7 @@ MAIN = (
     "from_name",
     "from_email",
 )
-ADVANCED = (
+SMTP_ADVANCED = (
     "retries",
     "timeout",
     "max_recipients",
@@ -44,21 +47,107 @@ ADVANCED = (
     "connections",
     "rate_limit",
 )
-# "name": the switch is on; "name=one,two": the choice is one of these; with a space between: both.
-SHOWN_WHEN = {
-    "username": "authentication",
-    "password": "authentication mechanism=AUTO,PLAIN,LOGIN,CRAM-MD5",
-    "verify_certificate": "security=ssl,tls",
-    "ca_bundle": "security=ssl,tls",
-    "tls_minimum": "security=ssl,tls",
-    "mechanism": "authentication",
-    "oauth_token_url": "authentication mechanism=XOAUTH2",
-    "oauth_client_id": "authentication mechanism=XOAUTH2",
-    "oauth_client_secret": "authentication mechanism=XOAUTH2",
-    "oauth_scope": "authentication mechanism=XOAUTH2",
-    "ntlm_v1": "spa",
-}
-_SECRETS = ("password", "oauth_client_secret")
+SMS_MAIN = (
+    "name",
+    "description",
+    "key",
+    "secret",
+    "virtual_number",
+    "https",
+    "unencrypted_accepted",
+    "country",
+)
+SMS_ADVANCED = (
+    "sender_name",
+    "use_carrier_gateways",
+    "retries",
+    "timeout",
+    "connections",
+    "rate_limit",
+    "base_url",
+    "signature_method",
+    "signature_secret",
+)
+
+M = TypeVar("M", bound=Model)
+S = TypeVar("S", SmtpServer, SmsGateway)
+UNTESTED = frozenset({"name", "description"})
+"""Fields that a test does not need."""
+
+
+class CheckedForm(forms.ModelForm[M]):
+    """A form whose object is checked by one function alone, the one that the API uses too.
+
+    An empty secret keeps the stored one. A field whose `shown_when` does not hold keeps its stored value too: "name"
+    is a switch that is on, "!name" one that is off, "name=one,two" a choice; with a space between, all must hold.
+    """
+
+    shown_when: ClassVar[Mapping[str, str]] = {}
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.secrets:
+            self.initial[name] = ""
+            if getattr(self.instance, name):
+                self.fields[name].help_text = _("Leave it empty to keep the stored one.")
+
+    def check(self, instance: M) -> None:
+        """Raises ValidationError with the messages by field."""
+        raise NotImplementedError
+
+    def _post_clean(self) -> None:
+        """In place of the model's own checks, which `check` does together with ours."""
+        self._drop_hidden()
+        self.settle_cleaned()
+        for name in self.secrets:
+            if not self.cleaned_data.get(name):
+                self.cleaned_data.pop(name, None)
+        self.instance = construct_instance(self, self.instance, self._meta.fields)
+        try:
+            self.check(self.instance)
+        except ValidationError as problems:
+            known = set(self.errors)
+            for name, found in problems.error_dict.items():
+                if name not in known:
+                    self.add_error(name, found)
+
+    def settle_cleaned(self) -> None:
+        """What the form changes by itself in `cleaned_data`."""
+
+    def _drop_hidden(self) -> None:
+        for name, condition in self.shown_when.items():
+            if not all(self._holds(part) for part in condition.split()):
+                self.cleaned_data.pop(name, None)
+                self.errors.pop(name, None)
+
+    def _holds(self, part: str) -> bool:
+        name, _equals, values = part.removeprefix("!").partition("=")
+        value = self.cleaned_data.get(name, getattr(self.instance, name))
+        holds = value in values.split(",") if values else bool(value)
+        return holds != part.startswith("!")
+
+
+class ServerForm(CheckedForm[S], Generic[S]):
+    """A server's settings; valid, `instance` can be tested without being stored.
+
+    `main` and `advanced` are its fields in the order of the page.
+    """
+
+    main: ClassVar[tuple[str, ...]]
+    advanced: ClassVar[tuple[str, ...]]
+
+    def is_testable(self) -> bool:
+        """Whether `instance` can be tested: only what a test does not need may be wrong."""
+        return not set(self.errors) - UNTESTED
+
+    def save(self, commit: bool = True) -> S:  # noqa: FBT001, FBT002 - Django's signature
+        """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
+        if commit and self.instance.pk:
+            lifecycle.change(self.instance)
+        elif commit:
+            lifecycle.add(self.instance)
+        return self.instance
 
 
 def _secret(label: Any) -> forms.CharField:
@@ -66,19 +155,30 @@ def _secret(label: Any) -> forms.CharField:
     return forms.CharField(label=label, required=False, strip=False, widget=widget)
 
 
-class SmtpServerForm(forms.ModelForm[SmtpServer]):
-    """An SMTP server's settings, checked by `clean_smtp` alone; valid, `instance` can be tested without being stored.
-
-    An empty secret keeps the stored one. A field whose `SHOWN_WHEN` does not hold keeps its stored value too.
-    """
-
+class SmtpServerForm(ServerForm[SmtpServer]):
+    main = SMTP_MAIN
+    advanced = SMTP_ADVANCED
+    shown_when = {
+        "username": "authentication",
+        "password": "authentication mechanism=AUTO,PLAIN,LOGIN,CRAM-MD5",
+        "verify_certificate": "security=ssl,tls",
+        "ca_bundle": "security=ssl,tls",
+        "tls_minimum": "security=ssl,tls",
+        "mechanism": "authentication",
+        "oauth_token_url": "authentication mechanism=XOAUTH2",
+        "oauth_client_id": "authentication mechanism=XOAUTH2",
+        "oauth_client_secret": "authentication mechanism=XOAUTH2",
+        "oauth_scope": "authentication mechanism=XOAUTH2",
+        "ntlm_v1": "spa",
+    }
+    secrets = ("password", "oauth_client_secret")
     password = _secret(_("Password"))
     oauth_token_url = forms.URLField(label=_("Token endpoint"), required=False, max_length=200, assume_scheme="https")
     oauth_client_secret = _secret(_("Client secret"))
 
     class Meta:
         model = SmtpServer
-        fields = [*MAIN, *ADVANCED]
+        fields = [*SMTP_MAIN, *SMTP_ADVANCED]
         widgets = {"description": forms.TextInput, "ca_bundle": forms.Textarea(attrs={"rows": 4})}
         help_texts = {
             "host": _("A fully qualified domain name or an IP address."),
@@ -95,54 +195,47 @@ class SmtpServerForm(forms.ModelForm[SmtpServer]):
             "rate_limit": _("Messages per second; 0 is none."),
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in _SECRETS:
-            self.initial[name] = ""
-            if getattr(self.instance, name):
-                self.fields[name].help_text = _("Leave it empty to keep the stored one.")
+    def check(self, instance: SmtpServer) -> None:
+        clean_smtp(instance)
 
-    def is_testable(self) -> bool:
-        """Whether `instance` can be tested: only what a test does not need may be wrong."""
-        return not set(self.errors) - {"name", "description"}
-
-    def save(self, commit: bool = True) -> SmtpServer:  # noqa: FBT001, FBT002 - Django's signature
-        """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
-        if commit and self.instance.pk:
-            lifecycle.change(self.instance)
-        elif commit:
-            lifecycle.add(self.instance)
-        return self.instance
-
-    def _post_clean(self) -> None:
-        """In place of the model's own checks, which `clean_smtp` does together with ours."""
-        self._drop_hidden()
-        self._choose_port()
-        for name in _SECRETS:
-            if not self.cleaned_data.get(name):
-                self.cleaned_data.pop(name, None)
-        self.instance = construct_instance(self, self.instance, self._meta.fields)
-        try:
-            clean_smtp(self.instance)
-        except ValidationError as problems:
-            known = set(self.errors)
-            for name, found in problems.error_dict.items():
-                if name not in known:
-                    self.add_error(name, found)
-
-    def _drop_hidden(self) -> None:
-        for name, condition in SHOWN_WHEN.items():
-            if not all(self._holds(part) for part in condition.split()):
-                self.cleaned_data.pop(name, None)
-                self.errors.pop(name, None)
-
-    def _holds(self, part: str) -> bool:
-        name, _equals, values = part.partition("=")
-        value = self.cleaned_data.get(name, getattr(self.instance, name))
-        return value in values.split(",") if values else bool(value)
-
-    def _choose_port(self) -> None:
+    def settle_cleaned(self) -> None:
         given = self.cleaned_data
         if "security" in given and "port" in given:
             before, port_before = self["security"].initial, self["port"].initial
             given["port"] = port_for(given["security"], port=given["port"], before=before, port_before=port_before)
+
+
+class SmsGatewayForm(ServerForm[SmsGateway]):
+    main = SMS_MAIN
+    advanced = SMS_ADVANCED
+    shown_when = {"unencrypted_accepted": "!https", "signature_secret": "signature_method=sha256,sha512"}
+    secrets = ("secret", "signature_secret")
+    secret = _secret(_("Secret"))
+    country = forms.ChoiceField(label=_("Country Code"), choices=countries.choices, initial=countries.FIRST)
+    base_url = forms.CharField(label=_("Base URL"), required=False, max_length=200)
+    signature_secret = _secret(_("Signature secret"))
+
+    class Meta:
+        model = SmsGateway
+        fields = [*SMS_MAIN, *SMS_ADVANCED]
+        widgets = {"description": forms.TextInput, "virtual_number": forms.TextInput(attrs={"inputmode": "numeric"})}
+        help_texts = {
+            "key": _("The key of the account at Nexmo, today Vonage."),
+            "virtual_number": _("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
+            "https": _("Leave it on for anything but a gateway on your own machine."),
+            "unencrypted_accepted": _("Needed as long as HTTPS is off."),
+            "country": _("Numbers written without a country code are read as of this country."),
+            "sender_name": _("The sender where there is no virtual phone number: up to 11 letters and digits."),
+            "use_carrier_gateways": _(
+                "A phone whose carrier has a carrier SMS gateway gets its SMS as mail through that gateway."
+            ),
+            "retries": _("How often a failed message is tried again."),
+            "timeout": _("Seconds to wait for each request."),
+            "connections": _("How many connections to the service may be open at once."),
+            "rate_limit": _("Requests per second; 0 is none."),
+            "base_url": _("Empty for Nexmo's own address."),
+            "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
+        }
+
+    def check(self, instance: SmsGateway) -> None:
+        clean_sms(instance)

@@ -11,12 +11,14 @@ from django.utils.translation import gettext_lazy
 
 from console import registry
 from console.registry import Finding, Group, Level, State, Tile
-from servers.models import Server, SmtpServer
+from servers.models import Server, SmsGateway, SmtpServer
+from servers.sms_validators import sms_warnings
 from servers.validators import smtp_warnings
 from servers.values import ServerKind
 from transports.smtp_hints import advise
 from transports.types import Reason, ReasonCode, Scope
 
+_PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
 _RISKS = ("security", "verify_certificate", "ntlm_v1")
 
 
@@ -27,6 +29,10 @@ def findings() -> Iterator[Finding]:
         yield _none_active()
     for server in active:
         yield _finding(server)
+    for sms in SmsGateway.objects.filter(active=True):
+        words = sms_warnings(sms).get("https")
+        if words:
+            yield Finding(sms.name, words, Level.WARNING, url=address(sms), link=_("Switch HTTPS on"))
     for smtp in SmtpServer.objects.filter(active=True):
         for name, words in smtp_warnings(smtp).items():
             if name in _RISKS:
@@ -54,7 +60,8 @@ def trouble(server: Server) -> str:
 
 def address(server: Server) -> str:
     """Where it is edited; its list, for kinds without a page of their own."""
-    return reverse("smtp-server", args=[server.pk]) if server.kind == ServerKind.SMTP else _list()
+    view = _PAGES.get(ServerKind(server.kind))
+    return reverse(view, args=[server.pk]) if view else _list()
 
 
 def register() -> None:

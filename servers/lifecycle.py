@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from secrets import token_urlsafe
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -10,8 +11,9 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from servers.locks import hold
-from servers.models import Server
+from servers.models import Server, SmsGateway
 from servers.queries import AnyServer
+from servers.secrets import Secret
 
 _WELL = {
     "paused_until": None,
@@ -28,9 +30,12 @@ _WELL = {
 def add(server: AnyServer) -> None:
     """Store a new server that was validated; without an active one of its kind it becomes active.
 
+    An SMS gateway gets the part of its receipt address that nobody can guess.
     Raises ValidationError when its name was taken meanwhile.
     """
     hold(server.kind)
+    if isinstance(server, SmsGateway) and not server.receipt_token:
+        server.receipt_token = Secret.of(token_urlsafe(32))
     server.active = not Server.objects.filter(kind=server.kind, active=True).exists()
     _save(server)
 

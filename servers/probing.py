@@ -1,4 +1,4 @@
-"""Test Configuration on the form of an SMTP server: begin a test of what is typed in, show its stages as they come."""
+"""Test Configuration on the form of a server: begin a test of what is typed in, show its stages as they come."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
@@ -17,18 +16,15 @@ from console import audit
 from console.registry import Words
 from console.views import is_fragment
 from servers import probe
-from servers.forms import SmtpServerForm
-from servers.models import ServerTest
-from servers.views import ServerView, SmtpServerPage
-
-_UNTESTED = frozenset({"name", "description"})
+from servers.forms import UNTESTED, S, ServerForm
+from servers.models import ServerTest, SmsGateway, SmtpServer
+from servers.views import ServerFormPage, ServerView, SmsGatewayPage, SmtpServerPage
 
 
-class SmtpTestView(SmtpServerPage):
+class TestView(ServerFormPage[S]):
     """POST only. For htmx the box of the result; without script the whole form again, with what was typed."""
 
     http_method_names = ["post"]
-    write_permissions = (probe.PERMISSION,)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.instance = self.get_instance()
@@ -40,12 +36,12 @@ class SmtpTestView(SmtpServerPage):
             return render(request, "servers/test_result.html", context, status=status)
         return self.render_to_response(self.get_context_data(form=form, **context), status=status)
 
-    def _begin(self, form: SmtpServerForm, *, to: str) -> tuple[ServerTest | None, list[Words]]:
+    def _begin(self, form: ServerForm[S], *, to: str) -> tuple[ServerTest | None, list[Words]]:
         form.is_valid()
         problems: list[Words] = [
             f"{form.fields[name].label}: {words}"
             for name, errors in form.errors.items()
-            if name in form.fields and name not in _UNTESTED
+            if name in form.fields and name not in UNTESTED
             for words in errors
         ]
         if problems:
@@ -56,9 +52,22 @@ class SmtpTestView(SmtpServerPage):
             return probe.start(form.instance, to=to, asker=asker, now=timezone.now()), []
         except ValidationError as error:
             found = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
-            return None, [_told(name, words) for name, messages in found.items() for words in messages]
+            labels = {"to": self.box.label, **{name: field.label or "" for name, field in form.fields.items()}}
+            return None, [
+                f"{labels[name]}: {words}" if name in labels else words
+                for name, messages in found.items()
+                for words in messages
+            ]
         except probe.ProbeRefusedError as refusal:
             return None, [str(refusal)]
+
+
+class SmtpTestView(TestView[SmtpServer], SmtpServerPage):
+    write_permissions = (probe.PERMISSION,)
+
+
+class SmsTestView(TestView[SmsGateway], SmsGatewayPage):
+    write_permissions = (probe.PERMISSION,)
 
 
 class TestPage(TemplateResponseMixin, ServerView):
@@ -89,7 +98,3 @@ def test_context(test: ServerTest) -> dict[str, Any]:
         "failed": next((stage for stage in stages if not stage.ok), None),
         "url": reverse("server-test", args=[test.pk]),
     }
-
-
-def _told(name: str, words: str) -> str:
-    return f"{_('Send a test to')}: {words}" if name == "to" else words

@@ -1,11 +1,12 @@
-"""The one check of a server before it is tested or stored, for forms, API and import alike."""
+"""The one check of a server before it is tested or stored, for forms, API and import alike; SMTP servers' own rules."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import idna
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from servers.models import SmtpServer
 from servers.secrets import Secret, SecretField, SecretUnreadableError
+from transports import phone_number
 from transports.mail_address import normalise
 
 Security = SmtpServer.Security
@@ -25,6 +27,8 @@ KNOWN_PORTS = {Security.NONE: 25, Security.SSL: 465, Security.TLS: 587}
 MAX_CA_BUNDLE = 200_000
 MAX_SECRET = 4096
 SLOW_ANSWER = 60
+Problems = Iterator[tuple[str, ValidationError]]
+Rule = Callable[[Any], Problems]
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LINES = frozenset({"description", "ca_bundle"})
 
@@ -35,19 +39,35 @@ def clean_smtp(server: SmtpServer) -> None:
     A change keeps the stored secrets by leaving them in `server`. Asks the database whether the name is free.
     """
     server.kind = server.Kind.SMTP
-    _tidy(server)
-    found = dict(_unfit_texts(server))
+    tidy(server)
+    if isinstance(server.host, str):
+        server.host = _host(server.host)
+    server.ntlm_v1 = server.ntlm_v1 and server.spa
+    refuse(server, rules=(_reach, _sign_in, _addresses, _certificates))
+
+
+def refuse(row: models.Model, *, rules: Iterable[Rule], first: Iterable[Rule] = ()) -> None:
+    """Raise ValidationError with everything that is wrong, one problem a field.
+
+    `first` are rules about single texts, which explain better than the column's own checks; `rules` come after those.
+    """
+    found = dict(_unfit_texts(row))
     if any(problem.code == "no_text" for problem in found.values()):
         raise ValidationError(found)
+    _add(found, row, rules=first)
     try:
-        server.full_clean(exclude=set(found), validate_constraints=False)
+        row.full_clean(exclude=set(found), validate_constraints=False)
     except ValidationError as error:
         found |= {field: ValidationError(problems) for field, problems in error.error_dict.items()}
-    server.ntlm_v1 = server.ntlm_v1 and server.spa
-    for field, problem in (*_reach(server), *_sign_in(server), *_addresses(server), *_certificates(server)):
-        found.setdefault(field, problem)
+    _add(found, row, rules=rules)
     if found:
         raise ValidationError(found)
+
+
+def _add(found: dict[str, ValidationError], row: models.Model, *, rules: Iterable[Rule]) -> None:
+    for rule in rules:
+        for field, problem in rule(row):
+            found.setdefault(field, problem)
 
 
 def smtp_warnings(server: SmtpServer) -> dict[str, str]:
@@ -87,13 +107,20 @@ def check_mail(address: str) -> str:
     return address
 
 
-def _tidy(server: SmtpServer) -> None:
-    for field in _text_fields(server):
-        value = getattr(server, field.attname)
+def check_phone(number: str, *, country: str) -> str:
+    """A phone number as E.164, read as of `country` when it names none; raises ValidationError when it is none."""
+    try:
+        return phone_number.normalise(number, country=country)
+    except ValueError as error:
+        raise ValidationError(_("This is no number that an SMS can go to: %s.") % error, code="number") from None
+
+
+def tidy(row: models.Model) -> None:
+    """Texts without the white space around them."""
+    for field in _text_fields(row):
+        value = getattr(row, field.attname)
         if isinstance(value, str):
-            setattr(server, field.attname, value.strip())
-    if isinstance(server.host, str):
-        server.host = _host(server.host)
+            setattr(row, field.attname, value.strip())
 
 
 def _host(host: str) -> str:
@@ -107,25 +134,27 @@ def _host(host: str) -> str:
     return host.lower()
 
 
-def _text_fields(server: SmtpServer) -> Iterator[models.Field[object, object]]:
-    for field in server._meta.get_fields():  # noqa: SLF001 - public, as Django documents it
+def _text_fields(row: models.Model) -> Iterator[models.Field[object, object]]:
+    for field in row._meta.get_fields():  # noqa: SLF001 - public, as Django documents it
         if isinstance(field, models.CharField | models.TextField) and not isinstance(field, SecretField):
             yield field
 
 
-def _unfit_texts(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
+def _unfit_texts(row: models.Model) -> Problems:
     """Characters that no database or no header takes."""
-    for field in _text_fields(server):
-        value = getattr(server, field.attname)
+    for field in _text_fields(row):
+        value = getattr(row, field.attname)
         if not isinstance(value, str):
             yield field.name, ValidationError(_("Enter a text."), code="no_text")
         elif any(_is_unfit(character, lines=field.name in _LINES) for character in value):
             yield field.name, ValidationError(_("Control characters are not allowed."), code="control_character")
-    for name in ("password", "oauth_client_secret"):
-        words = _words(getattr(server, name))
+        elif isinstance(field, models.TextField) and field.max_length and len(value) > field.max_length:
+            yield field.name, ValidationError(_("At most %d characters.") % field.max_length, code="max_length")
+    for column in row._meta.concrete_fields:  # noqa: SLF001 - as above
+        words = _words(getattr(row, column.attname)) if isinstance(column, SecretField) else ""
         if len(words) > MAX_SECRET or any(unicodedata.category(character) in {"Cc", "Cs"} for character in words):
             message = _("At most %d characters, none of them a control character.") % MAX_SECRET
-            yield name, ValidationError(message, code="secret")
+            yield column.name, ValidationError(message, code="secret")
 
 
 def _is_unfit(character: str, *, lines: bool) -> bool:
@@ -141,7 +170,7 @@ def _words(secret: Secret | str | None) -> str:
         return ""  # a key is lost: the server can be edited all the same, to type the secret again
 
 
-def _reach(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
+def _reach(server: SmtpServer) -> Problems:
     if server.host and not _is_host(server.host):
         yield "host", ValidationError(_host_problem(server.host), code="host")
     allowed = settings.XMNOTIFY_SMTP_PORTS
@@ -165,7 +194,7 @@ def _host_problem(host: str) -> str:
     return _("Enter a host name such as mail.example.com, or an IP address.")
 
 
-def _sign_in(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
+def _sign_in(server: SmtpServer) -> Problems:
     if server.spa and not server.authentication:
         yield "spa", ValidationError(_("SPA needs Authentication."), code="authentication_off")
     if not server.authentication:
@@ -189,7 +218,7 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _addresses(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
+def _addresses(server: SmtpServer) -> Problems:
     for name in ("from_email", "envelope_sender"):
         if getattr(server, name):
             try:
@@ -198,7 +227,7 @@ def _addresses(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
                 yield name, error
 
 
-def _certificates(server: SmtpServer) -> Iterator[tuple[str, ValidationError]]:
+def _certificates(server: SmtpServer) -> Problems:
     bundle = server.ca_bundle
     if "PRIVATE KEY" in bundle:
         yield "ca_bundle", ValidationError(_("This holds a private key: paste certificates only."), code="private_key")

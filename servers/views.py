@@ -1,8 +1,9 @@
-"""Settings > Notification Server: the list, the form of an SMTP server, activate, delete."""
+"""Settings > Notification Server: the list, the forms, activate, delete."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -21,10 +22,11 @@ from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import ConsoleView
 from servers import health, lifecycle, probe
-from servers.forms import ADVANCED, MAIN, SHOWN_WHEN, SmtpServerForm
-from servers.models import Server, SmtpServer
+from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
+from servers.models import PushService, Server, SmsGateway, SmtpServer
 from servers.providers import PROVIDERS
 from servers.queries import AnyServer, child
+from servers.sms_validators import sms_warnings
 from servers.validators import KNOWN_PORTS, smtp_warnings
 from servers.values import ServerKind
 
@@ -75,11 +77,57 @@ class ServerView(SettingsChildView):
         return [*super().get_crumbs(), (_("Notification Server"), reverse("notification-server"))]
 
 
-class SmtpServerPage(ServerView, FormPage[SmtpServer]):
-    template_name = "servers/smtp.html"
+@dataclass(frozen=True, slots=True)
+class TestBox:
+    """How a page asks where the one test message goes."""
+
+    label: Words
+    type: str
+    longest: int
+    autocomplete: str
+
+
+class ServerFormPage(ServerView, FormPage[S]):
+    """The form of one kind of server. `address` is the name of its URL, with "-add" and "-test" for the others."""
+
+    template_name = "servers/form.html"
+    form_class: type[ServerForm[S]]
+    address: str
+    box: TestBox
+
+    def get_form(self, **kwargs: Any) -> ServerForm[S]:
+        return self.form_class(instance=self.instance, **kwargs)
+
+    def get_warnings(self) -> dict[str, str]:
+        """What is risky about the instance, by field."""
+        raise NotImplementedError
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        form = kwargs["form"]
+        warnings = self.get_warnings() if not form.errors else {}
+        own = [self.instance.pk] if self.instance.pk else []
+        context = {
+            "main": [_field(form, name, warnings=warnings) for name in form.main],
+            "advanced": [_field(form, name, warnings=warnings) for name in form.advanced],
+            "advanced_open": any(name in form.errors for name in form.advanced),
+            "form_url": reverse(self.address if own else f"{self.address}-add", args=own),
+            "test_url": reverse(f"{self.address}-test", args=own),
+            "test_box": self.box,
+            "test_to": self.request.POST.get("test_to", self.usual_test_to()),
+            "may_test": self.request.user.has_perm(probe.PERMISSION),
+        }
+        return super().get_context_data(**context | kwargs)
+
+    def usual_test_to(self) -> str:
+        return ""
+
+
+class SmtpServerPage(ServerFormPage[SmtpServer]):
     model = SmtpServer
     form_class = SmtpServerForm
+    address = "smtp-server"
     add_title = gettext_lazy("Add SMTP Server")
+    box = TestBox(gettext_lazy("Send a test to"), "email", 320, "email")
     permissions = ("servers.view_smtpserver",)
     write_permissions: tuple[str, ...] = ("servers.add_smtpserver", "servers.change_smtpserver")
 
@@ -89,23 +137,28 @@ class SmtpServerPage(ServerView, FormPage[SmtpServer]):
         form.fields["security"].widget.attrs["data-port-for"] = json.dumps(rule)
         return form
 
+    def get_warnings(self) -> dict[str, str]:
+        return smtp_warnings(self.instance)
+
+    def usual_test_to(self) -> str:
+        return str(getattr(self.request.user, "email", ""))
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        form = kwargs["form"]
-        warnings = smtp_warnings(self.instance) if not form.errors else {}
         providers = [(provider.name, json.dumps(provider.fields)) for provider in PROVIDERS]
-        context = {
-            "main": [_field(form, name, warnings=warnings) for name in MAIN],
-            "advanced": [_field(form, name, warnings=warnings) for name in ADVANCED],
-            "advanced_open": any(name in form.errors for name in ADVANCED),
-            "providers": providers if self.instance.pk is None else [],
-            "form_url": reverse("smtp-server", args=[self.instance.pk])
-            if self.instance.pk
-            else reverse("smtp-server-add"),
-            "test_url": reverse("smtp-server-test", args=[self.instance.pk] if self.instance.pk else []),
-            "test_to": self.request.POST.get("test_to", getattr(self.request.user, "email", "")),
-            "may_test": self.request.user.has_perm(probe.PERMISSION),
-        }
-        return super().get_context_data(**context | kwargs)
+        return super().get_context_data(providers=providers if self.instance.pk is None else [], **kwargs)
+
+
+class SmsGatewayPage(ServerFormPage[SmsGateway]):
+    model = SmsGateway
+    form_class = SmsGatewayForm
+    address = "sms-gateway"
+    add_title = gettext_lazy("Add SMS Gateway")
+    box = TestBox(gettext_lazy("Send a test to the phone number"), "tel", 40, "tel")
+    permissions = ("servers.view_smsgateway",)
+    write_permissions: tuple[str, ...] = ("servers.add_smsgateway", "servers.change_smsgateway")
+
+    def get_warnings(self) -> dict[str, str]:
+        return sms_warnings(self.instance) if self.instance.pk else {}
 
 
 class ServerDeletePage(ServerView, DeletePage[Server]):
@@ -120,8 +173,8 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
         lifecycle.remove(instance.pk)
 
 
-def _field(form: SmtpServerForm, name: str, *, warnings: dict[str, str]) -> dict[str, Any]:
-    return {"field": form[name], "when": SHOWN_WHEN.get(name, ""), "warning": warnings.get(name, "")}
+def _field(form: ServerForm[S], name: str, *, warnings: dict[str, str]) -> dict[str, Any]:
+    return {"field": form[name], "when": form.shown_when.get(name, ""), "warning": warnings.get(name, "")}
 
 
 def _row(server: Server) -> dict[str, Any]:
@@ -130,7 +183,8 @@ def _row(server: Server) -> dict[str, Any]:
         "server": server,
         "url": health.address(server),
         "endpoint": _endpoint(own),
-        "security": own.get_security_display() if isinstance(own, SmtpServer) else "",
+        "security": _security(own),
+        "warning": sms_warnings(own).get("https", "") if isinstance(own, SmsGateway) else "",
         "level": health.level(server),
         "trouble": health.trouble(server) if server.stopped_at or health.rests(server) else "",
         "rests": health.rests(server),
@@ -139,3 +193,13 @@ def _row(server: Server) -> dict[str, Any]:
 
 def _endpoint(server: AnyServer) -> str:
     return f"{server.host}:{server.port}" if isinstance(server, SmtpServer) else "Nexmo"
+
+
+def _security(server: AnyServer) -> str:
+    match server:
+        case SmtpServer():
+            return server.get_security_display()
+        case SmsGateway():
+            return "HTTPS" if server.https else _("None")
+        case PushService():
+            return "TLS"

@@ -168,8 +168,8 @@ def _recipients(channel: Channel, *, country: str, properties: Collection[str] |
             continue
         if channel.kind is ChannelKind.SMTP and not _is_mail(entry.source):
             yield Finding(field, "address", _("“%s” is not a mail address.") % entry.source)
-        if channel.kind is ChannelKind.SMS and not _is_phone(entry.source, country=country):
-            yield Finding(field, "number", _("“%s” is not a phone number.") % entry.source)
+        if channel.kind is ChannelKind.SMS:
+            yield from _number(field, entry.source, country=country)
 
 
 def _is_mail(text: str) -> bool:
@@ -180,12 +180,14 @@ def _is_mail(text: str) -> bool:
     return True
 
 
-def _is_phone(text: str, *, country: str) -> bool:
+def _number(field: str, text: str, *, country: str) -> Iterator[Finding]:
     try:
-        phone_number.normalise(text, country=country)
+        number = phone_number.normalise(text, country=country)
     except ValueError:
-        return False
-    return True
+        yield Finding(field, "number", _("“%s” is not a phone number that an SMS can go to.") % text)
+    else:
+        if not phone_number.is_valid(number):
+            yield Finding(field, "number", _("No numbering plan knows the number “%s”.") % text, warning=True)
 
 
 def _wording(channel: Channel, *, wording: Wording, properties: Collection[str] | None) -> Iterator[Finding]:

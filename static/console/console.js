@@ -58,13 +58,14 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Rows with data-show-when="name" (a switch that is on) or "name=one,two" (a choice).
+// Rows with data-show-when="name" (a switch that is on), "!name" (off) or "name=one,two" (a choice).
 function holds(form, condition) {
   return condition.split(" ").every((part) => {
-    const [name, values] = part.split("=");
+    const off = part.startsWith("!");
+    const [name, values] = part.slice(off ? 1 : 0).split("=");
     const field = form.elements[name];
     if (!field) return true;
-    return values === undefined ? field.checked : values.split(",").includes(field.value);
+    return (values === undefined ? field.checked : values.split(",").includes(field.value)) !== off;
   });
 }
 function showRows(form) {

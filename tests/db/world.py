@@ -6,7 +6,7 @@ from devices.models import Device, Person, new_uid
 from dispatch import intake
 from dispatch.models import Event
 from dispatch.plan import Planned
-from servers.models import SmtpServer
+from servers.models import SmsGateway, SmtpServer
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
 from transports.types import AddressKind, ChannelKind, Recipient
@@ -17,6 +17,11 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def smtp_server(*, port=2525, name="Mail", active=True, **fields):
     fields = {"host": "127.0.0.1", "from_email": "noreply@example.com", **fields}
     return SmtpServer.objects.create(kind="smtp", name=name, active=active, port=port, **fields)
+
+
+def sms_gateway(*, name="Nexmo", active=True, **fields):
+    fields = {"key": "a1b2c3d4", "secret": "a secret", "country": "US", "unencrypted_accepted": True, **fields}
+    return SmsGateway.objects.create(kind="sms", name=name, active=active, **fields)
 
 
 def template(

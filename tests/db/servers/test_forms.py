@@ -1,8 +1,8 @@
-"""The form of an SMTP server: the manual's order, conditional fields, secrets that stay unseen."""
+"""The forms of servers: the manual's order, conditional fields, secrets that stay unseen."""
 
 import pytest
 
-from servers.forms import ADVANCED, MAIN, SHOWN_WHEN, SmtpServerForm
+from servers.forms import SMS_ADVANCED, SMS_MAIN, SMTP_ADVANCED, SMTP_MAIN, SmsGatewayForm, SmtpServerForm
 from servers.models import SmtpServer
 from tests.db.world import smtp_server
 
@@ -26,7 +26,7 @@ def saved(instance=None, **changes):
 
 
 def test_the_fields_stand_in_the_manuals_order():
-    labels = [str(SmtpServerForm()[name].label) for name in (*MAIN, *ADVANCED[:3])]
+    labels = [str(SmtpServerForm()[name].label) for name in (*SMTP_MAIN, *SMTP_ADVANCED[:3])]
     assert labels == [
         "Name",
         "Description",
@@ -43,8 +43,25 @@ def test_the_fields_stand_in_the_manuals_order():
         "SMTP Timeout",
         "Maximum number of SMTP recipients",
     ]
-    assert list(SmtpServerForm().fields) == [*MAIN, *ADVANCED]
-    assert set(SHOWN_WHEN) < {*MAIN, *ADVANCED}
+    assert list(SmtpServerForm().fields) == [*SMTP_MAIN, *SMTP_ADVANCED]
+    assert set(SmtpServerForm.shown_when) < {*SMTP_MAIN, *SMTP_ADVANCED}
+
+
+def test_the_fields_of_an_sms_gateway_stand_in_the_manuals_order():
+    form = SmsGatewayForm()
+    assert [str(form[name].label) for name in SMS_MAIN] == [
+        "Name",
+        "Description",
+        "Key",
+        "Secret",
+        "Virtual Phone Number",
+        "HTTPS",
+        "Send the key and secret unencrypted",
+        "Country Code",
+    ]
+    assert set(form.fields) == {*SMS_MAIN, *SMS_ADVANCED}
+    assert (form["https"].value(), form["country"].value()) == (False, "AF")
+    assert str(form["country"]).index("Afghanistan +93") < str(form["country"]).index("Åland Islands +358")
 
 
 def test_a_new_server_is_stored_and_the_first_is_active():

@@ -103,6 +103,7 @@ def test_no_single_line_takes_a_control_character(name, character):
 def test_lines_are_allowed_where_there_are_lines():
     clean_smtp(server(description="one\r\ntwo"))
     assert problems(description="one\0two") == {"description": ["control_character"]}
+    assert problems(description="x" * 10_000) == {"description": ["max_length"]}
 
 
 def test_what_is_no_text_is_refused():

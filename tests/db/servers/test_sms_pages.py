@@ -1,0 +1,122 @@
+"""Settings > Notification Server: the pages of SMS gateways."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from console.audit import MASK, NEW_MASK
+from console.models import AuditEntry
+from console.registry import Level
+from servers import health
+from servers.models import Server, SmsGateway
+from tests.db.world import sms_gateway, smtp_server
+
+pytestmark = pytest.mark.django_db
+LIST = "/settings/notification-server/"
+TYPED = {
+    "name": "Nexmo",
+    "key": "a1b2c3d4",
+    "secret": "open-sesame",
+    "unencrypted_accepted": "on",
+    "country": "DE",
+    "sender_name": "xmnotify",
+    "retries": "5",
+    "timeout": "30",
+    "connections": "4",
+    "rate_limit": "30",
+    "signature_method": "",
+}
+
+
+def text(answer):
+    return answer.content.decode()
+
+
+def test_the_first_gateway_is_added_active_and_audited(admin_client):
+    smtp_server()
+    answer = admin_client.post(f"{LIST}sms/add/", TYPED)
+    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    stored = SmsGateway.objects.get()
+    assert (stored.active, stored.country, stored.https, stored.secret.reveal()) == (True, "DE", False, "open-sesame")
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_name, entry.after["secret"]) == ("add", "Nexmo", MASK)
+    assert "sesame" not in str(entry.after)
+
+
+def test_the_add_menu_offers_both_kinds_to_those_who_may_add_them(admin_client, client):
+    assert "SMTP Server</a>" in text(admin_client.get(LIST))
+    assert "SMS Gateway</a>" in text(admin_client.get(LIST))
+    user = User.objects.create_user("sms", is_staff=True)
+    names = ("view_server", "view_smsgateway", "add_smsgateway", "change_smsgateway")
+    user.user_permissions.add(*Permission.objects.filter(codename__in=names))
+    client.force_login(user)
+    assert "SMTP Server</a>" not in text(client.get(LIST))
+    assert client.get(f"{LIST}sms/add/").status_code == 200
+    assert client.get(f"{LIST}smtp/add/").status_code == 403
+
+
+def test_https_off_is_refused_at_its_tick_until_it_is_meant(admin_client):
+    typed = {name: value for name, value in TYPED.items() if name != "unencrypted_accepted"}
+    answer = admin_client.post(f"{LIST}sms/add/", typed)
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == ["unencrypted_accepted"]
+    assert "sesame" not in text(answer)
+    assert not SmsGateway.objects.exists()
+    assert admin_client.post(f"{LIST}sms/add/", typed | {"https": "on"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("virtual_number", "0"),
+        ("virtual_number", "+1"),
+        ("virtual_number", "letters"),
+        ("virtual_number", "1" * 30),
+        ("virtual_number", "24273"),
+        ("sender_name", "📣"),
+        ("sender_name", "x" * 10_000),
+        ("country", "+93"),
+        ("name", "x" * 10_000),
+        ("description", "x" * 10_000),
+        ("key", "x" * 10_000),
+        ("secret", "x" * 10_000),
+        ("base_url", "x" * 10_000),
+    ],
+)
+def test_bad_input_is_refused_at_its_field(admin_client, name, typed):
+    answer = admin_client.post(f"{LIST}sms/add/", {**TYPED, name: typed})
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == [name]
+    assert not SmsGateway.objects.exists()
+
+
+def test_an_empty_secret_keeps_the_stored_one_and_a_new_one_is_masked_in_the_audit_trail(admin_client):
+    gateway = sms_gateway(secret="first-words", receipt_token="token-of-receipts")
+    path = f"{LIST}sms/{gateway.pk}/"
+    assert admin_client.post(path, {**TYPED, "secret": ""}).status_code == 302
+    assert SmsGateway.objects.get().secret.reveal() == "first-words"
+    assert admin_client.post(path, {**TYPED, "secret": "second-words"}).status_code == 302
+    stored = SmsGateway.objects.get()
+    assert (stored.secret.reveal(), stored.receipt_token.reveal()) == ("second-words", "token-of-receipts")
+    entry = AuditEntry.objects.order_by("-id")[0]
+    assert (entry.before["secret"], entry.after["secret"]) == (MASK, NEW_MASK)
+    for shown in (path, LIST, f"{LIST}{gateway.pk}/delete/", "/audit/", "/settings/health/"):
+        assert "-words" not in text(admin_client.get(shown))
+
+
+def test_a_gateway_without_https_is_warned_of_on_the_list_and_the_health_page(admin_client):
+    gateway = sms_gateway(https=False)
+    words = "whoever sits between can read them"
+    assert words in text(admin_client.get(LIST))
+    assert words in text(admin_client.get("/settings/health/"))
+    gateway.https = True
+    gateway.save()
+    assert words not in text(admin_client.get(LIST))
+    assert [one.level for one in health.findings() if one.subject == gateway.name] == [Level.OK]
+
+
+def test_activating_a_gateway_leaves_the_mail_server_active(admin_client):
+    smtp_server()
+    sms_gateway()
+    second = sms_gateway(name="Second", active=False)
+    admin_client.post(f"{LIST}{second.pk}/activate/")
+    assert sorted(Server.objects.filter(active=True).values_list("name", flat=True)) == ["Mail", "Second"]
