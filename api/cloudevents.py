@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from api import strict_json
 from api.problems import ProblemError, unprocessable
+from api.strict_json import Parsed
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -48,35 +49,35 @@ def is_binary(headers: Mapping[str, str]) -> bool:
     return _VERSION in headers
 
 
-def read_binary(headers: Mapping[str, str], raw: bytes) -> tuple[dict[str, Any], str]:
+def read_binary(headers: Mapping[str, str], raw: bytes) -> tuple[Parsed, str]:
     """The body and the idempotency key; attributes are percent-encoded headers, the body is the data."""
     attributes = {name.lower()[3:]: unquote(value) for name, value in headers.items() if name.lower().startswith("ce-")}
     strict_json.check(attributes)
-    return _body(attributes, strict_json.parse(raw) if raw.strip() else {})
+    return _body(attributes, strict_json.parse(raw) if raw.strip() else Parsed({}, clean=True))
 
 
-def read_structured(envelope: Any) -> tuple[dict[str, Any], str]:
+def read_structured(given: Parsed) -> tuple[Parsed, str]:
     """The body and the idempotency key of one event in the JSON format."""
-    if not isinstance(envelope, dict):
+    if not isinstance(given.tree, dict):
         raise unprocessable("body", "invalid", "A CloudEvent is an object.")
-    strict_json.check(envelope)
+    envelope = given.checked()
     attributes = {name: value for name, value in envelope.items() if name not in {"data", "data_base64"}}
     if "data_base64" in envelope:
         if "data" in envelope:
             raise unprocessable("data_base64", "twice", "Give data or data_base64.")
         return _body(attributes, strict_json.parse(_decoded(envelope["data_base64"])))
-    return _body(attributes, envelope.get("data", {}))
+    return _body(attributes, given.part(envelope.get("data", {})))
 
 
-def _body(attributes: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], str]:
+def _body(attributes: Mapping[str, Any], data: Parsed) -> tuple[Parsed, str]:
     _check_attributes(attributes)
-    if not isinstance(data, dict):
+    if not isinstance(data.tree, dict):
         raise unprocessable("data", "invalid", "The data is an object with the other fields of the event.")
     for name, attribute in _TAKEN.items():
-        if name in data:
+        if name in data.tree:
             raise unprocessable(f"data.{name}", "twice", f"This is the attribute {attribute} of the CloudEvent.")
     own = {name: attributes[attribute] for name, attribute in _TAKEN.items() if attribute in attributes}
-    return {**data, **own}, _key(attributes)
+    return data.part({**data.tree, **own}), _key(attributes)
 
 
 def _check_attributes(attributes: Mapping[str, Any]) -> None:

@@ -140,9 +140,7 @@ def _call(operation: Operation, request: HttpRequest) -> Call:
         raise ProblemError(HTTPStatus.FORBIDDEN, f"This needs the scope {' or '.join(operation.scopes)}.")
     body = None
     if operation.body is not None and not operation.reads_raw:
-        tree = strict_json.parse(raw)
-        strict_json.check(tree)
-        body = read(tree, into=operation.body)
+        body = read(strict_json.parse(raw).checked(), into=operation.body)
     return Call(request, caller, now, raw, body, _query(operation, request))
 
 

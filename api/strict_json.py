@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -17,13 +18,66 @@ DEEPEST = 20
 _LONGEST_WHOLE = 309  # digits; a longer whole number is too large for a float
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
+_NESTED = (dict, list)
+_DOUBTFUL = re.compile(rb'\\u0000|[0-9]{300}|"[ \t\r\n]+:')
 
 
-def parse(raw: bytes) -> Any:
-    """The value of a JSON text in UTF-8 (RFC 8259); what `check` refuses may still be in it.
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The value of a JSON text. `clean`: it is known that `check` has nothing against it or a part of it."""
+
+    tree: Any
+    clean: bool = False
+
+    def checked(self) -> Any:
+        if not self.clean:
+            check(self.tree)
+        return self.tree
+
+    def part(self, tree: Any) -> Parsed:
+        return Parsed(tree, self.clean)
+
+
+def parse(raw: bytes) -> Parsed:
+    """The value of a JSON text in UTF-8 (RFC 8259).
 
     Raises ProblemError, 400, for what is no JSON, a byte order mark, invalid UTF-8, or a name given twice in an object.
     """
+    try:
+        tree = msgspec.json.decode(raw)
+        clean = not _DOUBTFUL.search(raw) and _most_names(raw) == _names(tree, levels=DEEPEST)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        clean = False
+    return Parsed(tree, clean=True) if clean else Parsed(_read_exactly(raw))
+
+
+def _most_names(raw: bytes) -> int:
+    """How often a quotation mark that is no character of a text stands before a colon.
+
+    Each name is followed by one if there is no white space between, so that the names of the value are fewer only where
+    one was given twice in an object, or where a text begins with a colon.
+    """
+    bare = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw
+    return bare.count(b'":')
+
+
+def _names(value: Any, *, levels: int) -> int:
+    """How many names the objects in it have; raises RecursionError for more levels than that."""
+    found = 0
+    if type(value) is dict:
+        found, value = len(value), value.values()
+    elif type(value) is not list:
+        return 0
+    if not levels:
+        raise RecursionError
+    for member in value:
+        if type(member) in _NESTED:
+            found += _names(member, levels=levels - 1)
+    return found
+
+
+def _read_exactly(raw: bytes) -> Any:
+    """The value, its numbers and texts as they stand; knows best what is wrong with a text that is no JSON."""
     if raw.startswith(_BOM):
         _malformed("it begins with a byte order mark")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, structs, to_builtins
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?![\s\S])"
 """One line without control characters; the end is written so that a last line end is none of it."""
@@ -62,7 +62,5 @@ class UserFields(Struct, forbid_unknown_fields=True):
 
 def told(body: Struct) -> dict[str, Any]:
     """The fields that were named, as plain values."""
-    found = {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
-    if isinstance(push := found.get("push"), Struct):
-        found["push"] = to_builtins(push)
+    found: dict[str, Any] = to_builtins(body, builtin_types=(datetime,))
     return found

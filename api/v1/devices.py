@@ -133,7 +133,7 @@ def delete_device(call: Call, serial: str) -> HttpResponse:
 
 
 def put_devices(call: Call) -> HttpResponse:
-    batch = operation.read(strict_json.parse(call.raw), into=_Batch)
+    batch = operation.read(strict_json.parse(call.raw).tree, into=_Batch)
     where = country()
 
     def save(item: Any) -> Saved[Device]:

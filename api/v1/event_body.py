@@ -13,6 +13,7 @@ from api import strict_json
 from api.keys import ApiScope, Caller
 from api.operation import read
 from api.problems import unprocessable
+from api.strict_json import Parsed
 from api.v1.bodies import LINE_PATTERN, DeviceFields, Line, Moment, UserFields, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
 from dispatch.ingest import EventIn, Posted
@@ -73,10 +74,10 @@ class EventItem(EventBody, forbid_unknown_fields=True):
 
 
 def posted(
-    tree: Any, *, caller: Caller, now: datetime, idempotency_key: str = "", into: type[EventBody] = EventBody
+    given: Parsed, *, caller: Caller, now: datetime, idempotency_key: str = "", into: type[EventBody] = EventBody
 ) -> Posted:
     """The JSON value of an event, checked but for what only the database knows. Raises ProblemError."""
-    strict_json.check(tree)
+    tree = given.checked()
     body = read(tree, into=into)
     key = idempotency_key
     if isinstance(body, EventItem) and body.idempotency_key is not UNSET:

@@ -15,6 +15,7 @@ from api import cloudevents, operation, strict_json, webhooks
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
+from api.strict_json import Parsed
 from api.v1.event_body import KEY_PATTERN, EventBody, EventItem, posted
 from dispatch import ingest
 from dispatch.ingest import Accepted, ConflictError, Posted
@@ -65,9 +66,9 @@ class BatchAnswer(Struct):
 def create_event(call: Call) -> HttpResponse:
     if call.request.content_type == cloudevents.BATCH:
         envelopes = strict_json.parse(call.raw)
-        if not isinstance(envelopes, list) or not 1 <= len(envelopes) <= MOST_EVENTS:
+        if not isinstance(envelopes.tree, list) or not 1 <= len(envelopes.tree) <= MOST_EVENTS:
             raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")
-        return _take_all(call, envelopes, read=_cloud_event)
+        return _take_all(call, [envelopes.part(each) for each in envelopes.tree], read=_cloud_event)
     if len(call.raw) > EVENT_BYTES:
         raise _too_large()
     accepted = _taken(ingest.accept_all([_single(call)], origin=call.caller.origin, now=call.now)[0])
@@ -87,7 +88,9 @@ def create_event(call: Call) -> HttpResponse:
 def create_events(call: Call) -> HttpResponse:
     if _HEADER in call.request.headers:
         raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
-    return _take_all(call, operation.read(strict_json.parse(call.raw), into=_Batch).events, read=_item)
+    parsed = strict_json.parse(call.raw)
+    batch = operation.read(parsed.tree, into=_Batch)
+    return _take_all(call, [parsed.part(each) for each in batch.events], read=_item)
 
 
 def _single(call: Call) -> Posted:
@@ -100,14 +103,14 @@ def _single(call: Call) -> Posted:
             raise unprocessable(_HEADER, "twice", "A CloudEvent's key is its source and id together.")
         if call.request.content_type == cloudevents.STRUCTURED:
             return _cloud_event(call, strict_json.parse(call.raw))
-        tree, key = cloudevents.read_binary(headers, call.raw)
-        return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
-    tree, key = strict_json.parse(call.raw), given
+        body, key = cloudevents.read_binary(headers, call.raw)
+        return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
+    body, key = strict_json.parse(call.raw), given
     if signed_id := webhooks.message_id(headers):
         if given:
             raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
-        tree, key = _with_timestamp(tree), signed_id
-    return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
+        body, key = body.part(_with_timestamp(body.tree)), signed_id
+    return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
 
 
 def _with_timestamp(tree: Any) -> Any:
@@ -117,30 +120,28 @@ def _with_timestamp(tree: Any) -> Any:
     return {("occurred_at" if name == "timestamp" else name): value for name, value in tree.items()}
 
 
-def _cloud_event(call: Call, envelope: Any) -> Posted:
+def _cloud_event(call: Call, envelope: Parsed) -> Posted:
     _check_size(call, envelope)
-    tree, key = cloudevents.read_structured(envelope)
-    return posted(tree, caller=call.caller, now=call.now, idempotency_key=key)
+    body, key = cloudevents.read_structured(envelope)
+    return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
 
 
-def _item(call: Call, tree: Any) -> Posted:
-    _check_size(call, tree)
-    return posted(tree, caller=call.caller, now=call.now, into=EventItem)
+def _item(call: Call, body: Parsed) -> Posted:
+    _check_size(call, body)
+    return posted(body, caller=call.caller, now=call.now, into=EventItem)
 
 
-def _check_size(call: Call, tree: Any) -> None:
+def _check_size(call: Call, body: Parsed) -> None:
     """An event of a batch may be as large as one alone."""
-    if len(call.raw) > EVENT_BYTES:
-        strict_json.check(tree)
-        if len(strict_json.canonical(tree)) > EVENT_BYTES:
-            raise _too_large()
+    if len(call.raw) > EVENT_BYTES and len(strict_json.canonical(body.checked())) > EVENT_BYTES:
+        raise _too_large()
 
 
-def _take_all(call: Call, trees: list[Any], *, read: Callable[[Call, Any], Posted]) -> HttpResponse:
+def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[[Call, Parsed], Posted]) -> HttpResponse:
     items: list[Posted | ProblemError] = []
-    for tree in trees:
+    for body in bodies:
         try:
-            items.append(read(call, tree))
+            items.append(read(call, body))
         except ProblemError as problem:
             items.append(problem)
     good = [item for item in items if isinstance(item, Posted)]
@@ -151,8 +152,7 @@ def _take_all(call: Call, trees: list[Any], *, read: Callable[[Call, Any], Poste
     rejected = sum(1 for result in results if result.error is not UNSET)
     if rejected == len(results):
         return none_taken(results)
-    body = BatchAnswer(len(results) - rejected, rejected, results)
-    return operation.answer(body, status=HTTPStatus.ACCEPTED)
+    return operation.answer(BatchAnswer(len(results) - rejected, rejected, results), status=HTTPStatus.ACCEPTED)
 
 
 def _result(index: int, outcome: ProblemError | ingest.Answer) -> BatchResult:

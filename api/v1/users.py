@@ -98,7 +98,7 @@ def delete_user(call: Call, loginname: str) -> HttpResponse:
 
 
 def put_users(call: Call) -> HttpResponse:
-    batch = operation.read(strict_json.parse(call.raw), into=_Batch)
+    batch = operation.read(strict_json.parse(call.raw).tree, into=_Batch)
     where = country()
 
     def save(item: Any) -> Saved[Person]:
