@@ -51,7 +51,7 @@ def outcome(read):
 @example(b"[-0, 1e999, 1E400]")
 def test_both_ways_read_the_same_or_refuse_for_the_same_reason(raw):
     def exactly():
-        tree = strict_json._read_exactly(raw)  # noqa: SLF001 - what it is compared with
+        tree = strict_json._read_exactly(raw)
         strict_json.check(tree)
         return tree
 
