@@ -78,8 +78,9 @@ UNTESTED = frozenset({"name", "description"})
 class CheckedForm(forms.ModelForm[M]):
     """A form whose object is checked by one function alone, the one that the API uses too.
 
-    An empty secret keeps the stored one. A field whose `shown_when` does not hold keeps its stored value too: "name"
-    is a switch that is on, "!name" one that is off, "name=one,two" a choice; with a space between, all must hold.
+    An empty secret keeps the stored one, where it is sent to the same address as before. A field whose `shown_when`
+    does not hold keeps its stored value too: "name" is a switch that is on, "!name" one that is off, "name=one,two" a
+    choice; with a space between, all must hold.
     """
 
     shown_when: ClassVar[Mapping[str, str]] = {}
@@ -90,7 +91,9 @@ class CheckedForm(forms.ModelForm[M]):
         for name in self.secrets:
             self.initial[name] = ""
             if getattr(self.instance, name):
-                self.fields[name].help_text = _("Leave it empty to keep the stored one.")
+                self.fields[name].help_text = _(
+                    "Leave it empty to keep the stored one; for another server, type it again."
+                )
 
     def check(self, instance: M) -> None:
         """Raises ValidationError with the messages by field."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Self
 from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -64,8 +67,17 @@ class Server(models.Model):
             ),
         ]
 
+    loaded: Mapping[str, Any] = MappingProxyType({})
+
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        """As Django does, and remember the values as `loaded`: a validator has to know what was changed."""
+        found = super().from_db(db, field_names, values, **options)
+        found.loaded = dict(zip(field_names, values, strict=True))
+        return found
 
 
 class SmtpServer(Server):

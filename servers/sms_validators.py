@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from servers.countries import is_country
+from servers.kept_secrets import moved
 from servers.models import SmsGateway
 from servers.validators import Problems, check_phone, refuse, tidy
 from transports import phone_number
@@ -22,7 +23,8 @@ _KEY = re.compile(r"[!-~]{1,64}")
 def clean_sms(gateway: SmsGateway) -> None:
     """Bring a new or changed gateway into its stored form; raises ValidationError with the messages by field.
 
-    A change keeps the stored secrets by leaving them in `gateway`. Asks the database whether the name is free.
+    A change keeps the stored secrets by leaving them in `gateway`, as long as they go where they went before. Asks the
+    database whether the name is free.
     With HTTPS on, the leave to do without it is taken back.
     """
     gateway.kind = gateway.Kind.SMS
@@ -66,6 +68,7 @@ def _is_number(digits: str) -> bool:
 
 
 def _secrets(gateway: SmsGateway) -> Problems:
+    yield from moved(gateway, "secret", places=("base_url",), used=True)
     if not gateway.secret:
         yield "secret", ValidationError(_("This field is required."), code="required")
     if gateway.signature_method in _SIGNED and not gateway.signature_secret:

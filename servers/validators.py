@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 
+from servers.kept_secrets import moved
 from servers.models import SmtpServer
 from servers.secrets import Secret, SecretField, SecretUnreadableError
 from transports import phone_number
@@ -36,14 +37,15 @@ _LINES = frozenset({"description", "ca_bundle"})
 def clean_smtp(server: SmtpServer) -> None:
     """Bring a new or changed server into its stored form; raises ValidationError with the messages by field.
 
-    A change keeps the stored secrets by leaving them in `server`. Asks the database whether the name is free.
+    A change keeps the stored secrets by leaving them in `server`, as long as they go where they went before. Asks the
+    database whether the name is free.
     """
     server.kind = server.Kind.SMTP
     tidy(server)
     if isinstance(server.host, str):
         server.host = _host(server.host)
     server.ntlm_v1 = server.ntlm_v1 and server.spa
-    refuse(server, rules=(_reach, _sign_in, _addresses, _certificates))
+    refuse(server, rules=(_reach, _kept_secrets, _sign_in, _addresses, _certificates))
 
 
 def refuse(row: models.Model, *, rules: Iterable[Rule], first: Iterable[Rule] = ()) -> None:
@@ -192,6 +194,14 @@ def _host_problem(host: str) -> str:
     if "://" in host or ":" in host:
         return _("Enter the name alone; the port has a field of its own.")
     return _("Enter a host name such as mail.example.com, or an IP address.")
+
+
+def _kept_secrets(server: SmtpServer) -> Problems:
+    """The client secret goes to the token endpoint, and what it fetches there to the server."""
+    oauth = server.mechanism == Mechanism.XOAUTH2
+    yield from moved(server, "password", places=("host",), used=server.authentication and not oauth)
+    places = ("host", "oauth_token_url")
+    yield from moved(server, "oauth_client_secret", places=places, used=server.authentication and oauth)
 
 
 def _sign_in(server: SmtpServer) -> Problems:

@@ -29,7 +29,10 @@ _SECRETS = ("password", "oauth_client_secret")
 
 
 class SmtpFields(Struct, forbid_unknown_fields=True):
-    """An SMTP server's fields: named ones are set, absent ones stay, null gives the default or clears a secret."""
+    """An SMTP server's fields: named ones are set, absent ones stay, null gives the default or clears a secret.
+
+    A secret stays with its server: with another host (or token endpoint) it has to be given again.
+    """
 
     name: Text = UNSET
     description: Text = UNSET

@@ -70,6 +70,19 @@ def test_a_secret_never_comes_out(api, monkeypatch):
     assert SmtpServer.objects.get().password.reveal() == "another secret"
 
 
+def test_a_stored_password_does_not_go_to_another_server(api):
+    caller = api("admin")
+    path = f"/servers/{caller.post('/servers', SMTP).json()['id']}"
+    refused = caller.put(path, {"host": "evil.example"})
+    assert refused.status_code == 422
+    assert [(error["field"], error["code"]) for error in refused.json()["errors"]] == [("password", "moved")]
+    assert SmtpServer.objects.get().host == "mail.example.com"
+    assert caller.put(path, {"host": "evil.example", "authentication": False}).status_code == 200
+    assert not SmtpServer.objects.get().password
+    assert caller.put(path, {"authentication": True}).json()["errors"][0]["code"] == "required"
+    assert caller.put(path, {"authentication": True, "password": "another"}).status_code == 200
+
+
 BAD_FIELDS = [
     ({"host": "a b"}, "host"),
     ({"host": ""}, "host"),

@@ -89,6 +89,55 @@ def test_an_empty_secret_keeps_the_stored_one_and_another_replaces_it():
     assert saved(made, **fields, password=" new ").password.reveal() == " new "
 
 
+SIGNED_IN = {"authentication": "on", "username": "anna"}
+OAUTH = {
+    **SIGNED_IN,
+    "mechanism": "XOAUTH2",
+    "oauth_token_url": "https://login.example.com/token",
+    "oauth_client_id": "client",
+}
+
+
+def refused(instance, **changes):
+    form = SmtpServerForm(data(**changes), instance=instance)
+    assert not form.is_testable()
+    return {name: [problem.code for problem in found.as_data()] for name, found in form.errors.items()}
+
+
+def test_a_stored_password_is_not_kept_for_another_server():
+    made = saved(**SIGNED_IN, password=SECRET)
+    assert refused(made, **SIGNED_IN, password="", host="evil.example") == {"password": ["moved"]}
+    form = SmtpServerForm(data(**SIGNED_IN, host="evil.example"), instance=SmtpServer.objects.get())
+    assert form.errors["password"] == ["The stored one is for mail.example.com only: type it again."]
+    assert SmtpServer.objects.get().host == "mail.example.com"
+    moved = saved(SmtpServer.objects.get(), **SIGNED_IN, password=SECRET, host="new.example.com")
+    assert (moved.host, moved.password.reveal()) == ("new.example.com", SECRET)
+
+
+@pytest.mark.parametrize("host", ["Mail.Example.COM", " mail.example.com. "])
+def test_another_spelling_is_the_same_server(host):
+    made = saved(**SIGNED_IN, password=SECRET)
+    assert saved(made, **SIGNED_IN, password="", host=host).password.reveal() == SECRET
+
+
+@pytest.mark.parametrize("unused", [{"authentication": None}, OAUTH | {"oauth_client_secret": "s"}])
+def test_a_password_that_is_not_used_now_is_forgotten_with_its_server(unused):
+    made = saved(**SIGNED_IN, password=SECRET)
+    made = saved(made, **unused, host="evil.example")
+    assert not made.password
+    assert refused(made, **SIGNED_IN, password="", host="evil.example") == {"password": ["required"]}
+
+
+@pytest.mark.parametrize("change", [{"host": "evil.example"}, {"oauth_token_url": "https://evil.example/token"}])
+def test_a_stored_client_secret_is_kept_for_its_server_and_token_endpoint_only(change):
+    made = saved(**OAUTH, oauth_client_secret=SECRET)
+    same = OAUTH | {"oauth_token_url": "https://login.example.com/v2/token"}
+    assert saved(made, **same, oauth_client_secret="", port=587).oauth_client_secret.reveal() == SECRET
+    changed = OAUTH | change
+    assert refused(SmtpServer.objects.get(), **changed, oauth_client_secret="") == {"oauth_client_secret": ["moved"]}
+    assert saved(made, **changed, oauth_client_secret="new").oauth_client_secret.reveal() == "new"
+
+
 def test_a_stored_secret_is_on_no_page_and_no_change():
     made = saved(authentication="on", username="anna", password=SECRET)
     form = SmtpServerForm(instance=made)

@@ -66,6 +66,19 @@ def test_a_new_password_is_told_to_the_audit_trail_without_its_words(admin_clien
     assert "words" not in str(entry.before) + str(entry.after)
 
 
+@pytest.mark.parametrize("address", ["", "test/"])
+def test_a_stored_password_is_neither_saved_for_nor_tested_at_another_server(admin_client, address):
+    received = Received()
+    with Peer(honest(received, features=("AUTH PLAIN",))) as peer:
+        server = smtp_server(authentication=True, username="anna", password="open-sesame", host="mail.example.com")
+        typed = {**TYPED, "port": str(peer.port), "authentication": "on", "username": "anna", "password": ""}
+        answer = admin_client.post(f"{LIST}smtp/{server.pk}/{address}", {**typed, "test_to": "anna@example.org"})
+    assert answer.status_code == 422
+    assert "The stored one is for mail.example.com only: type it again." in text(answer)
+    assert received.commands == []
+    assert SmtpServer.objects.get().host == "mail.example.com"
+
+
 def test_no_page_shows_a_secret(admin_client):
     server = smtp_server(authentication=True, username="anna", password="open-sesame")
     for path in (LIST, f"{LIST}smtp/{server.pk}/", f"{LIST}{server.pk}/delete/", "/audit/", "/settings/health/"):

@@ -106,6 +106,20 @@ def test_a_wrong_field_is_named_once(fields, expected):
     assert list(problems(**fields)) == [expected]
 
 
+@pytest.mark.parametrize(("before", "after"), [("", "http://evil.example"), ("http://127.0.0.1:18600", "")])
+def test_a_stored_secret_is_kept_for_its_base_url_only(before, after):
+    made = gateway(base_url=before)
+    clean_sms(made)
+    add(made)
+    changed = SmsGateway.objects.get()
+    changed.base_url = after
+    with pytest.raises(ValidationError) as refused:
+        clean_sms(changed)
+    assert {name: found[0].code for name, found in refused.value.error_dict.items()} == {"secret": "moved"}
+    changed.secret = Secret.of("typed again")
+    clean_sms(changed)
+
+
 def test_the_base_url_fits_the_https_switch():
     clean_sms(gateway(base_url="http://127.0.0.1:18600"))
     clean_sms(gateway(base_url="https://rest.example.com/nexmo", https=True))

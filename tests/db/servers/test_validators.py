@@ -129,6 +129,18 @@ def test_a_password_that_no_server_could_be_told_is_refused(word):
     assert problems(**SIGNED_IN | {"password": word}) == {"password": ["secret"]}
 
 
+def test_a_server_stored_by_another_meanwhile_gets_no_password_that_was_loaded_before():
+    made = server(**SIGNED_IN)
+    clean_smtp(made)
+    add(made)
+    loaded = SmtpServer.objects.get()
+    SmtpServer.objects.update(host="evil.example", password=Secret.of("theirs"))
+    loaded.host = "evil.example"
+    with pytest.raises(ValidationError) as refused:
+        clean_smtp(loaded)
+    assert list(refused.value.error_dict) == ["password"]
+
+
 def test_a_password_keeps_its_spaces_and_letters():
     made = server(**SIGNED_IN | {"password": Secret.of("  pässwörd ")})
     clean_smtp(made)
