@@ -29,6 +29,7 @@ STOPPING = frozenset(
         ReasonCode.CONFIGURATION,
         ReasonCode.ACCOUNT_SUSPENDED,
         ReasonCode.OUT_OF_CREDIT,
+        ReasonCode.SIGNATURE_REFUSED,
     }
 )
 """Only a person can mend these: trying again would lock an account or cost money."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
 from django.conf import settings
 
-from servers.models import SmtpServer
+from servers import receipts
+from servers.models import SmsGateway, SmtpServer
 from servers.queries import AnyServer, find
 from servers.tokens import SharedToken
 from transports.guard import Policy
+from transports.nexmo import NexmoChannel
+from transports.nexmo_config import OFFICIAL_HOST, NexmoConfig, SignatureMethod, Signer
 from transports.oauth import FreshToken, TokenRequest, TokenSource
 from transports.smtp import SmtpChannel
 from transports.smtp_config import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
@@ -69,6 +73,40 @@ def smtp_policy() -> Policy:
     )
 
 
+def sms_config(gateway: SmsGateway) -> NexmoConfig:
+    """The gateway's settings for its transport, secrets revealed; equal settings are equal.
+
+    With HTTPS on, or a base URL that says so, nothing goes in clear text. Raises SecretUnreadableError.
+    """
+    written = gateway.base_url.rstrip("/") or f"//{OFFICIAL_HOST}"
+    scheme = "https" if gateway.https or written.startswith("https:") else "http"
+    return NexmoConfig(
+        key=gateway.key,
+        secret=gateway.secret.reveal(),
+        base_url=f"{scheme}:{written[written.index('//') :]}",
+        virtual_number=gateway.virtual_number,
+        sender_name=gateway.sender_name,
+        signer=signer(gateway),
+        callback=receipts.callback(gateway),
+        timeout=timedelta(seconds=gateway.timeout),
+    )
+
+
+def signer(gateway: SmsGateway) -> Signer | None:
+    """What signs requests and checks receipts; None without a method or a secret. Raises SecretUnreadableError."""
+    secret = gateway.signature_secret.reveal()
+    if not (secret and gateway.signature_method):
+        return None
+    return Signer(secret, SignatureMethod(gateway.signature_method))
+
+
+def sms_policy() -> Policy:
+    """Where SMS may be handed over: as other requests, and without HTTPS to the ports of HTTP."""
+    policy = http_policy()
+    ports = settings.XMNOTIFY_HTTP_PORTS
+    return replace(policy, ports=None if policy.ports is None or ports is None else policy.ports | ports)
+
+
 def http_policy() -> Policy:
     """Where requests over HTTPS may go: public addresses, and what the operator allows."""
     return Policy(
@@ -98,7 +136,11 @@ def _smtp(server: SmtpServer) -> Channel:
     return SmtpChannel(smtp_config(server, tokens=SharedToken), policy=smtp_policy())
 
 
-_BUILDERS: dict[type, Callable[[Any], Channel]] = {SmtpServer: _smtp}
+def _sms(gateway: SmsGateway) -> Channel:
+    return NexmoChannel(sms_config(gateway), policy=sms_policy())
+
+
+_BUILDERS: dict[type, Callable[[Any], Channel]] = {SmtpServer: _smtp, SmsGateway: _sms}
 
 
 def forget() -> None:

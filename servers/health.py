@@ -15,7 +15,7 @@ from servers.models import Server, SmsGateway, SmtpServer
 from servers.sms_validators import sms_warnings
 from servers.validators import smtp_warnings
 from servers.values import ServerKind
-from transports.smtp_hints import advise
+from transports import nexmo_hints, smtp_hints
 from transports.types import Reason, ReasonCode, Scope
 
 _PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
@@ -55,6 +55,7 @@ def trouble(server: Server) -> str:
     """Why it stopped or rests, in plain words."""
     if server.trouble_code not in {code.value for code in ReasonCode}:
         return server.trouble_detail
+    advise = nexmo_hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
     return advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
 
 

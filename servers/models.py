@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from servers.secrets import SecretField
+from servers.secrets import SecretField, new_token
 from servers.values import Limits, ServerKind
 from transports.stages import StageName
 
@@ -197,7 +197,7 @@ class SmsGateway(Server):
     signature_method = models.CharField(
         _("Signature method"), max_length=6, choices=SignatureMethod.choices, blank=True, default=SignatureMethod.NONE
     )
-    receipt_token = SecretField(_("Receipt address"), editable=False)
+    receipt_token = SecretField(_("Receipt address"), editable=False, default=new_token)
 
     class Meta:
         verbose_name = _("SMS gateway")

@@ -130,7 +130,7 @@ def _stored(server: Testable) -> Trial | None:
 def _message(test: ServerTest, *, trial: Trial, name: str, now: datetime) -> Message:
     console = settings.XMNOTIFY_CONSOLE_NAME
     text = trial.text % {"console": console, "name": name or trial.peer}
-    return Message(test.pk, trial.subject % console, text + "\n", now)
+    return Message(test.pk, trial.subject % console, text, now)
 
 
 def _work(run: _Run, to: Recipient) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from servers.factory import smtp_config, smtp_policy
+from servers.factory import sms_config, sms_policy, smtp_config, smtp_policy
 from servers.models import SmsGateway, SmtpServer
 from servers.secrets import SecretUnreadableError
 from servers.validators import check_mail
-from transports import smtp_probe
+from transports import nexmo_probe, phone_number, smtp_probe
 from transports.guard import Policy
+from transports.nexmo_config import NexmoConfig
 from transports.oauth import FreshToken, TokenRequest
 from transports.smtp_config import SmtpConfig
 from transports.stages import Stage
@@ -32,7 +33,7 @@ class Trial:
     Secrets are in `config` alone. `timeout` is how long a silence is waited for; `shown` is for the audit trail.
     """
 
-    config: SmtpConfig
+    config: SmtpConfig | NexmoConfig
     timeout: timedelta
     run: Callable[[Message, Recipient], Iterator[Stage]] = field(compare=False)
     peer: str = field(compare=False)
@@ -72,8 +73,37 @@ def _smtp(server: SmtpServer) -> Trial:
         peer=f"{config.host}:{config.port}",
         shown={"host": server.host, "port": server.port, "security": server.security},
         subject=_("Test message of %s"),
-        text=_("%(console)s sent this message to test the SMTP server “%(name)s”. It works."),
+        text=_("%(console)s sent this message to test the SMTP server “%(name)s”. It works.") + "\n",
     )
+
+
+def _sms(gateway: SmsGateway) -> Trial:
+    try:
+        config = sms_config(gateway)
+    except SecretUnreadableError:
+        raise ValidationError({_unreadable_field(gateway): _unreadable()}) from None
+    patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
+
+    def run(message: Message, to: Recipient) -> Iterator[Stage]:
+        return nexmo_probe.probe(patient, message=message, to=to, policy=sms_policy())
+
+    return Trial(
+        config=config,
+        timeout=patient.timeout,
+        run=run,
+        peer=config.base_url.partition("//")[2],
+        shown={"base_url": config.base_url, "virtual_number": gateway.virtual_number},
+        subject=_("Test message of %s"),
+        text=_("%(console)s sent this message to test the SMS gateway %(name)s. It works."),
+    )
+
+
+def _unreadable_field(gateway: SmsGateway) -> str:
+    try:
+        gateway.secret.reveal()
+    except SecretUnreadableError:
+        return "secret"
+    return "signature_secret"
 
 
 def _check_addresses(server: SmtpServer) -> None:
@@ -100,5 +130,12 @@ def _mailbox(_server: SmtpServer, to: str) -> Recipient:
     return Recipient(AddressKind.MAIL, check_mail(to))
 
 
-_TRIALS: dict[type, Callable[[Any], Trial]] = {SmtpServer: _smtp}
-_RECIPIENTS: dict[type, Callable[[Any, str], Recipient]] = {SmtpServer: _mailbox}
+def _phone(gateway: SmsGateway, to: str) -> Recipient:
+    try:
+        return Recipient(AddressKind.PHONE, phone_number.normalise(to, country=gateway.country))
+    except ValueError:
+        raise ValidationError(_("Enter a phone number, such as +14155550123.")) from None
+
+
+_TRIALS: dict[type, Callable[[Any], Trial]] = {SmtpServer: _smtp, SmsGateway: _sms}
+_RECIPIENTS: dict[type, Callable[[Any, str], Recipient]] = {SmtpServer: _mailbox, SmsGateway: _phone}

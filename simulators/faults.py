@@ -29,9 +29,27 @@ class Step(StrEnum):
     ACCEPTED = "accepted"
 
 
+class SmsStep(StrEnum):
+    """The moment of a request to the SMS service at which a fault strikes.
+
+    CONNECT is before anything is read, READ before the form is, TAKE when it was read and nothing was taken, PART for
+    each part of a text, ANSWER after the text was taken and written to the ledger, ACCOUNT at the account's pages.
+    """
+
+    CONNECT = "sms connect"
+    READ = "sms read"
+    TAKE = "sms take"
+    PART = "sms part"
+    ANSWER = "sms answer"
+    ACCOUNT = "sms account"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer with this instead; 421 also closes. `text` begins with the enhanced code where there is one."""
+    """Answer with this instead; 421 also closes. `text` begins with the enhanced code where there is one.
+
+    Of an SMS service: a status in the answer below 100, an HTTP status from there on.
+    """
 
     code: int
     text: str = "Ordered fault"
@@ -63,7 +81,14 @@ class Hang:
     """Read on and never answer again."""
 
 
-Action = Reply | Delay | Trickle | Drop | Hang
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Answer a request with this HTML page, as the log-in page of a network does."""
+
+    text: str = "<html><title>Sign in</title></html>"
+
+
+Action = Reply | Delay | Trickle | Drop | Hang | Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +99,7 @@ class Fault:
     of the transaction; empty means every occasion. Before RCPT nobody is named yet, so a pattern never matches there.
     """
 
-    step: Step
+    step: Step | SmsStep
     action: Action
     times: int | None = 1
     skip: int = 0
@@ -100,7 +125,7 @@ class FaultBook:
         """What is still to come: `times` and `skip` count down, spent orders are gone."""
         return self._orders
 
-    def strike(self, step: Step, *, recipients: Sequence[str] = ()) -> Action | None:
+    def strike(self, step: Step | SmsStep, *, recipients: Sequence[str] = ()) -> Action | None:
         """What is to be done at this occasion, which it counts."""
         if not self._orders:
             return None

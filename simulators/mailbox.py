@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
@@ -43,63 +44,72 @@ class Mail:
         return message
 
 
-class Inbox:
-    """The newest mails, at most `most` of them and `most_bytes` of text. Safe between threads."""
+class Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+T = TypeVar("T", bound=Numbered)
+
+
+class Kept(Generic[T]):
+    """The newest things that came, at most `most` of them and of `most_bytes` together. Safe between threads."""
 
     def __init__(self, *, most: int = 1000, most_bytes: int = 32 * 1024 * 1024) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._mails: deque[Mail] = deque()
+        self._things: deque[tuple[T, int]] = deque()
         self._bytes = 0
         self._count = 0
         self._changed = threading.Condition()
 
     @property
     def count(self) -> int:
-        """How many were ever accepted, those no longer kept included."""
+        """How many ever came, those no longer kept included."""
         return self._count
 
-    def mails(self) -> list[Mail]:
+    def all(self) -> list[T]:
         """The kept ones, oldest first."""
         with self._changed:
-            return list(self._mails)
+            return [thing for thing, _ in self._things]
 
-    def find(self, number: int) -> Mail | None:
-        return next((mail for mail in self.mails() if mail.number == number), None)
+    def find(self, number: int) -> T | None:
+        return next((thing for thing in self.all() if thing.number == number), None)
 
-    def add(self, envelope: Envelope, *, raw: bytes, message_id: str) -> Mail:
+    def keep(self, make: Callable[[int], T], *, size: int) -> T:
+        """Keep what `make` makes of its number, counted from 1."""
         with self._changed:
             self._count += 1
-            mail = Mail(self._count, envelope, raw, message_id, datetime.now(UTC))
-            self._mails.append(mail)
-            self._bytes += len(raw)
-            while len(self._mails) > self._most or (self._bytes > self._most_bytes and len(self._mails) > 1):
-                self._bytes -= len(self._mails.popleft().raw)
+            thing = make(self._count)
+            self._things.append((thing, size))
+            self._bytes += size
+            while len(self._things) > self._most or (self._bytes > self._most_bytes and len(self._things) > 1):
+                self._bytes -= self._things.popleft()[1]
             self._changed.notify_all()
-        return mail
+        return thing
 
     def clear(self) -> None:
-        """Forget the mails; the count goes on."""
+        """Forget what is kept; the count goes on."""
         with self._changed:
-            self._mails.clear()
+            self._things.clear()
             self._bytes = 0
 
-    def wait_for(self, predicate: Callable[[Mail], bool], *, timeout: float) -> Mail:
-        """The first kept mail that fits, waiting for it; raises TimeoutError after `timeout` seconds.
+    def wait_for(self, predicate: Callable[[T], bool], *, timeout: float) -> T:
+        """The first kept one that fits, waiting for it; raises TimeoutError after `timeout` seconds.
 
-        `predicate` is asked once about each mail and must not touch the inbox.
+        `predicate` is asked once about each and must not touch what is kept.
         """
         seen = 0
         until = time.monotonic() + timeout
         with self._changed:
             while True:
-                for mail in self._mails:
-                    if mail.number > seen and predicate(mail):
-                        return mail
+                for thing, _ in self._things:
+                    if thing.number > seen and predicate(thing):
+                        return thing
                 seen = self._count
                 self._wait_until(until)
 
     def wait_until_count(self, count: int, *, timeout: float) -> None:
-        """Return once `count` mails were ever accepted; raises TimeoutError after `timeout` seconds."""
+        """Return once `count` ever came; raises TimeoutError after `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._changed:
             while self._count < count:
@@ -108,7 +118,19 @@ class Inbox:
     def _wait_until(self, until: float) -> None:
         left = until - time.monotonic()
         if left <= 0 or not self._changed.wait(left):
-            raise TimeoutError(f"{self._count} mails came, the awaited one is not among them")
+            raise TimeoutError(f"{self._count} came, the awaited one is not among them")
+
+
+class Inbox(Kept[Mail]):
+    """The mails that were accepted."""
+
+    def mails(self) -> list[Mail]:
+        """The kept ones, oldest first."""
+        return self.all()
+
+    def add(self, envelope: Envelope, *, raw: bytes, message_id: str) -> Mail:
+        now = datetime.now(UTC)
+        return self.keep(lambda number: Mail(number, envelope, raw, message_id, now), size=len(raw))
 
 
 class Ledger:

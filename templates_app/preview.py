@@ -13,16 +13,17 @@ from django.utils.translation import gettext as _
 from devices import coverage
 from devices.models import Device, Person
 from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets
-from templates_app import segments, validators
+from templates_app import validators
 from templates_app.content import Channel, Content, field_prefix
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import sample_values
 from templates_app.macros.problems import MacroError
 from templates_app.macros.tree import Reference
 from templates_app.render import RenderedText, compiled, render
-from templates_app.segments import Segments
 from templates_app.types import CHANNELS, TemplateType
 from templates_app.validators import Finding
+from transports import segments
+from transports.segments import Segments
 from transports.types import ChannelKind, Reason
 
 _FILLING = frozenset({"default", "count"})

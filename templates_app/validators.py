@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from templates_app import segments
 from templates_app.content import Channel, Content, Wording, field_prefix
 from templates_app.macros.evaluate import Mode
 from templates_app.macros.lint import lint
@@ -19,7 +18,7 @@ from templates_app.macros.problems import Severity
 from templates_app.macros.recipients import entries
 from templates_app.render import compiled, parse_sender, render
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TemplateType
-from transports import mail_address, phone_number
+from transports import mail_address, phone_number, segments
 from transports.types import ChannelKind, Reason
 
 SOUNDS = ("", "default", "Congos", "Sheep", "Casino", "AlarmHorn", "Alert_Tone")

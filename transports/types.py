@@ -79,7 +79,12 @@ class ReasonCode(StrEnum):
     NO_ANSWER = "no_answer"
     NUMBER_INVALID = "number_invalid"
     NUMBER_BARRED = "number_barred"
+    NUMBER_UNREACHABLE = "number_unreachable"
     VIRTUAL_NUMBER_MISSING = "virtual_number_missing"
+    VIRTUAL_NUMBER_NOT_OWNED = "virtual_number_not_owned"
+    SIGNATURE_REFUSED = "signature_refused"
+    DEMO_ACCOUNT = "demo_account"
+    PARTLY_SENT = "partly_sent"
     TOKEN_DEAD = "token_dead"  # noqa: S105 - a reason, not a credential
     TEXT_TOO_LONG = "text_too_long"
     TEMPLATE_ERROR = "template_error"

@@ -24,6 +24,14 @@ def sms_gateway(*, name="Nexmo", active=True, **fields):
     return SmsGateway.objects.create(kind="sms", name=name, active=active, **fields)
 
 
+def simulated_gateway(url, **fields):
+    """One that points at a simulator, whose key and secret it has."""
+    made = sms_gateway(
+        base_url=url, **{"key": "demo", "secret": "demo-secret", "country": "GB", "timeout": 5, **fields}
+    )
+    return SmsGateway.objects.get(pk=made.pk)
+
+
 def template(
     *,
     name="Jailbroken",

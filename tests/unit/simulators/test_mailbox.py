@@ -47,7 +47,7 @@ def test_waiting_wakes_when_the_mail_comes():
 
 def test_waiting_in_vain_says_so():
     inbox = Inbox()
-    with pytest.raises(TimeoutError, match="0 mails came"):
+    with pytest.raises(TimeoutError, match="0 came"):
         inbox.wait_for(lambda mail: True, timeout=0)
     with pytest.raises(TimeoutError):
         inbox.wait_until_count(1, timeout=0)

@@ -5,9 +5,9 @@ import pytest
 from templates_app import predefined
 from templates_app.macros.names import sample_values
 from templates_app.render import compiled, render
-from templates_app.segments import Encoding, cut
 from templates_app.types import ADHOC, BY_CODE, TYPES
 from templates_app.validators import check, missing
+from transports.segments import Encoding, cut
 from transports.types import ChannelKind
 
 KINDS = pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.code)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templates_app.segments import Encoding, cut
+from transports.segments import Encoding, cut
 
 
 @pytest.mark.parametrize(
