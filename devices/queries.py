@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Lower
+from django.db import connection
+from django.db.models import QuerySet
 
 from devices.models import Device, Person, PushToken
 from devices.values import Target, Token
@@ -30,14 +31,33 @@ DEVICE_NAMES = {
 }
 
 
-def user_values(person: Person) -> dict[str, Any]:
-    """`user.*` as macros see it; the directory's other attributes stand beside the fixed names."""
-    return {**person.properties, **{name: getattr(person, name) for name in USER_FIELDS}}
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """A user as planning needs it. `values` are `user.*` as macros see them; the directory's other attributes too."""
+
+    id: int
+    time_zone: str
+    values: Mapping[str, Any]
 
 
-def device_values(device: Device) -> dict[str, Any]:
-    """`device.*` as macros see it; the stored properties stand beside the fixed names."""
-    return {**device.properties, **{name: getattr(device, field) for name, field in DEVICE_NAMES.items()}}
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A device with its user. `values` are `device.*` as macros see them; the stored properties too."""
+
+    id: int
+    has_sim: bool | None
+    values: Mapping[str, Any]
+    person: KnownPerson | None
+
+
+def known_person(row: Person) -> KnownPerson:
+    values = {**row.properties, **{name: getattr(row, name) for name in USER_FIELDS}}
+    return KnownPerson(row.pk, row.time_zone, values)
+
+
+def known_device(row: Device) -> KnownDevice:
+    values = {**row.properties, **{name: getattr(row, field) for name, field in DEVICE_NAMES.items()}}
+    return KnownDevice(row.pk, row.has_sim, values, known_person(row.person) if row.person else None)
 
 
 def values_of_people(ids: Collection[int]) -> dict[int, dict[str, Any]]:
@@ -49,7 +69,7 @@ def values_of_devices(ids: Collection[int]) -> dict[int, dict[str, Any]]:
 
 
 def _values(found: QuerySet[Any], names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
-    """The same as user_values and device_values, for many rows without making a model of each."""
+    """`values` of KnownPerson and KnownDevice, for many rows without making a model of each."""
     rows = found.order_by().values_list("pk", "properties", *names.values())
     return {row[0]: {**row[1], **dict(zip(names, row[2:], strict=True))} for row in rows}
 
@@ -66,55 +86,73 @@ def told_device(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**_told_properties(fields), **named}
 
 
-def find_people(keys: Collection[Key]) -> dict[Key, Person]:
+_PERSON_COLUMNS = ", ".join(f"p.{name}" for name in ("id", "time_zone", "properties", *USER_FIELDS))
+_DEVICE_COLUMNS = ", ".join(f"d.{name}" for name in ("id", "has_sim", "properties", *DEVICE_NAMES.values()))
+_DEVICE_WIDTH = 3 + len(DEVICE_NAMES)
+
+
+def find_people(keys: Collection[Key]) -> dict[Key, KnownPerson]:
     """The known people among these; a key is (`loginname` or `id`, value), the case of a login name does not matter."""
-    found: dict[Key, Person] = {}
+    found: dict[Key, KnownPerson] = {}
     for name, values in _by_name(keys).items():
-        if name == "id":
-            rows = {str(row.uid): row for row in Person.objects.filter(uid__in=_uids(values))}
-        else:
-            wanted = [Lower(Value(each)) for each in values]
-            folded = Person.objects.annotate(folded=Lower("loginname")).filter(folded__in=wanted)
-            rows = {row.loginname.lower(): row for row in folded}
-        found |= {(name, value): rows[kept] for value in values if (kept := _kept(name, value.lower())) in rows}
+        key, fold = ("p.uid", "") if name == "id" else ("p.loginname", "lower")
+        statement = f"SELECT {key}, {_PERSON_COLUMNS} FROM devices_person p WHERE {fold}({key}) IN"  # noqa: S608 - our names
+        rows = _select(statement, f"{fold}(%s)", [kept for value in values if (kept := _kept(name, value))])
+        known = {_kept(name, row[0]).lower(): _person_of(row[1:]) for row in rows}
+        found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value).lower()) in known}
     return found
 
 
-def find_devices(keys: Collection[Key]) -> dict[Key, Device]:
+def find_devices(keys: Collection[Key]) -> dict[Key, KnownDevice]:
     """The known devices among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
-    found: dict[Key, Device] = {}
+    found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
-        column = "uid" if name == "id" else name
-        rows = _devices_by_uid(values) if name == "id" else _devices_by(column, values)
-        known = {str(getattr(row, column)): row for row in rows}
+        key = "d.uid" if name == "id" else f"d.{name}"
+        statement = f"""SELECT {key}, {_DEVICE_COLUMNS}, {_PERSON_COLUMNS}
+            FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {key} IN"""  # noqa: S608
+        kept_values = [kept for value in values if (kept := _kept(name, value))]
+        rows = _select(statement, "%s", kept_values, order="ORDER BY d.id DESC")
+        known = {_kept(name, row[0]): _device_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value)) in known}
     return found
 
 
-def _devices_by_uid(values: Sequence[str]) -> Iterable[Device]:
-    return Device.objects.filter(uid__in=_uids(values)).select_related("person")
-
-
-def _devices_by(column: str, values: Sequence[str]) -> list[Device]:
+def _select(statement: str, placeholder: str, values: Sequence[str], *, order: str = "") -> list[tuple[Any, ...]]:
     """Statements of our own: every event asks, and compiling Django's would cost more than they do."""
-    listed = ", ".join(["%s"] * len(values))
-    statement = f"SELECT * FROM devices_device WHERE {column} IN ({listed}) ORDER BY id DESC"  # noqa: S608 - our names
-    rows = list(Device.objects.raw(statement, list(values)))
-    owners = {row.person_id for row in rows if row.person_id}
-    listed = ", ".join(["%s"] * len(owners))
-    statement = f"SELECT * FROM devices_person WHERE id IN ({listed})"  # noqa: S608 - placeholders only
-    people = {row.pk: row for row in Person.objects.raw(statement, list(owners))} if owners else {}
-    for row in rows:
-        row.person = people[row.person_id] if row.person_id else None
+    if not values:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(f"{statement} ({', '.join([placeholder] * len(values))}) {order}", values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def _person_of(row: Sequence[Any]) -> KnownPerson:
+    return KnownPerson(row[0], row[1], {**_json(row[2]), **dict(zip(USER_FIELDS, row[3:], strict=True))})
+
+
+def _device_of(row: Sequence[Any]) -> KnownDevice:
+    own, owner = row[:_DEVICE_WIDTH], row[_DEVICE_WIDTH:]
+    return KnownDevice(
+        id=own[0],
+        has_sim=None if own[1] is None else bool(own[1]),
+        values={**_json(own[2]), **dict(zip(DEVICE_NAMES, own[3:], strict=True))},
+        person=None if owner[0] is None else _person_of(owner),
+    )
+
+
+def _json(value: Any) -> dict[str, Any]:
+    """A JSON column as a statement of our own brings it."""
+    found: dict[str, Any] = msgspec.json.decode(value) if isinstance(value, str) else value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whom an event is about, and the checked fields that it told of them and that hold for it alone."""
 
-    person: Person | None = None
-    device: Device | None = None
+    person: KnownPerson | None = None
+    device: KnownDevice | None = None
     user_told: Mapping[str, Any] = field(default_factory=dict)
     device_told: Mapping[str, Any] = field(default_factory=dict)
 
@@ -126,15 +164,16 @@ def find_targets(subjects: Sequence[Subject], *, reach_phones: bool) -> list[Tar
     known device is known to have no SIM. Only `reach_phones` looks for a user's devices and for push tokens.
     """
     people = [subject.person or (subject.device.person if subject.device else None) for subject in subjects]
-    owned: dict[int, list[Device]] = {}
+    owned: dict[int, list[tuple[int, bool | None]]] = {}
     tokens: dict[int, list[Token]] = {}
     if reach_phones:
-        alone = {person.pk for person, subject in zip(people, subjects, strict=True) if person and not subject.device}
-        for row in Device.objects.filter(person__in=alone) if alone else ():
-            assert row.person_id is not None
-            owned.setdefault(row.person_id, []).append(row)
-        known = [row.pk for rows in owned.values() for row in rows]
-        tokens = _live_tokens([*known, *(subject.device.pk for subject in subjects if subject.device)])
+        alone = {person.id for person, subject in zip(people, subjects, strict=True) if person and not subject.device}
+        of_alone = Device.objects.filter(person__in=alone).values_list("person_id", "pk", "has_sim") if alone else ()
+        for person_id, device_id, has_sim in of_alone:
+            assert person_id is not None
+            owned.setdefault(person_id, []).append((device_id, has_sim))
+        ids = [device_id for rows in owned.values() for device_id, _ in rows]
+        tokens = _live_tokens([*ids, *(subject.device.id for subject in subjects if subject.device)])
     return [
         _target(subject, person=person, owned=owned, tokens=tokens)
         for subject, person in zip(subjects, people, strict=True)
@@ -142,25 +181,33 @@ def find_targets(subjects: Sequence[Subject], *, reach_phones: bool) -> list[Tar
 
 
 def _target(
-    subject: Subject, *, person: Person | None, owned: Mapping[int, list[Device]], tokens: Mapping[int, list[Token]]
+    subject: Subject,
+    *,
+    person: KnownPerson | None,
+    owned: Mapping[int, list[tuple[int, bool | None]]],
+    tokens: Mapping[int, list[Token]],
 ) -> Target:
     device, told = subject.device, subject.device_told
-    devices = [device] if device else owned.get(person.pk, []) if person else []
-    sims = [known.has_sim for known in devices]
-    if "has_sim" in told:
-        sims = [told["has_sim"]]
-    user = {**(user_values(person) if person else {}), **told_user(subject.user_told)}
+    devices = [(device.id, device.has_sim)] if device else owned.get(person.id, []) if person else []
+    sims = [told["has_sim"]] if "has_sim" in told else [has_sim for _, has_sim in devices]
+    user = _with_told(person.values if person else {}, subject.user_told, tell=told_user)
     time_zone = person.time_zone if person else ""
     return Target(
-        person_id=person.pk if person else None,
-        device_id=device.pk if device else None,
+        person_id=person.id if person else None,
+        device_id=device.id if device else None,
         user=user,
-        device={**(device_values(device) if device else {}), **told_device(told)},
-        tokens=_told_token(told) or tuple(token for known in devices for token in tokens.get(known.pk, ())),
+        device=_with_told(device.values if device else {}, told, tell=told_device),
+        tokens=_told_token(told) or tuple(token for device_id, _ in devices for token in tokens.get(device_id, ())),
         has_sim=False if sims and all(sim is False for sim in sims) else None,
         language=str(user.get("language") or ""),
         time_zone=str(subject.user_told.get("time_zone", time_zone) or ""),
     )
+
+
+def _with_told(
+    values: Mapping[str, Any], told: Mapping[str, Any], *, tell: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> Mapping[str, Any]:
+    return {**values, **tell(told)} if told else values
 
 
 def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
@@ -186,20 +233,14 @@ def _by_name(keys: Collection[Key]) -> dict[str, list[str]]:
     return found
 
 
-def _uids(values: Sequence[str]) -> list[UUID]:
-    return [UUID(value) for value in values if _is_uid(value)]
-
-
-def _kept(name: str, value: str) -> str:
-    return str(UUID(value)) if name == "id" and _is_uid(value) else value
-
-
-def _is_uid(value: str) -> bool:
+def _kept(name: str, value: Any) -> str:
+    """A key as it is looked for and compared: of an id its 32 digits, or "" for what is none."""
+    if name != "id":
+        return str(value)
     try:
-        UUID(value)
+        return value.hex if isinstance(value, UUID) else UUID(value).hex
     except ValueError:
-        return False
-    return True
+        return ""
 
 
 def administrators() -> list[dict[str, str]]:

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from devices import queries, upsert
 from devices.fields import FieldError, clean_device, clean_user
-from devices.models import Device, Person
-from devices.queries import Key, Subject
+from devices.queries import Key, KnownDevice, KnownPerson, Subject
 
 
 class RefusedError(Exception):
@@ -32,7 +31,7 @@ class SubjectIn:
 
 
 Named = tuple[SubjectIn | None, SubjectIn | None]
-Row = TypeVar("Row", Device, Person)
+Known = TypeVar("Known", KnownDevice, KnownPerson)
 
 
 def find(named: Mapping[int, Named], *, country: str) -> dict[int, Subject | RefusedError]:
@@ -59,10 +58,12 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
     try:
         if user and user.told:
             with _within("user"):
-                person = upsert.save_user(user.key, user.value, user.told, country=country).row
+                saved = upsert.save_user(user.key, user.value, user.told, country=country)
+                person = queries.known_person(saved.row)
         if device and device.told:
             with _within("device"):
-                machine = upsert.save_device(device.key, device.value, device.told, country=country, now=now).row
+                kept = upsert.save_device(device.key, device.value, device.told, country=country, now=now)
+                machine = queries.known_device(kept.row)
     except RefusedError as refused:
         return refused
     rest = (None if person else user, None if machine else device)
@@ -91,7 +92,7 @@ def _key(subject: SubjectIn) -> Key:
     return subject.key, subject.value
 
 
-def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Row]) -> Row | None:
+def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Known]) -> Known | None:
     if subject is None:
         return None
     row = found.get(_key(subject))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from devices import coverage
 from devices.models import Device, Person
-from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets
+from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets, known_device, known_person
 from templates_app import validators
 from templates_app.content import Channel, Content, field_prefix
 from templates_app.macros.grammar import parse
@@ -96,7 +96,8 @@ def reader(*, user: str, device: str, event: str, language: str) -> Reader:
         problem = _("No device has this serial number or IMEI; sample values are shown.")
     spoken, zone = "en", "UTC"
     if person or machine:
-        target = find_targets([Subject(person=person, device=machine)], reach_phones=False)[0]
+        shown = Subject(known_person(person) if person else None, known_device(machine) if machine else None)
+        target = find_targets([shown], reach_phones=False)[0]
         values |= {"user": dict(target.user), "device": dict(target.device)}
         spoken, zone = target.language, target.time_zone
     told = events().values(event) if event else None
