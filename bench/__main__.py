@@ -11,17 +11,17 @@ from pathlib import Path
 
 from bench import quickstart, surroundings
 
-PARTS = ("quickstart", "drain", "claim", "ingest")
+PARTS = ("quickstart", "drain", "claim", "ingest", "pages")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures the quick start, the drain, claims on a large table and the intake of events."
+        description="Measures the quick start, the drain, claims on a large table, the intake of events and pages."
     )
     parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--mails", type=int, default=3000, help="mails of one round of the drain")
-    parser.add_argument("--many", type=int, default=1_000_000, help="waiting deliveries of the large table")
+    parser.add_argument("--many", type=int, default=1_000_000, help="deliveries of the large tables")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with us
     rounds = ["--rounds", str(options.rounds)]
@@ -36,6 +36,8 @@ def main() -> None:
             _run("bench.claim", *rounds, "--many", str(options.many), "--database", database)
     if "ingest" in options.what:
         _run("bench.ingest", *rounds)
+    if "pages" in options.what:
+        _run("bench.pages", "--many", str(options.many))
 
 
 def _run(module: str, *arguments: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -18,6 +20,8 @@ from console.registry import Entry, Section
 from console.views import ConsoleView
 
 PAGE_SIZE = 50
+SLICE = 25_000
+"""How many entries a page looks at before it says how far it came."""
 
 
 class AuditPage(ConsoleView, TemplateView):
@@ -29,25 +33,49 @@ class AuditPage(ConsoleView, TemplateView):
     permissions = ("console.view_auditentry",)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        labels = AuditEntry.objects.order_by("object_type").values_list("object_type", flat=True).distinct()
-        kinds = [(label, _kind(label)) for label in labels]
-        form = AuditFilter(self.request.GET, kinds=kinds)
+        form = AuditFilter(self.request.GET, kinds=[(label, _kind(label)) for label in _labels()])
         form.is_valid()
-        found = matching(form.cleaned_data)
         before = self.request.GET.get("before", "")
-        if before.isascii() and before.isdigit():
-            found = found.filter(pk__lt=int(before[:18]))
-        rows = list(found[: PAGE_SIZE + 1])
-        older = rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
+        page = entries(form.cleaned_data, before=int(before[:18]) if before.isascii() and before.isdigit() else None)
         context = {
             "form": form,
-            "rows": [(row, _kind(row.object_type), _differences(row)) for row in rows[:PAGE_SIZE]],
-            "older": _query(self.request.GET, before=older) if older else "",
+            "rows": [(row, _kind(row.object_type), _differences(row)) for row in page.rows],
+            "page_of": page,
+            "older": _query(self.request.GET, before=page.before) if page.before else "",
             "newest": _query(self.request.GET),
             "paged": bool(before),
             "filtered": any(form.cleaned_data.values()),
         }
         return super().get_context_data(**context, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries, the newest first; the next page is that before `before`. `searched_to`: the search stopped there."""
+
+    rows: list[AuditEntry]
+    before: int | None
+    searched_to: datetime | None = None
+
+
+def entries(wanted: dict[str, Any], *, before: int | None = None) -> Page:
+    """What matches, from a limited number of entries at a time, since words inside of names have no index."""
+    newest = before or (AuditEntry.objects.values_list("pk", flat=True).first() or 0) + 1
+    bottom = newest - SLICE
+    rows = list(matching(wanted).filter(pk__lt=newest, pk__gte=bottom)[: PAGE_SIZE + 1])
+    if len(rows) > PAGE_SIZE:
+        return Page(rows[:PAGE_SIZE], before=rows[PAGE_SIZE - 1].pk)
+    beyond = AuditEntry.objects.filter(pk__lt=bottom).values_list("at", flat=True).first()
+    return Page(rows, before=bottom if beyond else None, searched_to=beyond)
+
+
+def _labels() -> Iterator[str]:
+    """The kinds of objects that there are entries of, each found by one step along the index."""
+    labels = AuditEntry.objects.order_by("object_type").values_list("object_type", flat=True)
+    label = labels.first()
+    while label is not None:
+        yield label
+        label = labels.filter(object_type__gt=label).first()
 
 
 def matching(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:

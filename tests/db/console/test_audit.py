@@ -68,3 +68,16 @@ def test_the_page_has_older_pages(admin_client, monkeypatch):
     seen = [[row.actor for row, _, _ in page.context["rows"]] for page in (first, second, third)]
     assert seen == [["person4", "person3"], ["person2", "person1"], ["person0"]]
     assert third.context["older"] == ""
+
+
+def test_a_search_that_stopped_says_so_and_goes_on(admin_client, monkeypatch):
+    monkeypatch.setattr("console.trail.SLICE", 3)
+    server = smtp_server()
+    for number in range(8):
+        audit.record(Actor("ada" if number == 0 else "bob"), action=Action.ADD, instance=server)
+    answer, pages = admin_client.get("/audit/?actor=ada"), 1
+    while answer.context["older"]:
+        assert "Search further back" in answer.content.decode()
+        answer, pages = admin_client.get("/audit/?" + answer.context["older"]), pages + 1
+    assert [row.actor for row, _, _ in answer.context["rows"]] == ["ada"]
+    assert pages == 3
