@@ -156,6 +156,7 @@ def _sliced(rows: QuerySet[Delivery], *, wanted: Wanted, after: UUID | None, siz
         found = list((rows.filter(pk__gt=bottom) if bottom else rows)[: size + 1])
         if len(found) > size or bottom is None:
             return _paged(found, size=size)
+    assert bottom
     return Page(tuple(found), after=_following(bottom), searched_to=moment_of(bottom))
 
 
