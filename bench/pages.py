@@ -141,7 +141,8 @@ def _weight(page: bytes) -> int:
     from django.conf import settings  # noqa: PLC0415
 
     root = Path(settings.STATIC_ROOT)
-    return len(page) + sum((root / name).stat().st_size for name in set(_ASSET.findall(page.decode())))
+    assets: int = sum((root / name).stat().st_size for name in set(_ASSET.findall(page.decode())))
+    return len(page) + assets
 
 
 def _p95(one: Seen) -> float:
