@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transports.smtp_config import Mechanism
 from transports.stages import Advice, AdviceRow, look_up
 from transports.types import Reason, ReasonCode
 
@@ -206,6 +207,23 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
 )
 
+# What a refused sign-in means by the mechanism that was chosen for it.
+_REFUSED = {
+    Mechanism.XOAUTH2: AdviceRow(
+        ReasonCode.CREDENTIALS_REFUSED,
+        "The server refused the access token.",
+        "The user name must be the mailbox, and the application must be allowed to send as it. Microsoft 365: the "
+        "permission SMTP.SendAsApp, and a service principal in Exchange Online with rights on the mailbox.",
+        words="^(?!token endpoint)",
+    ),
+    Mechanism.NTLM: AdviceRow(
+        ReasonCode.CREDENTIALS_REFUSED,
+        "The server refused the user name or password.",
+        "Type both again; the user name may need DOMAIN\\user. Some servers take only NTLM version 1, which can "
+        "be allowed under Advanced Settings.",
+    ),
+}
+
 TLS_PORT = Advice(
     "The server waits for TLS: this port speaks SSL from the first byte.",
     "Choose SSL instead of None or TLS, or another port, usually 587.",
@@ -213,6 +231,7 @@ TLS_PORT = Advice(
 _OTHERWISE = Advice("The server did not take the mail.", "Its reply says more.")
 
 
-def advise(reason: Reason) -> Advice:
-    """Cause and hint for `reason`."""
-    return look_up(_ROWS, reason, otherwise=_OTHERWISE)
+def advise(reason: Reason, *, mechanism: Mechanism = Mechanism.AUTO) -> Advice:
+    """Cause and hint for `reason`, when `mechanism` was chosen to sign in with."""
+    own = _REFUSED.get(mechanism)
+    return look_up((own, *_ROWS) if own else _ROWS, reason, otherwise=_OTHERWISE)

@@ -109,4 +109,7 @@ def _refused(name: StageName, took: timedelta, transaction: Transaction) -> Iter
 def _advise(session: Session, name: StageName, reason: Reason) -> Advice:
     """A server that greets nobody may be waiting for TLS: that can be asked over the same connection."""
     silent = name is StageName.BANNER and reason.code is ReasonCode.TIMEOUT and not session.encrypted
-    return TLS_PORT if silent and session.waits_for_tls() else advise(reason)
+    if silent and session.waits_for_tls():
+        return TLS_PORT
+    credentials = session.config.credentials
+    return advise(reason, mechanism=credentials.mechanism) if credentials else advise(reason)

@@ -134,6 +134,8 @@ ROWS: tuple[Row, ...] = (
     Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", phases=_RCPT),
     Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", phases=_RCPT),
     Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="451", words="multiple destination domains", phases=_RCPT),
+    # Exim with recipients_max_reject refuses those that it took as well: smaller mails go through later.
+    Row(ReasonCode.THROTTLED, codes="45[0-2]|55[24]", words="too many recip", phases=_MESSAGE, later=True),
     # RFC 1870 6, RFC 3463 X.2.3 and X.3.4.
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, enhanced=r"[45]\.(3\.4|2\.3)"),
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="55[24]", words="too (big|large)|exceeds .*size|size limit"),

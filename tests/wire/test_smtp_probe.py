@@ -14,7 +14,7 @@ import pytest
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
 from transports.guard import Policy
-from transports.smtp import Credentials, MinimumTls, Security, SmtpConfig
+from transports.smtp import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
 from transports.smtp_probe import probe
 from transports.stages import Stage, StageName
 from transports.types import AddressKind, Message, ReasonCode, Recipient
@@ -280,6 +280,22 @@ def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
     stage = against(honest(received, features=("SIZE 100",)))
     assert stage.code is ReasonCode.MESSAGE_TOO_BIG
     assert [command[:4].upper() for command in received.commands] == ["EHLO"]
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "words"),
+    [
+        (Mechanism.XOAUTH2, ("access token", "SMTP.SendAsApp")),
+        (Mechanism.NTLM, ("password", "NTLM version 1")),
+        (Mechanism.PLAIN, ("password", "app password")),
+    ],
+)
+def test_a_refused_sign_in_is_explained_by_its_mechanism(mechanism: Mechanism, words: tuple[str, str]) -> None:
+    script = honest(Received(), features=(f"AUTH {mechanism}",), sign_in=lambda talk, line: "535 5.7.8 no")
+    stage = against(script, credentials=Credentials("anna", password=SECRET, token=SECRET, mechanism=mechanism))
+    assert stage.code is ReasonCode.CREDENTIALS_REFUSED
+    assert words[0] in stage.cause
+    assert words[1] in stage.hint
 
 
 ZOE = Recipient(AddressKind.MAIL, "zoë@example.org")

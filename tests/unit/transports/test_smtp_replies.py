@@ -71,6 +71,8 @@ REAL: list[tuple[Phase, str, type[Outcome], ReasonCode, Scope]] = [
     (Phase.RCPT, "550 #5.1.0 Address rejected", Rejected, CODE.ADDRESS_UNKNOWN, RECIPIENT),
     (Phase.RCPT, "452 4.2.2\nmailbox full", Deferred, CODE.MAILBOX_FULL, RECIPIENT),
     (Phase.RCPT, "554 sorry, no mailbox here by that name (#5.1.1)", Rejected, CODE.ADDRESS_UNKNOWN, RECIPIENT),
+    (Phase.DATA, "554 Too many recipients", Deferred, CODE.THROTTLED, MESSAGE),
+    (Phase.END, "552 5.5.3 Too many recipients", Deferred, CODE.THROTTLED, MESSAGE),
     (Phase.DATA, "503 5.5.1 bad sequence", Rejected, CODE.PROTOCOL_ERROR, MESSAGE),
 ]
 
