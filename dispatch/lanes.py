@@ -77,7 +77,7 @@ def rest(held: Held, reason: Reason, *, retry_after: timedelta | None, now: date
         if not held.probing and server.paused_until and server.paused_until > now:
             return server.paused_until
         count = server.pause_count + 1
-        until = now + retry.pause(count, retry_after=retry_after)
+        until = now + retry.pause(count, reason=reason, retry_after=retry_after)
         Server.objects.filter(pk=held.server_id).update(
             paused_until=until,
             pause_count=count,

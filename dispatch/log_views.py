@@ -184,6 +184,7 @@ class DeliveryPage(DeliveryView, TemplateView):
             "delivery": self.delivery,
             "named": next(_named([self.delivery])),
             "tries": [_told(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")],
+            "receipts": self.delivery.receipts.all(),
             "text": text,
             "may_read": self.request.user.has_perm(BODIES),
             "event": event,

@@ -220,7 +220,7 @@ class Delivery(models.Model):
     )
     reason_code = models.CharField(max_length=40, blank=True)
     reason_detail = models.TextField(blank=True)
-    provider_id = models.CharField(max_length=255, blank=True)
+    provider_id = models.TextField(blank=True, help_text=_("one id, or those of all parts of an SMS"))
 
     class Meta:
         verbose_name = _("delivery")
@@ -307,6 +307,36 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delivery_id} #{self.number} {self.outcome}"
+
+
+class Receipt(models.Model):
+    """What the service told later of one part of a message; a doubled one is kept once. Written by `receipts` alone.
+
+    `delivered` is None for what is not final. `early`: its delivery has not followed it yet.
+    """
+
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="receipts", db_index=False, db_constraint=False
+    )
+    part = models.CharField(max_length=64, help_text=_("the service's id of the part"))
+    status = models.CharField(max_length=16)
+    code = models.CharField(max_length=16, blank=True)
+    delivered = models.BooleanField(null=True)
+    reason_code = models.CharField(max_length=40, blank=True)
+    detail = models.CharField(max_length=255, blank=True)
+    told_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    early = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "part", "status", "code"], name="one_receipt_a_part_and_status")
+        ]
+        indexes = [models.Index(fields=["delivery"], condition=Q(early=True), name="receipt_early")]
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.status}"
 
 
 class Pulse(models.Model):

@@ -95,8 +95,8 @@ def judge(
             return Finish(provider_id)
         case Deferred(reason=reason) | Rejected(reason=reason) if stops_server(reason):
             return WaitForServer(reason)
-        case Deferred(reason=Reason(code=ReasonCode.TOO_MANY_RECIPIENTS) as reason):
-            return RetryAt(now, reason, charged=False)
+        case Deferred(reason=reason) if (soon := _free_wait(outcome)) is not None:
+            return RetryAt(now + soon, reason, charged=False)
         case Deferred(reason=reason, retry_after=retry_after):
             return again(reason, least=retry_after)
         case Rejected(reason=reason):
@@ -112,10 +112,27 @@ def stops_server(reason: Reason) -> bool:
     return reason.scope is Scope.SERVER and reason.code in STOPPING
 
 
-def pause(count: int, *, retry_after: timedelta | None = None) -> timedelta:
-    """How long a server rests after `count` failures in a row (1 is the first), never less than it asked for."""
+def too_fast(reason: Reason) -> bool:
+    """Whether the server works and only asks for less at a time: nothing is wrong with the message."""
+    return reason.scope is Scope.SERVER and reason.code is ReasonCode.THROTTLED
+
+
+def pause(count: int, *, reason: Reason, retry_after: timedelta | None = None) -> timedelta:
+    """How long a server rests after `count` failures in a row (1 is the first), never less than it asked for.
+
+    Where it names a time because we were too fast, that counts, doubled with each failure.
+    """
+    if retry_after and too_fast(reason):
+        return max(retry_after, min(retry_after * (1 << min(count - 1, 16)), PAUSES[-1]))
     rest = PAUSES[min(count, len(PAUSES)) - 1]
     return max(rest, retry_after) if retry_after else rest
+
+
+def _free_wait(outcome: Deferred) -> timedelta | None:
+    """After what wait it is tried again without being charged; None where it is charged."""
+    if outcome.reason.code is ReasonCode.TOO_MANY_RECIPIENTS:
+        return timedelta()
+    return outcome.retry_after if too_fast(outcome.reason) else None
 
 
 def _again(

@@ -64,7 +64,7 @@ def judged(
         sent_at=sent_at,
         reason_code=reason.code.value if reason else "",
         reason_detail=reason.detail[:MOST_DETAIL] if reason else "",
-        provider_id=provider_id[:255],
+        provider_id=provider_id[:MOST_DETAIL],
         lapsed=lapsed,
         attempt=_record(outcome, started_at=started_at, duration=duration, dialogue=dialogue, next_try_at=due_at),
     )

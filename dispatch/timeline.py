@@ -30,6 +30,9 @@ def lines(delivery: Delivery, *, waits: Sequence[timedelta] = WAITS) -> Iterator
         next_try = following(attempt, ended_at=attempt.started_at + took, delivery=delivery, waits=waits)
         if next_try:
             yield f"{'':21}{next_try}"
+    for receipt in delivery.receipts.all():
+        words = f", {receipt.detail}" if receipt.detail else ""
+        yield f"{_time(receipt.received_at)}  receipt for {receipt.part}: {receipt.status}{words}"
 
 
 def following(attempt: Attempt, *, ended_at: datetime, delivery: Delivery, waits: Sequence[timedelta] = WAITS) -> str:

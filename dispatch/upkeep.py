@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import dialect, doorbell, outbox
+from dispatch import dialect, doorbell, outbox, receipts
 from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
 from dispatch.settling import judged
@@ -28,6 +28,7 @@ def sweep(*, now: datetime) -> None:
     reap(now=now)
     expire(now=now)
     reroute()
+    receipts.follow_early(now=now)
     wipe_secrets()
     ring_where_due(now=now)
 

@@ -8,8 +8,8 @@ from django.conf import settings
 
 from servers.models import SmsGateway
 from servers.secrets import SecretUnreadableError
+from servers.values import RECEIPT_PATH
 
-PATH = "receipts/nexmo/"
 _MOST_CALLBACK = 100
 """Characters: the service takes no longer address with a message."""
 
@@ -20,7 +20,7 @@ def address(gateway: SmsGateway) -> str:
         token = gateway.receipt_token.reveal()
     except SecretUnreadableError:
         return ""
-    return f"{settings.XMNOTIFY_CONSOLE_URL.rstrip('/')}/{PATH}{token}/" if token else ""
+    return f"{settings.XMNOTIFY_CONSOLE_URL.rstrip('/')}/{RECEIPT_PATH}{token}/" if token else ""
 
 
 def callback(gateway: SmsGateway) -> str:

@@ -39,6 +39,10 @@ WAITS = (
 )
 
 
+RECEIPT_PATH = "receipts/nexmo/"
+"""Where delivery receipts come in; a token that cannot be guessed follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one server allows. `rate` is messages per second over all workers, None for no limit.

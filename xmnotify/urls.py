@@ -7,6 +7,9 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
+from api.receipts import nexmo
+from servers.values import RECEIPT_PATH
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answers as long as the web process lives; says nothing of database or workers."""
@@ -29,6 +32,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("api/", include("api.urls")),
+    path(f"{RECEIPT_PATH}<str:token>/", nexmo, name="nexmo-receipt"),
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
     path("", include("api.key_urls")),

@@ -98,3 +98,11 @@ def many_deliveries(count, *, server, people=500):
     ]
     intake.add(planned, now=now)
     return [row.id for row in planned]
+
+
+def sms_template(*, message="Your ${device.model} is jailbroken.", **fields):
+    """One that is written for SMS alone."""
+    made = template(recipient="${user.mobile}", **fields)
+    TemplateChannel.objects.filter(version=made.current).update(kind="sms")
+    TemplateText.objects.filter(channel__version=made.current).update(subject="", message=message)
+    return made

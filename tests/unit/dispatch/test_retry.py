@@ -13,6 +13,8 @@ from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope, Sent
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMITS = Limits(timeout=timedelta(seconds=30), max_attempts=6)
 LATER = Reason(ReasonCode.TEMPORARY, Scope.MESSAGE)
+DOWN = Reason(ReasonCode.SERVICE_UNAVAILABLE, Scope.SERVER)
+TOO_FAST = Reason(ReasonCode.THROTTLED, Scope.SERVER)
 LOST = Unknown(Reason(ReasonCode.NO_ANSWER, Scope.MESSAGE))
 
 reasons = st.builds(Reason, code=st.sampled_from(ReasonCode), scope=st.sampled_from(Scope))
@@ -120,6 +122,16 @@ def test_the_same_said_of_one_message_stops_no_server(code):
 
 
 def test_a_server_rests_longer_each_time_but_never_over_five_minutes_unless_it_asks():
-    assert [pause(count).total_seconds() for count in range(1, 8)] == [15, 30, 60, 120, 300, 300, 300]
-    assert pause(1, retry_after=timedelta(hours=1)) == timedelta(hours=1)
-    assert pause(5, retry_after=timedelta(seconds=1)) == PAUSES[-1]
+    assert [pause(count, reason=DOWN).total_seconds() for count in range(1, 8)] == [15, 30, 60, 120, 300, 300, 300]
+    assert pause(1, reason=DOWN, retry_after=timedelta(hours=1)) == timedelta(hours=1)
+    assert pause(5, reason=DOWN, retry_after=timedelta(seconds=1)) == PAUSES[-1]
+
+
+def test_a_server_that_only_asks_for_less_rests_as_short_as_it_says_and_costs_no_try():
+    second = timedelta(seconds=1)
+    rests = [pause(count, reason=TOO_FAST, retry_after=second).total_seconds() for count in (1, 2, 3, 8, 9, 10_000)]
+    assert rests == [1, 2, 4, 128, 256, 300]
+    assert pause(1, reason=TOO_FAST) == PAUSES[0]
+    assert pause(20, reason=TOO_FAST, retry_after=timedelta(hours=1)) == timedelta(hours=1)
+    verdict = judge(Deferred(TOO_FAST, retry_after=second), tries=99, limits=LIMITS, now=NOW, jitter=1.0)
+    assert verdict == RetryAt(NOW + second, TOO_FAST, charged=False)

@@ -1,0 +1,77 @@
+"""Delivery receipts come in: found by the token in their address, their signature checked, kept, answered at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from dispatch import receipts
+from servers.factory import signer
+from servers.models import SmsGateway
+from servers.receipts import gateway_of
+from transports.nexmo_receipts import is_recent, read
+
+_LONGEST_BODY = 16_384
+logger = logging.getLogger(__name__)
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def nexmo(request: HttpRequest, token: str) -> HttpResponse:
+    """One receipt. What is none of ours is answered as well, for the service would send it again for a day."""
+    gateway = gateway_of(token)
+    if gateway is None:
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    fields = _fields(request)
+    if fields is None:
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    if not fields:  # the service asks so whether the address exists
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    now = timezone.now()
+    refused = _refusal(fields, gateway=gateway, now=now)
+    if refused:
+        logger.warning("receipt.refused server=%s why=%s", gateway.pk, refused)
+        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    told = read(fields)
+    if told is None or not receipts.note(told, gateway_id=gateway.pk, now=now):
+        logger.info("receipt.unknown server=%s", gateway.pk)
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+def _fields(request: HttpRequest) -> Mapping[str, str] | None:
+    """From the body, JSON or a form, or else the query; None for a body that is neither, or too long."""
+    if int(request.headers.get("Content-Length") or 0) > _LONGEST_BODY:
+        return None
+    if request.method != "POST" or not request.body:
+        return request.GET.dict()
+    if request.content_type != "application/json":
+        return QueryDict(request.body, encoding="utf-8").dict()
+    try:
+        found = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+
+
+def _refusal(fields: Mapping[str, str], *, gateway: SmsGateway, now: datetime) -> str:
+    """Why it is not believed; with a signature secret only what is signed is."""
+    if fields.get("api-key", gateway.key) != gateway.key:
+        return "another account"
+    signs = signer(gateway)
+    if signs is None:
+        return ""
+    if "sig" not in fields:
+        return "no signature"
+    if not signs.has_signed(fields):
+        return "wrong signature"
+    return "" if is_recent(fields.get("timestamp", ""), now=now) else "old signature"
