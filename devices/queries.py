@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from devices.models import Device, Person, PushToken
-from devices.values import Target, Token
+from devices.values import Phone, Target, Token
 from transports.types import AddressKind
 
 Key = tuple[str, str]
@@ -147,6 +147,15 @@ def _json(value: Any) -> dict[str, Any]:
     return found
 
 
+class _Owned(NamedTuple):
+    """What planning needs of a device of a user who is reached without naming one."""
+
+    id: int
+    has_sim: bool | None
+    carrier: str
+    number: str
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whom an event is about, and the checked fields that it told of them and that hold for it alone."""
@@ -164,15 +173,14 @@ def find_targets(subjects: Sequence[Subject], *, reach_phones: bool) -> list[Tar
     known device is known to have no SIM. Only `reach_phones` looks for a user's devices and for push tokens.
     """
     people = [subject.person or (subject.device.person if subject.device else None) for subject in subjects]
-    owned: dict[int, list[tuple[int, bool | None]]] = {}
+    owned: dict[int, list[_Owned]] = {}
     tokens: dict[int, list[Token]] = {}
     if reach_phones:
         alone = {person.id for person, subject in zip(people, subjects, strict=True) if person and not subject.device}
-        of_alone = Device.objects.filter(person__in=alone).values_list("person_id", "pk", "has_sim") if alone else ()
-        for person_id, device_id, has_sim in of_alone:
-            assert person_id is not None
-            owned.setdefault(person_id, []).append((device_id, has_sim))
-        ids = [device_id for rows in owned.values() for device_id, _ in rows]
+        columns = ("person_id", "pk", "has_sim", "carrier", "phone_number")
+        for person_id, *row in Device.objects.filter(person__in=alone).values_list(*columns) if alone else ():
+            owned.setdefault(person_id, []).append(_Owned(*row))
+        ids = [row.id for rows in owned.values() for row in rows]
         tokens = _live_tokens([*ids, *(subject.device.id for subject in subjects if subject.device)])
     return [
         _target(subject, person=person, owned=owned, tokens=tokens)
@@ -184,24 +192,31 @@ def _target(
     subject: Subject,
     *,
     person: KnownPerson | None,
-    owned: Mapping[int, list[tuple[int, bool | None]]],
+    owned: Mapping[int, list[_Owned]],
     tokens: Mapping[int, list[Token]],
 ) -> Target:
-    device, told = subject.device, subject.device_told
-    devices = [(device.id, device.has_sim)] if device else owned.get(person.id, []) if person else []
-    sims = [told["has_sim"]] if "has_sim" in told else [has_sim for _, has_sim in devices]
+    known, told = subject.device, subject.device_told
     user = _with_told(person.values if person else {}, subject.user_told, tell=told_user)
+    device = _with_told(known.values if known else {}, told, tell=told_device)
+    devices = [_owned(known.id, device, has_sim=known.has_sim)] if known else owned.get(person.id, []) if person else []
+    sims = [told["has_sim"]] if "has_sim" in told else [row.has_sim for row in devices]
+    phones = [_owned(0, device, has_sim=told.get("has_sim", known and known.has_sim))] if told else devices
     time_zone = person.time_zone if person else ""
     return Target(
         person_id=person.id if person else None,
-        device_id=device.id if device else None,
+        device_id=known.id if known else None,
         user=user,
-        device=_with_told(device.values if device else {}, told, tell=told_device),
-        tokens=_told_token(told) or tuple(token for device_id, _ in devices for token in tokens.get(device_id, ())),
+        device=device,
+        tokens=_told_token(told) or tuple(token for row in devices for token in tokens.get(row.id, ())),
         has_sim=False if sims and all(sim is False for sim in sims) else None,
+        phones=tuple(Phone(row.carrier, row.number) for row in phones if row.carrier and row.has_sim is not False),
         language=str(user.get("language") or ""),
         time_zone=str(subject.user_told.get("time_zone", time_zone) or ""),
     )
+
+
+def _owned(device_id: int, values: Mapping[str, Any], *, has_sim: bool | None) -> _Owned:
+    return _Owned(device_id, has_sim, str(values.get("carrier") or ""), str(values.get("phoneNumber") or ""))
 
 
 def _with_told(

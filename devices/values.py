@@ -19,10 +19,18 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Phone:
+    """A device with a SIM, as far as is known: its home carrier, and its own number (E.164, empty if not known)."""
+
+    carrier: str
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A person, a device, or both. `user` and `device` are the values that macros see.
 
-    `has_sim` is False only if every known device is known to have none.
+    `has_sim` is False only if every known device is known to have none. `phones` are those whose carrier is known.
     """
 
     person_id: int | None = None
@@ -31,5 +39,6 @@ class Target:
     device: Mapping[str, Any] = field(default_factory=dict)
     tokens: tuple[Token, ...] = ()
     has_sim: bool | None = None
+    phones: tuple[Phone, ...] = ()
     language: str = ""
     time_zone: str = ""

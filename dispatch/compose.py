@@ -176,9 +176,9 @@ def _kept(row: DeliveryText) -> RenderedText:
 def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
     """Whom the To header lists: everybody where the template names several or the caller asked for it."""
     broadcast = known.broadcasts.get(claim.broadcast_id) if claim.broadcast_id else None
-    if claim.to.kind is not AddressKind.MAIL or not (several or (broadcast and broadcast.visible_recipients)):
+    if claim.channel is not ChannelKind.SMTP or not (several or (broadcast and broadcast.visible_recipients)):
         return ()
-    same = Delivery.objects.filter(address_kind=AddressKind.MAIL.value).exclude(state=Delivery.State.SKIPPED)
+    same = Delivery.objects.filter(channel=ChannelKind.SMTP.value).exclude(state=Delivery.State.SKIPPED)
     same = same.filter(broadcast_id=broadcast.pk) if broadcast else same.filter(event=claim.event_id)
     found = same.filter(template_version_id=claim.template_version_id).order_by("id")
     return tuple(dict.fromkeys(found.values_list("address", flat=True)))
@@ -208,6 +208,7 @@ def _envelope(group: Sequence[Draft], *, known: Sources) -> Envelope:
             date=event.received_at if event else known.broadcasts[_origin(claim)].created_at,
             language=claim.language,
             sender=parse_sender(text.sender),
+            bare=claim.via_id is not None,
             visible_to=tuple(Recipient(AddressKind.MAIL, address) for address in first.visible_to),
         ),
         claims=tuple(item.claim for item in group),

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from devices.values import Target
-from servers.values import KIND_OF_ADDRESS, Route, ServerKind
+from servers import carriers
+from servers.values import KIND_OF_ADDRESS, CarrierRoute, Route, ServerKind
 from templates_app.macros.recipients import Entry, fill
 from templates_app.render import ChannelTexts, Template
 from transports import mail_address, phone_number
@@ -21,7 +22,10 @@ _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: Address
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One delivery to store. `skip` says why it will not be tried; `wait_code` why it has no server yet."""
+    """One delivery to store. `skip` says why it will not be tried; `wait_code` why it has no server yet.
+
+    `via_id` is the carrier gateway whose mail address `to` is, for an SMS that goes as a mail.
+    """
 
     id: UUID
     channel: ChannelKind
@@ -33,6 +37,7 @@ class Planned:
     template_version_id: int | None = None
     rule_id: int | None = None
     server_id: int | None = None
+    via_id: int | None = None
     person_id: int | None = None
     device_id: int | None = None
     language: str = ""
@@ -63,6 +68,15 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reached:
+    """An address as it was named, and why it can't be used. `own`: it is that of the user or the device."""
+
+    to: Recipient
+    skip: Reason | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     deliveries: tuple[Planned, ...]
     notes: tuple[str, ...]
@@ -76,7 +90,7 @@ def plan(
     routes: Mapping[ServerKind, Route],
 ) -> Plan:
     """Plan every (template, rule) for one target: one delivery for each address and channel, no address twice."""
-    found: list[Planned] = []
+    found: list[tuple[Recipient, Planned]] = []
     notes: list[str] = []
     for template, rule_id in templates:
         chosen, left_out = _channels(template, occasion=occasion, routes=routes)
@@ -99,7 +113,9 @@ def plan(
                 hold_unknown=template.hold_unknown,
             )
             reached = _reached(channel, occasion=occasion, target=target, routes=routes)
-            found.extend(_routed(base, to=to, skip=skip, routes=routes, occasion=occasion) for to, skip in reached)
+            found.extend(
+                (each.to, _routed(base, each, routes=routes, target=target, occasion=occasion)) for each in reached
+            )
     return Plan(deliveries=tuple(_once(found)), notes=tuple(dict.fromkeys(notes)))
 
 
@@ -155,15 +171,17 @@ def _has_server(channel: ChannelKind, *, routes: Mapping[ServerKind, Route]) -> 
 
 def _reached(
     channel: ChannelTexts, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
-) -> Iterator[tuple[Recipient, Reason | None]]:
-    """Each address of one channel, with the reason if it can't be used."""
+) -> Iterator[_Reached]:
+    """Each address of one channel."""
     extra = (occasion.extra or {}).get(channel.kind, ())
-    yield from ((to, None) for to in extra)
+    yield from (_Reached(to) for to in extra)
     if channel.kind is ChannelKind.SECURE_HUB:
-        yield from ((Recipient(token.kind, token.value), None) for token in target.tokens)
+        yield from (_Reached(Recipient(token.kind, token.value)) for token in target.tokens)
         if not target.tokens and not extra:
             kind = AddressKind.FCM if target.device.get("platform") == "ANDROID" else AddressKind.APNS
-            yield Recipient(kind, ""), _about_recipient(ReasonCode.NO_PUSH_TOKEN, "no device has a live push token")
+            yield _Reached(
+                Recipient(kind, ""), _about_recipient(ReasonCode.NO_PUSH_TOKEN, "no device has a live push token")
+            )
         return
     for entry in channel.recipients:
         yield from _entry(entry, channel.kind, occasion=occasion, target=target, routes=routes)
@@ -171,23 +189,24 @@ def _reached(
 
 def _entry(
     entry: Entry, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
-) -> Iterator[tuple[Recipient, Reason | None]]:
+) -> Iterator[_Reached]:
     names = {name for _, used in entry.program.names for name in used}
     values = {**occasion.values, "user": target.user, "device": target.device}
     kind = _KIND_OF_CHANNEL[channel]
     country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
     people = [{**values, "admin": admin} for admin in occasion.admins] if _of_admins(names) else [values]
     if not people:
-        yield Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address")
+        yield _Reached(Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address"))
     for known in people:
         filled = fill(entry, known)
         if not filled.address:
-            yield Recipient(kind, "", _name(names, target)), _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
+            reason = _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
+            yield _Reached(Recipient(kind, "", _name(names, target)), reason)
             continue
         to, skip = _address(filled.address, kind=kind, name=_name(names, target), country=country)
         if skip is None and kind is AddressKind.PHONE and target.has_sim is False and _of_subject(names):
             skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
-        yield to, skip
+        yield _Reached(to, skip, own=_of_owner(names))
 
 
 def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[Recipient, Reason | None]:
@@ -201,12 +220,16 @@ def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[R
 
 def _routed(
     base: Planned,
+    reached: _Reached,
     *,
-    to: Recipient,
-    skip: Reason | None,
     routes: Mapping[ServerKind, Route],
+    target: Target,
     occasion: Occasion,
 ) -> Planned:
+    to, skip = reached.to, reached.skip
+    via = _carrier(reached, routes=routes, target=target) if to.kind is AddressKind.PHONE and not skip else None
+    if via:
+        to = Recipient(AddressKind.MAIL, carriers.address(via, number=to.address), to.name)
     kind = KIND_OF_ADDRESS[to.kind]
     route = routes.get(kind)
     return replace(
@@ -216,17 +239,36 @@ def _routed(
         server_kind=kind,
         skip=skip,
         server_id=None if skip or not route else route.server_id,
+        via_id=via.gateway_id if via else None,
         wait_code="" if skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
     )
 
 
-def _once(found: Sequence[Planned]) -> Iterator[Planned]:
-    """No address twice from one template; what is skipped is told once a channel."""
-    seen = set()
-    for row in found:
-        key = (row.template_version_id, row.rule_id, row.to.kind, row.to.address, row.skip and row.skip.code)
-        if key not in seen:
-            seen.add(key)
+def _carrier(reached: _Reached, *, routes: Mapping[ServerKind, Route], target: Target) -> CarrierRoute | None:
+    """The carrier gateway of a phone, where the SMS gateway uses them and there is an SMTP server to mail through.
+
+    The carrier is that of the device with this number, else of those whose number is not known if the number is their
+    user's own. Where these differ, nothing is guessed.
+    """
+    sms = routes.get(ServerKind.SMS)
+    if not sms or not sms.carriers or ServerKind.SMTP not in routes:
+        return None
+    number = reached.to.address
+    names = [phone.carrier for phone in target.phones if phone.number == number]
+    if not names and reached.own:
+        names = [phone.carrier for phone in target.phones if not phone.number]
+    found = {carriers.find(sms.carriers, carrier=name, number=number) for name in names}
+    return found.pop() if len(found) == 1 else None
+
+
+def _once(found: Sequence[tuple[Recipient, Planned]]) -> Iterator[Planned]:
+    """No address twice from one template, as it was named or as it is sent to; what is skipped, once a channel."""
+    seen: set[object] = set()
+    for named, row in found:
+        origin = (row.template_version_id, row.rule_id, row.skip and row.skip.code)
+        keys = {(*origin, to.kind, to.address) for to in (named, row.to)}
+        if seen.isdisjoint(keys):
+            seen |= keys
             yield row
 
 
@@ -236,6 +278,10 @@ def _of_admins(names: set[str]) -> bool:
 
 def _of_subject(names: set[str]) -> bool:
     return any(not name.startswith("admin.") for name in names)
+
+
+def _of_owner(names: set[str]) -> bool:
+    return any(name.startswith(("user.", "device.")) for name in names)
 
 
 def _name(names: set[str], target: Target) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of servers: add, change, activate, remove; each in one transaction, one at a time for each kind."""
+"""What becomes of servers and carrier gateways: each change in one transaction."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from servers.locks import hold
-from servers.models import Server, SmsGateway
+from servers.models import CarrierGateway, Server, SmsGateway
 from servers.queries import AnyServer
 from servers.secrets import Secret
+from servers.values import ServerKind
 
 _WELL = {
     "paused_until": None,
@@ -90,6 +91,33 @@ def tested(server_id: int, *, passed: bool, now: datetime) -> None:
     """Note a test of the stored settings; one that passed lets a stopped or resting server send again."""
     well = _WELL if passed else {}
     Server.objects.filter(pk=server_id).update(last_test_at=now, last_test_passed=passed, **well)
+
+
+@transaction.atomic
+def keep_carrier(gateway: CarrierGateway) -> None:
+    """Store a new or changed carrier gateway that was validated; SMS that are planned from now on go by it.
+
+    Raises ValidationError when its carrier got a gateway in this country meanwhile.
+    """
+    try:
+        with transaction.atomic():
+            gateway.save()
+    except IntegrityError:
+        gateway.validate_constraints()
+        raise
+    _renew_routes()
+
+
+@transaction.atomic
+def remove_carrier(gateway: CarrierGateway) -> None:
+    """Delete it; what goes through it already still does, new SMS do not."""
+    gateway.delete()
+    _renew_routes()
+
+
+def _renew_routes() -> None:
+    """What is remembered of an SMS gateway holds for one revision, and its carriers are part of it."""
+    Server.objects.filter(kind=ServerKind.SMS).update(revision=F("revision") + 1)
 
 
 def _save(server: AnyServer, *, fields: list[str] | None = None) -> None:

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from django.db import connection
 
-from servers.models import PushService, Server, SmsGateway, SmtpServer
-from servers.values import Route, ServerKind
+from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
+from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
 AnyServer = SmtpServer | SmsGateway | PushService
 
@@ -29,7 +29,15 @@ def _route(server_id: int, revision: int, created_at: object) -> Route:
         kind=ServerKind(own.kind),
         limits=own.limits(),
         country=own.country if isinstance(own, SmsGateway) else "",
+        carriers=_carriers() if isinstance(own, SmsGateway) and own.use_carrier_gateways else {},
     )
+
+
+def _carriers() -> dict[tuple[str, str], CarrierRoute]:
+    return {
+        (row.carrier_key, row.country): CarrierRoute(row.pk, row.domain, row.prefix, NumberFormat(row.number_format))
+        for row in CarrierGateway.objects.all()
+    }
 
 
 def find(server_id: int) -> AnyServer | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -63,11 +64,33 @@ class Limits:
         return timedelta(seconds=60) + 2 * self.timeout
 
 
+class NumberFormat(StrEnum):
+    """How a carrier gateway wants the number before the "@"."""
+
+    NATIONAL = "national"
+    COUNTRY_CODE = "country_code"
+    PLUS = "plus"
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRoute:
+    """A carrier gateway, as planning sees it: the address of a phone is `prefix`, its number, "@", `domain`."""
+
+    gateway_id: int
+    domain: str
+    prefix: str = ""
+    number_format: NumberFormat = NumberFormat.NATIONAL
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The active server of a kind, as planning sees it. `country` reads phone numbers that name none (ISO 3166)."""
+    """The active server of a kind, as planning sees it. `country` reads phone numbers that name none (ISO 3166).
+
+    `carriers`: carrier gateways by carrier and country (see `servers.carriers`), where the SMS gateway uses them.
+    """
 
     server_id: int
     kind: ServerKind
     limits: Limits
     country: str = ""
+    carriers: Mapping[tuple[str, str], CarrierRoute] = field(default_factory=dict)

@@ -28,13 +28,14 @@ _PLAIN_HEAD = _AS_IT_IS.format("plain")
 class MailBuilder:
     """Builds the mails of one server. Raises ValueError when the server's own From address is not valid."""
 
-    __slots__ = ("_domain", "_email", "_from", "_name", "_tail")
+    __slots__ = ("_bare", "_domain", "_email", "_from", "_name", "_tail")
 
     def __init__(self, *, from_email: str, from_name: str, message_id_domain: str) -> None:
         own = mailbox(from_email, name=from_name)
         self._email = from_email
         self._name = from_name
         self._from = f"From: {own}\r\nTo: "
+        self._bare = f"From: {mailbox(from_email)}\r\nTo: "
         self._domain = message_id_domain or mailbox(from_email).rpartition("@")[2]
         self._tail = f"@{self._domain}>\r\n{_AUTOMATIC}"
 
@@ -43,11 +44,12 @@ class MailBuilder:
 
         7-bit unless a header shows an address with a local part outside ASCII (RFC 6532).
         """
-        head = self._from if message.sender is None else self._own_sender(message.sender)
-        mail = (
-            f"{head}{_shown_to(message, to=to)}\r\nSubject: {_subject(message.subject)}\r\n"
-            f"Date: {_date(message.date)}\r\nMessage-ID: <{message.key}{self._tail}{_content(message)}"
-        )
+        if message.bare:
+            head = f"{self._bare}{mailbox(to[0].address)}"
+        else:
+            head = self._from if message.sender is None else self._own_sender(message.sender)
+            head = f"{head}{_shown_to(message, to=to)}\r\nSubject: {_subject(message.subject)}"
+        mail = f"{head}\r\nDate: {_date(message.date)}\r\nMessage-ID: <{message.key}{self._tail}{_content(message)}"
         return mail.encode()
 
     def _own_sender(self, sender: Recipient) -> str:

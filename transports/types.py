@@ -115,7 +115,8 @@ class Message:
 
     `sender` is the template's own Sender, or None for the server's. `date` is when the event was accepted.
     `visible_to` is whom the To header lists; empty means one recipient sees their own address and several see
-    none (`undisclosed-recipients:;`).
+    none (`undisclosed-recipients:;`). `bare` is a mail that becomes an SMS: no subject and no names, which would take
+    up its space.
     """
 
     key: UUID
@@ -127,6 +128,7 @@ class Message:
     language: str = ""
     sender: Recipient | None = None
     visible_to: tuple[Recipient, ...] = ()
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

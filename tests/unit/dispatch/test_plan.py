@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.values import Target, Token
+from devices.values import Phone, Target, Token
 from dispatch.plan import Occasion, event_values, plan
-from servers.values import Limits, Route, ServerKind
+from servers.values import CarrierRoute, Limits, Route, ServerKind
 from templates_app.macros.recipients import entries
 from templates_app.render import ChannelTexts, Template, VersionTexts
 from transports.types import AddressKind, ChannelKind, Recipient
@@ -169,3 +169,71 @@ def test_what_an_event_tells_of_a_certificate_or_a_server_has_name_spaces_of_its
     assert values["certificate"] == {"days_left": 7}
     assert values["event"]["type"] == "t"
     assert set(values) == {"certificate", "event"}
+
+
+NUMBER, OTHER = "+14155552671", "+14155552672"
+ATT = CarrierRoute(7, "sms.att.example")
+ORANGE = CarrierRoute(8, "sms.orange.example", prefix="TwoWay.")
+VIA = {
+    **ROUTES,
+    ServerKind.SMS: Route(
+        2, ServerKind.SMS, LIMITS, country="US", carriers={("att", "US"): ATT, ("orange", "US"): ORANGE}
+    ),
+}
+
+
+def sms(*phones, recipient="${user.mobile}", mobile=NUMBER, routes=VIA, **fields):
+    """(address, via) of each SMS."""
+    target = Target(user={**USER, "mobile": mobile}, phones=phones)
+    planned = made(template(kinds=(ChannelKind.SMS,), recipient=recipient), target=target, routes=routes, **fields)
+    return [(row.to.address, row.via_id) for row in planned.deliveries]
+
+
+def test_a_phone_whose_carrier_has_a_gateway_gets_a_mail_through_the_smtp_server():
+    target = Target(user={**USER, "mobile": NUMBER}, phones=(Phone("AT&T Wireless", NUMBER),))
+    (row,) = made(template(kinds=(ChannelKind.SMS,), recipient="${user.mobile}"), target=target, routes=VIA).deliveries
+    assert row.to == Recipient(AddressKind.MAIL, "4155552671@sms.att.example", "User One")
+    assert (row.channel, row.server_kind, row.server_id, row.via_id) == (ChannelKind.SMS, ServerKind.SMTP, 1, 7)
+
+
+@pytest.mark.parametrize(
+    ("phones", "address", "via"),
+    [
+        ((Phone("AT&T"),), "4155552671@sms.att.example", 7),
+        ((Phone("AT&T"), Phone("at&t mobility")), "4155552671@sms.att.example", 7),
+        ((Phone("AT&T"), Phone("Orange", NUMBER)), "TwoWay.4155552671@sms.orange.example", 8),
+        ((Phone("AT&T"), Phone("Orange")), NUMBER, None),
+        ((Phone("AT&T"), Phone("Elsewhere")), NUMBER, None),
+        ((Phone("AT&T", OTHER),), NUMBER, None),
+        ((Phone("Elsewhere"),), NUMBER, None),
+        ((), NUMBER, None),
+    ],
+)
+def test_the_carrier_is_that_of_the_number_and_nothing_is_guessed(phones, address, via):
+    assert sms(*phones) == [(address, via)]
+
+
+@pytest.mark.parametrize("kind", [ServerKind.SMTP, ServerKind.SMS])
+def test_without_a_server_of_either_kind_no_carrier_gateway_is_used(kind):
+    left = {each: route for each, route in VIA.items() if each is not kind}
+    assert sms(Phone("AT&T", NUMBER), routes=left) == [(NUMBER, None)]
+
+
+def test_without_the_switch_no_carrier_gateway_is_used():
+    assert sms(Phone("AT&T", NUMBER), routes=ROUTES) == [(NUMBER, None)]
+
+
+def test_a_number_of_another_country_goes_by_the_sms_gateway():
+    assert sms(Phone("AT&T", "+447700900123"), mobile="+447700900123") == [("+447700900123", None)]
+
+
+def test_a_number_that_is_not_the_users_own_has_a_carrier_only_if_a_device_has_it():
+    extra = {ChannelKind.SMS: [Recipient(AddressKind.PHONE, OTHER)]}
+    assert sms(Phone("AT&T"), recipient=OTHER) == [(OTHER, None)]
+    assert sms(Phone("AT&T"), recipient="", extra=extra) == [(OTHER, None)]
+    assert sms(Phone("AT&T", OTHER), recipient="", extra=extra) == [("4155552672@sms.att.example", 7)]
+
+
+def test_a_phone_is_written_to_once_whichever_way_its_number_was_named():
+    assert sms(Phone("AT&T"), recipient=f"{NUMBER}; ${{user.mobile}}") == [(NUMBER, None)]
+    assert sms(Phone("AT&T"), recipient=f"${{user.mobile}}; {NUMBER}") == [("4155552671@sms.att.example", 7)]

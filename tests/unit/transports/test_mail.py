@@ -33,8 +33,9 @@ def mail(
     sender: Recipient | None = None,
     visible_to: tuple[Recipient, ...] = (),
     date: datetime = DATE,
+    bare: bool = False,
 ) -> Message:
-    return Message(KEY, subject, text, date, html=html, sender=sender, visible_to=visible_to)
+    return Message(KEY, subject, text, date, html=html, sender=sender, visible_to=visible_to, bare=bare)
 
 
 def parsed(message: Message, *, to: tuple[Recipient, ...] = (ANNA,)) -> EmailMessage:
@@ -189,3 +190,13 @@ def test_automatic_mail_says_so() -> None:
     assert found["X-Auto-Response-Suppress"] == "All"
     assert found["Message-ID"] == f"<{KEY}@example.com>"
     assert found["Date"] == "Sun, 22 Nov 2026 13:14:15 +0000"
+
+
+def test_a_mail_that_becomes_an_sms_has_no_subject_and_no_names():
+    bare = mail(subject="", text="First line\nZweite Zeile für später", bare=True, sender=BERT)
+    found = parsed(bare, to=(Recipient(AddressKind.MAIL, "+14155552671@sms.example", "Anna A."),))
+    assert (found["Subject"], found["From"], found["To"]) == (None, "noreply@example.com", "+14155552671@sms.example")
+    assert found["Reply-To"] is None
+    assert found["Message-ID"] == f"<{KEY}@example.com>"
+    assert found.get_content_type() == "text/plain"
+    assert text_of(found) == ["First line", "Zweite Zeile für später", ""]
