@@ -10,8 +10,10 @@ from django.db import models, transaction
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.generic.base import TemplateResponseMixin
+from django_htmx.http import HttpResponseClientRedirect
 
 from console import audit, registry
 from console.audit import Action
@@ -39,7 +41,29 @@ class ObjectView(ConsoleView, Generic[M]):
         raise NotImplementedError
 
 
-class FormPage(TemplateResponseMixin, ObjectView[M]):
+class DialogMixin(TemplateResponseMixin, ConsoleView):
+    """A page that is also the body of the dialog, `dialog_template`, when htmx asks for it."""
+
+    dialog_template = ""
+
+    def in_dialog(self) -> bool:
+        return bool(self.dialog_template) and is_fragment(self.request)
+
+    def get_template_names(self) -> list[str]:
+        return [self.dialog_template] if self.in_dialog() else super().get_template_names()
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        response = super().render_to_response({"is_dialog": self.in_dialog(), **context}, **kwargs)
+        if self.dialog_template:
+            patch_vary_headers(response, ("HX-Request",))
+        return response
+
+    def leave(self, url: str) -> HttpResponse:
+        """Go on to another page, out of the dialog as well."""
+        return HttpResponseClientRedirect(url) if self.in_dialog() else redirect(url)
+
+
+class FormPage(DialogMixin, ObjectView[M]):
     """A form over one object; without `pk` in the address it adds a new one."""
 
     form_class: type[ModelForm[M]]
@@ -85,7 +109,7 @@ class FormPage(TemplateResponseMixin, ObjectView[M]):
             else:
                 words = _("“%s” was added.") if adding else _("“%s” was saved.")
                 messages.success(request, words % saved)
-                return redirect(self.get_success_url())
+                return self.leave(self.get_success_url())
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
     def save(self, form: ModelForm[M]) -> M:

@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Value
+from django.db.models.functions import Coalesce, NullIf, Substr
 
 from devices.models import Device, Person, PushToken
 from devices.values import Phone, Target, Token
@@ -239,6 +240,23 @@ def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
 
 def _told_properties(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in (fields.get("properties") or {}).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierCount:
+    """How many managed devices name a carrier, by the start of their phone number ("+491", empty if not known)."""
+
+    name: str
+    number_start: str
+    devices: int
+
+
+def carriers() -> list[CarrierCount]:
+    """The home carriers of managed devices, each with the numbers of the device, else of its user."""
+    number = Coalesce(NullIf("phone_number", Value("")), "person__mobile", Value(""))
+    found = Device.objects.filter(managed=True).exclude(carrier="").exclude(has_sim=False).order_by()
+    rows = found.values_list("carrier", Substr(number, 1, 4)).annotate(count=Count("pk"))
+    return [CarrierCount(*row) for row in rows]
 
 
 def _by_name(keys: Collection[Key]) -> dict[str, list[str]]:

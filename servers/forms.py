@@ -11,8 +11,9 @@ from django.db.models import Model
 from django.forms.models import construct_instance
 from django.utils.translation import gettext_lazy as _
 
-from servers import countries, lifecycle
-from servers.models import SmsGateway, SmtpServer
+from servers import countries, lifecycle, queries
+from servers.carrier_validators import clean_carrier
+from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.sms_validators import clean_sms
 from servers.validators import clean_smtp, port_for
 
@@ -242,3 +243,31 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
 
     def check(self, instance: SmsGateway) -> None:
         clean_sms(instance)
+
+
+class CarrierGatewayForm(CheckedForm[CarrierGateway]):
+    country = forms.ChoiceField(label=_("Country code"), choices=countries.choices)
+
+    class Meta:
+        model = CarrierGateway
+        fields = ["carrier", "domain", "country", "prefix", "number_format"]
+        help_texts = {
+            "carrier": _("As phones report it; case, punctuation and words such as “wireless” do not count."),
+            "domain": _("The part after the @, for example sms.example.com."),
+            "prefix": _("Optional: what stands before the number."),
+            "number_format": _("How the carrier wants the number before the @."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.initial.get("country"):
+            self.initial["country"] = queries.country() or countries.FIRST
+
+    def check(self, instance: CarrierGateway) -> None:
+        clean_carrier(instance)
+
+    def save(self, commit: bool = True) -> CarrierGateway:  # noqa: FBT001, FBT002 - Django's signature
+        """Store it. Raises ValidationError when its carrier got a gateway in this country meanwhile."""
+        if commit:
+            lifecycle.keep_carrier(self.instance)
+        return self.instance

@@ -1,4 +1,4 @@
-"""What the console says of the servers: findings for Health and banners, the tile's state."""
+"""What the console says of the servers: findings for Health and banners, the tiles' states."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from console import registry
 from console.registry import Finding, Group, Level, State, Tile
-from servers.models import Server, SmsGateway, SmtpServer
+from servers.carrier_validators import carrier_warnings
+from servers.models import CarrierGateway, Server, SmsGateway, SmtpServer
 from servers.sms_validators import sms_warnings
 from servers.validators import smtp_warnings
 from servers.values import ServerKind
@@ -78,6 +79,47 @@ def register() -> None:
             state=_state,
         )
     )
+    registry.add_tile(
+        Tile(
+            "carrier-gateways",
+            gettext_lazy("Carrier SMS Gateway"),
+            Group.NOTIFICATIONS,
+            gettext_lazy("Carriers that turn mail into SMS."),
+            permission="servers.view_carriergateway",
+            order=10,
+            state=_carriers_state,
+        )
+    )
+    registry.add_impact("servers.CarrierGateway", source=_of_carrier)
+    registry.add_impact("servers.Server", source=_of_server)
+
+
+def _carriers_state() -> State:
+    gateways = list(CarrierGateway.objects.all())
+    if not gateways:
+        return State(_("None"), Level.NEUTRAL)
+    words = ngettext("%d carrier", "%d carriers", len(gateways)) % len(gateways)
+    retired = sum(bool(carrier_warnings(gateway)) for gateway in gateways)
+    if retired:
+        words = ngettext("%(all)s, %(retired)d switched off", "%(all)s, %(retired)d switched off", retired) % {
+            "all": words,
+            "retired": retired,
+        }
+    return State(words, Level.WARNING if retired else Level.OK)
+
+
+def _of_carrier(gateway: CarrierGateway) -> Iterator[str]:
+    yield _("Phones of this carrier get their SMS through the SMS gateway from then on.")
+
+
+def _of_server(server: Server) -> Iterator[str]:
+    """The carrier gateways need an SMTP server to mail through and an SMS gateway that uses them."""
+    uses = SmsGateway.objects.filter(active=True, use_carrier_gateways=True).exists()
+    if server.active and uses and CarrierGateway.objects.exists():
+        if server.kind == ServerKind.SMTP:
+            yield _("SMS go through the SMS gateway instead of carrier gateways, as long as no SMTP server is active.")
+        elif server.kind == ServerKind.SMS:
+            yield _("No SMS goes through carrier gateways either: the SMS gateway holds the switch for them.")
 
 
 def _none_active() -> Finding:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
+from servers.carrier_views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
 from servers.probing import SmsTestView, SmtpTestView, TestPage
 from servers.views import ActivateView, ServerDeletePage, ServerListPage, SmsGatewayPage, SmtpServerPage
 
+_CARRIERS = "settings/carrier-sms-gateway/"
 _LIST = "settings/notification-server/"
 
 urlpatterns = [
@@ -22,4 +24,9 @@ urlpatterns = [
     path(f"{_LIST}smtp/<int:pk>/", SmtpServerPage.as_view(), name="smtp-server"),
     path(f"{_LIST}<int:pk>/activate/", ActivateView.as_view(), name="server-activate"),
     path(f"{_LIST}<int:pk>/delete/", ServerDeletePage.as_view(), name="server-delete"),
+    path(_CARRIERS, CarrierListPage.as_view(), name="carrier-gateways"),
+    path(f"{_CARRIERS}add/", CarrierPage.as_view(), name="carrier-gateway-add"),
+    path(f"{_CARRIERS}detect/", DetectPage.as_view(), name="carrier-gateway-detect"),
+    path(f"{_CARRIERS}<int:pk>/", CarrierPage.as_view(), name="carrier-gateway"),
+    path(f"{_CARRIERS}<int:pk>/delete/", CarrierDeletePage.as_view(), name="carrier-gateway-delete"),
 ]

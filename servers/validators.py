@@ -43,7 +43,7 @@ def clean_smtp(server: SmtpServer) -> None:
     server.kind = server.Kind.SMTP
     tidy(server)
     if isinstance(server.host, str):
-        server.host = _host(server.host)
+        server.host = resolved_name(server.host)
     server.ntlm_v1 = server.ntlm_v1 and server.spa
     refuse(server, rules=(_reach, _kept_secrets, _sign_in, _addresses, _certificates))
 
@@ -125,7 +125,7 @@ def tidy(row: models.Model) -> None:
             setattr(row, field.attname, value.strip())
 
 
-def _host(host: str) -> str:
+def resolved_name(host: str) -> str:
     """As it is resolved: an address without brackets, or a name in ASCII (IDNA 2008, UTS 46) without its last dot."""
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host.removesuffix(".")
     if not host.isascii():
@@ -173,7 +173,7 @@ def _words(secret: Secret | str | None) -> str:
 
 
 def _reach(server: SmtpServer) -> Problems:
-    if server.host and not _is_host(server.host):
+    if server.host and not is_name(server.host, or_address=True):
         yield "host", ValidationError(_host_problem(server.host), code="host")
     allowed = settings.XMNOTIFY_SMTP_PORTS
     if allowed is not None and isinstance(server.port, int) and server.port not in allowed:
@@ -181,13 +181,14 @@ def _reach(server: SmtpServer) -> Problems:
         yield "port", ValidationError(_("Mail may go to these ports only: %s.") % ports, code="port_not_allowed")
 
 
-def _is_host(host: str) -> bool:
+def is_name(host: str, *, or_address: bool = False) -> bool:
+    """Whether it is the name of a host, or an IP address where that will do."""
     try:
         ip_address(host)
     except ValueError:
         labels = host.split(".")
         return all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
-    return True
+    return or_address
 
 
 def _host_problem(host: str) -> str:

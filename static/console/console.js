@@ -46,8 +46,10 @@ document.addEventListener("focusout", (event) => {
 
 // The dialog: whatever htmx puts into #modal-body opens it; data-close closes it.
 document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "modal-body") return;
   const modal = document.getElementById("modal");
-  if (event.target.id === "modal-body" && !modal.open) modal.showModal();
+  if (!modal.open) modal.showModal();
+  else (modal.querySelector("[aria-invalid=true], [autofocus]") || modal.querySelector("input:not([type=hidden]), .btn"))?.focus();
 });
 document.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]");

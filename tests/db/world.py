@@ -6,7 +6,8 @@ from devices.models import Device, Person, new_uid
 from dispatch import intake
 from dispatch.models import Event
 from dispatch.plan import Planned
-from servers.models import SmsGateway, SmtpServer
+from servers import carriers
+from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
 from transports.types import AddressKind, ChannelKind, Recipient
@@ -32,6 +33,11 @@ def simulated_gateway(url, **fields):
     return SmsGateway.objects.get(pk=made.pk)
 
 
+def carrier_gateway(*, carrier="AT&T", domain="sms.att.example", country="US", **fields):
+    key = carriers.key(carrier)
+    return CarrierGateway.objects.create(carrier=carrier, carrier_key=key, domain=domain, country=country, **fields)
+
+
 def template(
     *,
     name="Jailbroken",
@@ -41,11 +47,12 @@ def template(
     message="Dear ${user.displayname}, your ${device.model} is jailbroken.",
     recipient="${user.mail}",
     html="",
+    kind="smtp",
     **fields,
 ):
     made = NotificationTemplate.objects.create(name=name, type=type_code, predefined=predefined, **fields)
     version = TemplateVersion.objects.create(template=made, number=1)
-    channel = TemplateChannel.objects.create(version=version, kind="smtp", active=True, recipient=recipient)
+    channel = TemplateChannel.objects.create(version=version, kind=kind, active=True, recipient=recipient)
     TemplateText.objects.create(channel=channel, language="", subject=subject, message=message, html=html)
     made.current = version
     made.save()
