@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from secrets import token_urlsafe
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -11,9 +10,8 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from servers.locks import hold
-from servers.models import CarrierGateway, Server, SmsGateway
+from servers.models import CarrierGateway, Server
 from servers.queries import AnyServer
-from servers.secrets import Secret
 from servers.values import ServerKind
 
 _WELL = {
@@ -31,12 +29,9 @@ _WELL = {
 def add(server: AnyServer) -> None:
     """Store a new server that was validated; without an active one of its kind it becomes active.
 
-    An SMS gateway gets the part of its receipt address that nobody can guess.
     Raises ValidationError when its name was taken meanwhile.
     """
     hold(server.kind)
-    if isinstance(server, SmsGateway) and not server.receipt_token:
-        server.receipt_token = Secret.of(token_urlsafe(32))
     server.active = not Server.objects.filter(kind=server.kind, active=True).exists()
     _save(server)
 

@@ -21,7 +21,7 @@ from console.editing import DeletePage, FormPage
 from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import ConsoleView
-from servers import health, lifecycle, probe
+from servers import health, lifecycle, probe, receipts
 from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
 from servers.models import PushService, Server, SmsGateway, SmtpServer
 from servers.providers import PROVIDERS
@@ -159,6 +159,12 @@ class SmsGatewayPage(ServerFormPage[SmsGateway]):
 
     def get_warnings(self) -> dict[str, str]:
         return sms_warnings(self.instance) if self.instance.pk else {}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The receipt address has a part that nobody may guess, so only those who may write see it."""
+        may_write = self.request.user.has_perms(self.all_permissions())
+        address = receipts.address(self.instance) if self.instance.pk and may_write else ""
+        return super().get_context_data(receipt_address=address, **kwargs)
 
 
 class ServerDeletePage(ServerView, DeletePage[Server]):

@@ -120,3 +120,15 @@ def test_activating_a_gateway_leaves_the_mail_server_active(admin_client):
     second = sms_gateway(name="Second", active=False)
     admin_client.post(f"{LIST}{second.pk}/activate/")
     assert sorted(Server.objects.filter(active=True).values_list("name", flat=True)) == ["Mail", "Second"]
+
+
+def test_the_receipt_address_is_shown_to_those_alone_who_may_change_the_gateway(admin_client, client):
+    gateway = sms_gateway()
+    token, path = gateway.receipt_token.reveal(), f"{LIST}sms/{gateway.pk}/"
+    assert token in text(admin_client.get(path))
+    assert token not in text(admin_client.get(LIST))
+    looker = User.objects.create_user("looker", is_staff=True)
+    looker.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(looker)
+    assert client.get(path).status_code == 200
+    assert token not in text(client.get(path))
