@@ -37,6 +37,7 @@ _COLUMNS = (
     "template_version_id",
     "channel",
     "server_id",
+    "via_id",
     "address",
     "address_name",
     "state",

@@ -30,7 +30,7 @@ from dispatch import interventions, log, timeline
 from dispatch.forms import LogFilter
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery
-from servers.models import Server
+from servers.models import CarrierGateway, Server
 from templates_app.models import TemplateVersion
 
 PAGE = "delivery-log"
@@ -231,18 +231,21 @@ class Intervene(DeliveryView):
 
 
 def _named(rows: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
-    """Deliveries with the names of their templates and servers, read in two queries."""
+    """Deliveries with the names of their templates, servers and carrier gateways, read in a query each."""
     rows = list(rows)
     versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in rows}).select_related(
         "template"
     )
     templates = {version.pk: version for version in versions}
     servers = dict(Server.objects.filter(pk__in={row.server_id for row in rows}).values_list("pk", "name"))
+    ways = {row.via_id for row in rows if row.via_id}
+    carriers = dict(CarrierGateway.objects.filter(pk__in=ways).values_list("pk", "carrier")) if ways else {}
     for row in rows:
         yield {
             "row": row,
             "version": templates.get(row.template_version_id),  # type: ignore[arg-type]
             "server": servers.get(row.server_id, _("deleted") if row.server_id else ""),  # type: ignore[arg-type]
+            "via": carriers.get(row.via_id, _("a deleted carrier gateway")) if row.via_id else "",
         }
 
 

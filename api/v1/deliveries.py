@@ -21,7 +21,7 @@ from api.v1.bodies import Line, Moment
 from dispatch import interventions
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery
-from servers.models import Server
+from servers.models import CarrierGateway, Server
 from transports.types import ChannelKind
 
 READERS = (ApiScope.READ, ApiScope.EVENTS)
@@ -74,9 +74,13 @@ class AttemptBody(Struct):
 
 
 class DeliveryDetail(DeliveryBody):
-    """`empty_macros` had no value; `message` comes with the scope `messages`, once the text is made."""
+    """`via` is the carrier of an SMS that goes as a mail; `empty_macros` had no value.
+
+    `message` comes with the scope `messages`, once the text is made.
+    """
 
     server: str | None
+    via: str | None
     template: TemplateName | None
     expires_at: datetime
     empty_macros: list[str]
@@ -179,6 +183,9 @@ def _detail(row: Delivery, *, call: Call) -> DeliveryDetail:
     return DeliveryDetail(
         **_fields(row),
         server=server,
+        via=CarrierGateway.objects.filter(pk=row.via_id).values_list("carrier", flat=True).first()
+        if row.via_id
+        else None,
         template=TemplateName(version.template.name, version.number) if version else None,
         expires_at=row.expires_at,
         empty_macros=text.empty if text else [],

@@ -94,3 +94,13 @@ def test_routes_follow_every_change_of_a_carrier_gateway(sms):
     assert known() == {("att", "US"): "two.example"}
     lifecycle.remove_carrier(made)
     assert known() == {}
+
+
+def test_the_log_and_the_delivery_page_name_the_carrier(sms, admin_client):
+    world.smtp_server()
+    made = world.carrier_gateway()
+    planned = post()
+    for path in ("/log/", f"/log/{planned.pk}/"):
+        assert "via AT&amp;T" in admin_client.get(path).content.decode()
+    lifecycle.remove_carrier(made)
+    assert "via a deleted carrier gateway" in admin_client.get("/log/").content.decode()
