@@ -48,13 +48,13 @@ _ROWS: tuple[AdviceRow, ...] = (
     AdviceRow(
         _CERTIFICATE,
         "The certificate is self-signed.",
-        "Paste the certificate, or that of your own authority, into the CA bundle of this server.",
+        "Paste the certificate, or that of your own authority, into CA certificates, under Advanced Settings.",
         words="self[- ]signed",
     ),
     AdviceRow(
         _CERTIFICATE,
         "The certificate was issued by an authority that is not trusted here.",
-        "Paste the authority's certificate into the CA bundle, or have the server send its intermediate certificates.",
+        "Paste the authority's certificate into CA certificates, or have the server send its intermediate ones.",
     ),
     AdviceRow(
         _TLS,
@@ -70,7 +70,7 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         _TLS,
-        "The CA bundle holds no certificate.",
+        "The CA certificates hold none.",
         "Paste it as PEM text, with its BEGIN and END lines.",
         words="cadata|no start line|bad end line|bad base64|not enough data",
     ),
