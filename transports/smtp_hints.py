@@ -82,6 +82,12 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         ReasonCode.GREETING_REFUSED,
+        "The server does not take the name that this machine greets with.",
+        "Have the operator set XMNOTIFY_EHLO_NAME to a full name that leads to this machine's address.",
+        words="helo",
+    ),
+    AdviceRow(
+        ReasonCode.GREETING_REFUSED,
         "The server refuses to talk to this machine.",
         "Have this machine's address allowed there, or use a relay that knows it.",
     ),

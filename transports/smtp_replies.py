@@ -98,7 +98,7 @@ _MESSAGE = frozenset({Phase.DATA, Phase.END})
 _STARTTLS = frozenset({Phase.STARTTLS})
 _ENVELOPE = frozenset({Phase.MAIL, Phase.RCPT})
 _SERVER = Scope.SERVER
-_BLOCKED = "client host .*(blocked|rejected)|spamhaus|dnsbl|rbl|blacklist|block ?list"
+_BLOCKED = r"client host .*(blocked|rejected)|spamhaus|dnsbl|\brbl\b|blacklist|block ?list"
 
 ROWS: tuple[Row, ...] = (
     # The server closes the connection, whatever it was asked: RFC 5321 3.8, 4.2.3; Google's texts for 421 4.7.0.
@@ -124,6 +124,9 @@ ROWS: tuple[Row, ...] = (
     # Exchange Online: 5.1.8 bad outbound sender, 5.7.501 to 503 spam or banned sender, 5.7.705 tenant over its limit.
     Row(ReasonCode.ACCOUNT_SUSPENDED, _SERVER, enhanced=r"5\.1\.8", words="outbound"),
     Row(ReasonCode.ACCOUNT_SUSPENDED, _SERVER, enhanced=r"5\.7\.(50[123]|705)"),
+    # Postfix tells at RCPT what is wrong with the greeting or the machine; Exim's Debian rules do so for the greeting.
+    Row(ReasonCode.GREETING_REFUSED, _SERVER, words="helo command rejected|invalid helo", phases=_ENVELOPE),
+    Row(ReasonCode.POLICY, _SERVER, words="client host rejected: cannot find", phases=_ENVELOPE),
     # Block lists refuse the machine, not the recipient; Postfix tells it at RCPT; Exchange: 5.7.606 to 649, 708.
     Row(ReasonCode.POLICY, _SERVER, codes="55[04]", words=_BLOCKED, phases=_ENVELOPE),
     Row(ReasonCode.POLICY, _SERVER, enhanced=r"5\.7\.(511|6[0-4]\d|708)"),
@@ -181,6 +184,11 @@ ROWS: tuple[Row, ...] = (
 )
 
 
+def _words(text: str) -> str:
+    """In one line and without addresses, which may hold any word."""
+    return " ".join(word for word in text.split() if "@" not in word)
+
+
 def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = False) -> Outcome:
     """What `reply` means at `phase`; the first row of the table that fits decides (the rows name their sources).
 
@@ -192,7 +200,7 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
     enhanced = reply.enhanced
     if 200 <= reply.code < 300:
         return Sent(detail=reply.detail, reply=str(reply.code), enhanced=enhanced)
-    read = Reply(reply.code, reply.text[:_MAX_READ])
+    read = Reply(reply.code, _words(reply.text[:_MAX_READ]))
     row = next(row for row in ROWS if row.fits(read, phase=phase, enhanced=enhanced))
     code, scope = row.reason, row.scope or _SCOPES[phase]
     if code is ReasonCode.TOO_MANY_RECIPIENTS and alone:

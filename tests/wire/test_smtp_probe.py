@@ -298,6 +298,12 @@ def test_a_refused_sign_in_is_explained_by_its_mechanism(mechanism: Mechanism, w
     assert words[1] in stage.hint
 
 
+def test_a_refused_greeting_name_leads_to_its_setting() -> None:
+    stage = against(answering(RCPT="504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname"))
+    assert (stage.name, stage.code) == (StageName.RECIPIENT, ReasonCode.GREETING_REFUSED)
+    assert "XMNOTIFY_EHLO_NAME" in stage.hint
+
+
 ZOE = Recipient(AddressKind.MAIL, "zoë@example.org")
 
 
