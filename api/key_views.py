@@ -46,6 +46,7 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
     title = gettext_lazy("Add API key")
     page = "api-keys"
     permissions = ("api.view_apikey", "api.add_apikey")
+    asks_password = True
 
     def get_crumbs(self) -> list[tuple[Words, str]]:
         return [*super().get_crumbs(), (_("API keys"), reverse("api-keys"))]
@@ -77,8 +78,10 @@ class ApiKeyRevokeView(ConsoleView):
     """POST only; a revoked key stays in the list, so that the trail of what it did can be read."""
 
     http_method_names = ["post"]
+    page = "api-keys"
     permissions = ("api.view_apikey",)
     write_permissions = ("api.change_apikey",)
+    asks_password = True
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = ApiKey.objects.filter(pk=pk).first()

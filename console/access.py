@@ -20,7 +20,9 @@ from django.views.generic.base import TemplateResponseMixin, TemplateView
 from console import audit, registry
 from console.audit import Action
 from console.editing import DeletePage, FormPage, ObjectView
+from console.factor_views import turn_off
 from console.forms import AdministratorForm, NewAdministratorForm, RoleForm
+from console.models import SecondFactor
 from console.pages import SettingsChildView
 from console.registry import Group as Part
 from console.registry import Level, State, Tile, Words
@@ -34,7 +36,8 @@ class AdministratorsPage(SettingsChildView, TemplateView):
     write_permissions = ("auth.change_user",)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        rows = User.objects.filter(is_staff=True).prefetch_related("groups").order_by("username")
+        rows = User.objects.filter(is_staff=True).select_related("second_factor").prefetch_related("groups")
+        rows = rows.order_by("username")
         return super().get_context_data(rows=rows, **kwargs)
 
 
@@ -43,6 +46,7 @@ class _AdministratorView(ObjectView[User], SettingsChildView):
 
     model = User
     page = "administrators"
+    asks_password = True
     permissions = ("auth.view_user",)
     write_permissions = ("auth.change_user",)
 
@@ -90,6 +94,20 @@ class AdministratorPasswordPage(TemplateResponseMixin, _AdministratorView):
         return redirect(self.get_success_url())
 
 
+class SecondFactorReset(_AdministratorView):
+    """Switches off the second factor of one who lost both app and recovery codes."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        user = self.get_object()
+        factor = SecondFactor.objects.filter(user=user).first()
+        if factor is not None:
+            turn_off(request, factor)
+        messages.success(request, _("The second factor of “%s” is off.") % user)
+        return redirect("administrator", pk=pk)
+
+
 class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
     write_permissions = ("auth.delete_user",)
 
@@ -114,6 +132,7 @@ class RolesPage(SettingsChildView, TemplateView):
 class _RoleView(ObjectView[Group], SettingsChildView):
     model = Group
     page = "roles"
+    asks_password = True
     permissions = ("auth.view_group",)
     write_permissions = ("auth.change_group",)
 

@@ -11,11 +11,14 @@ class ConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from console import access, pages, trail
+        from django.contrib.auth.signals import user_logged_in
+
+        from console import access, confirmation, pages, trail
 
         pages.register()
         access.register()
         trail.register()
+        user_logged_in.connect(confirmation.note_password, dispatch_uid="console.note_password")
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):

@@ -1,10 +1,12 @@
-"""The audit trail."""
+"""The audit trail, and second factors."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from console.secrets import SecretField
 
 
 class AuditEntry(models.Model):
@@ -29,3 +31,24 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_name}"
+
+
+class SecondFactor(models.Model):
+    """An administrator's app for one-time codes. `recovery` holds digests of the codes that are still good."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor")
+    secret = SecretField(_("key"))
+    last_step = models.BigIntegerField(
+        default=-1, help_text=_("the time step of the last code: none before it is taken")
+    )
+    recovery = models.JSONField(default=list)
+    failures = models.PositiveIntegerField(default=0)
+    blocked_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
+
+    def __str__(self) -> str:
+        return str(self.user)

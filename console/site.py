@@ -6,9 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import URLPattern, URLResolver, path
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 
 from console import registry
 from console.registry import Entry, Group, Level, Section, Tile
@@ -19,7 +22,6 @@ class ConsoleSite(AdminSite):
     site_header = settings.XMNOTIFY_CONSOLE_NAME
     index_title = _("Console")
     enable_nav_sidebar = False
-    login_template = "console/login.html"
     logout_template = "console/logged_out.html"
     password_change_template = "console/password_change.html"  # noqa: S105 - a file name
     password_change_done_template = "console/password_change_done.html"  # noqa: S105 - as above
@@ -31,6 +33,27 @@ class ConsoleSite(AdminSite):
         """What every page needs; `view` is the key of its navigation entry or tile, else the address tells."""
         context = super().each_context(request)
         return context | {"shell": shell(request, view=view)} if context["has_permission"] else context
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from console.factor_views import SecondFactorPage  # noqa: PLC0415 - its pages need this site
+        from console.login import CodePage  # noqa: PLC0415 - as above
+
+        return [
+            path("login/code/", CodePage.as_view(), name="login-code"),
+            path("second_factor/", SecondFactorPage.as_view(), name="second-factor"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(never_cache)
+    def login(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        from console.login import LogInPage  # noqa: PLC0415 - as above
+
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {**self.each_context(request), "title": _("Log in"), "app_path": request.get_full_path()}
+        return LogInPage.as_view(extra_context=context | (extra_context or {}))(request)
 
     def index(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

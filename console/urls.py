@@ -12,6 +12,7 @@ from console.access import (
     RoleDeletePage,
     RolePage,
     RolesPage,
+    SecondFactorReset,
 )
 from console.pages import AboutPage, HealthPage, SettingsPage
 from console.trail import AuditPage
@@ -27,6 +28,11 @@ urlpatterns = [
         "settings/administrators/<int:pk>/password/",
         AdministratorPasswordPage.as_view(),
         name="administrator-password",
+    ),
+    path(
+        "settings/administrators/<int:pk>/second-factor/",
+        SecondFactorReset.as_view(),
+        name="administrator-second-factor",
     ),
     path("settings/administrators/<int:pk>/delete/", AdministratorDeletePage.as_view(), name="administrator-delete"),
     path("settings/roles/", RolesPage.as_view(), name="roles"),

@@ -9,10 +9,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.generic.base import ContextMixin, View
 
+from console import confirmation
 from console.registry import Words
 from console.site import ConsoleSite
 
@@ -20,13 +22,15 @@ from console.site import ConsoleSite
 class ConsoleView(ContextMixin, View):
     """A page inside the shell, for staff with `permissions`. `page` is the key of its navigation entry or tile.
 
-    A POST needs `write_permissions` too. `get_crumbs` answers words and address of the pages between Home and this one.
+    A POST needs `write_permissions` too, and a recent password where the page `asks_password`. `get_crumbs` answers
+    words and address of the pages between Home and this one.
     """
 
     title: Words = ""
     page = ""
     permissions: tuple[str, ...] = ()
     write_permissions: tuple[str, ...] = ()
+    asks_password = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not admin.site.has_permission(request):
@@ -34,7 +38,11 @@ class ConsoleView(ContextMixin, View):
         needed = self.permissions if request.method in {"GET", "HEAD", "OPTIONS"} else self.all_permissions()
         if not request.user.has_perms(needed):
             raise PermissionDenied
-        response = super().dispatch(request, *args, **kwargs)
+        if request.method == "POST" and self.asks_password and not confirmation.is_given(request):
+            back = request.path if hasattr(self, "get") else reverse(self.page or "admin:index")
+            response: HttpResponseBase = confirmation.ask(request, page=self.page, back=back)
+        else:
+            response = super().dispatch(request, *args, **kwargs)
         add_never_cache_headers(response)
         return response
 

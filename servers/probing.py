@@ -24,6 +24,8 @@ from servers.views import ServerFormPage, ServerView, SmsGatewayPage, SmtpServer
 class TestView(ServerFormPage[S]):
     """POST only. For htmx the box of the result; without script the whole form again, with what was typed."""
 
+    asks_password = False  # nothing is stored
+
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

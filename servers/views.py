@@ -91,6 +91,7 @@ class ServerFormPage(ServerView, FormPage[S]):
     """The form of one kind of server. `address` is the name of its URL, with "-add" and "-test" for the others."""
 
     template_name = "servers/form.html"
+    asks_password = True
     form_class: type[ServerForm[S]]
     address: str
     box: TestBox

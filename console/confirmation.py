@@ -1,0 +1,72 @@
+"""The password asked again before secrets, keys and administrators change; what was typed waits meanwhile, sealed."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth import authenticate
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console.secrets import SecretUnreadableError, seal, unseal
+from console.site import ConsoleSite
+
+RECENT = timedelta(minutes=10)
+_KEPT = timedelta(hours=1)
+_AT = "console.password_at"
+_HELD = "held"
+
+
+def note_password(*, request: HttpRequest | None, **_kwargs: Any) -> None:
+    """The user of this session has just given the password; also called whenever somebody logs in."""
+    if request is not None and hasattr(request, "session"):
+        request.session[_AT] = timezone.now().timestamp()
+
+
+def is_given(request: HttpRequest) -> bool:
+    """Whether the password was given lately, or is right in this answer to `ask`, whose form then stands in POST."""
+    if _HELD not in request.POST:
+        return _age(request.session.get(_AT, 0)) < RECENT
+    body = _reopen(request)
+    password = request.POST.get("own_password", "")
+    user = authenticate(request, username=request.user.get_username(), password=password)
+    if body is None or user is None or user.pk != request.user.pk:
+        return False
+    note_password(request=request)
+    request.POST = body  # type: ignore[assignment]
+    return True
+
+
+def ask(request: HttpRequest, *, page: str, back: str) -> HttpResponse:
+    """The page that asks; it carries what was posted, encrypted, so that no secret stands in it."""
+    again = _HELD in request.POST
+    context = {
+        **cast("ConsoleSite", admin.site).page_context(request, view=page),
+        "title": _("Confirm that it is you"),
+        "held": request.POST[_HELD] if again else _hold(request),
+        "wrong": again,
+        "back": back,
+    }
+    return render(request, "console/confirm_password.html", context, status=422)
+
+
+def _hold(request: HttpRequest) -> str:
+    return seal(json.dumps([request.user.pk, request.path, timezone.now().timestamp(), request.POST.urlencode()]))
+
+
+def _reopen(request: HttpRequest) -> QueryDict | None:
+    """What was posted; None when it was another user's, for another page, or too long ago."""
+    try:
+        user, path, at, body = json.loads(unseal(request.POST[_HELD]))
+    except SecretUnreadableError:
+        return None
+    return QueryDict(body) if (user, path) == (request.user.pk, request.path) and _age(at) < _KEPT else None
+
+
+def _age(at: float) -> timedelta:
+    return timedelta(seconds=timezone.now().timestamp() - at)

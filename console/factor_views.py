@@ -1,0 +1,93 @@
+"""One's own second factor: switched on with an app, recovery codes, switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin
+
+from console import audit, second_factor
+from console.audit import Action
+from console.login import CodeForm
+from console.models import SecondFactor
+from console.secrets import SecretUnreadableError, seal, unseal
+from console.views import ConsoleView
+
+_OFFERED = "console.offered_second_factor"
+
+
+class SecondFactorPage(TemplateResponseMixin, ConsoleView):
+    """Recovery codes stand in the answer to the POST that made them and nowhere else."""
+
+    template_name = "console/second_factor.html"
+    title = gettext_lazy("Second factor")
+    asks_password = True
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self._show(form=CodeForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        factor = SecondFactor.objects.filter(user=request.user.pk).first()
+        do = request.POST.get("do")
+        if do == "on" and factor is None:
+            return self._turn_on(request)
+        if do == "codes" and factor is not None:
+            with transaction.atomic():
+                codes = second_factor.renew_recovery_codes(factor)
+                audit.record(audit.by_request(request), action=Action.CHANGE, instance=factor)
+            return self._show(codes=codes)
+        if do == "off" and factor is not None:
+            turn_off(request, factor)
+            messages.success(request, _("Your second factor is off: the password alone lets you in."))
+        return redirect("admin:second-factor")
+
+    def _turn_on(self, request: HttpRequest) -> HttpResponse:
+        form = CodeForm(request.POST)
+        if form.is_valid():
+            with transaction.atomic():
+                user, now = self._user(), timezone.now()
+                codes = second_factor.turn_on(user, secret=self._offered(), code=form.cleaned_data["code"], now=now)
+                if codes:
+                    factor = SecondFactor.objects.get(user=user)
+                    audit.record(audit.by_request(request), action=Action.ADD, instance=factor)
+            if codes:
+                request.session.pop(_OFFERED, None)
+                return self._show(codes=codes)
+            form.add_error("code", _("This is not the code of the key above. Wait for the next one, and try again."))
+        return self._show(form=form, status=422)
+
+    def _show(self, *, status: int = 200, **context: Any) -> HttpResponse:
+        factor = SecondFactor.objects.filter(user=self.request.user.pk).first()
+        if factor is None:
+            secret = self._offered()
+            address = second_factor.address(secret, name=self._user().get_username())
+            groups = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
+            context |= {"key": groups, "drawing": second_factor.drawing(address)}
+        return self.render_to_response(self.get_context_data(factor=factor, **context), status=status)
+
+    def _offered(self) -> str:
+        """The key that this session is shown; the same one until it is taken, so that a mistyped code loses nothing."""
+        try:
+            return unseal(self.request.session[_OFFERED])
+        except (KeyError, SecretUnreadableError):
+            secret = second_factor.new_secret()
+            self.request.session[_OFFERED] = seal(secret)
+            return secret
+
+    def _user(self) -> User:
+        assert isinstance(self.request.user, User)
+        return self.request.user
+
+
+def turn_off(request: HttpRequest, factor: SecondFactor) -> None:
+    with transaction.atomic():
+        audit.record(audit.by_request(request), action=Action.DELETE, instance=factor)
+        factor.delete()

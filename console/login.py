@@ -1,0 +1,120 @@
+"""Log-in: name and password, then the second factor where there is one; too many wrong ones lock out for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import login
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.generic import FormView
+
+from console import second_factor
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_PENDING = "console.half_logged_in"
+_PATIENCE = 300
+
+
+class LogInPage(LoginView):
+    template_name = "console/login.html"
+    authentication_form = AdminAuthenticationForm
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        user = form.get_user()
+        if not second_factor.is_on(user):
+            return super().form_valid(form)
+        self.request.session.cycle_key()
+        self.request.session[_PENDING] = {
+            "user": user.pk,
+            "hash": user.get_session_auth_hash(),
+            "at": timezone.now().timestamp(),
+            "next": self.get_success_url(),
+        }
+        return redirect("admin:login-code")
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label=gettext_lazy("Code"),
+        max_length=40,
+        help_text=gettext_lazy("Six digits from your app, or one of your recovery codes."),
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+    )
+
+
+@method_decorator(never_cache, name="dispatch")
+class CodePage(FormView[CodeForm]):
+    """The second step, for those whose password was right a moment ago."""
+
+    template_name = "console/login_code.html"
+    form_class = CodeForm
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.user = _half_logged_in(request)
+        if self.user is None:
+            return redirect("admin:login")
+        credentials = {"username": self.user.get_username()}
+        if request.method == "POST" and not AxesProxyHandler.is_allowed(request, credentials):
+            return locked_out(request, None, credentials)
+        return super().dispatch(request, *args, **kwargs)
+
+    def form_valid(self, form: CodeForm) -> HttpResponse:
+        assert self.user
+        if second_factor.verify(self.user, form.cleaned_data["code"], now=timezone.now()):
+            url = self.request.session.pop(_PENDING)["next"]
+            login(self.request, self.user, backend=_BACKEND)
+            return redirect(url)
+        credentials = {"username": self.user.get_username()}
+        user_login_failed.send(sender=__name__, credentials=credentials, request=self.request)
+        form.add_error(
+            "code", _("This code is not right, or it was used already. Wait for the next one, and try again.")
+        )
+        return self.form_invalid(form)
+
+    def form_invalid(self, form: CodeForm) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**{**admin.site.each_context(self.request), "title": _("Log in")}, **kwargs)
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None
+) -> HttpResponse:
+    """The log-in page after too many wrong passwords or codes; called by axes."""
+    name = (credentials or {}).get("username") or request.POST.get("username", "")
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Log in"),
+        "form": AdminAuthenticationForm(request, initial={"username": name}),
+        "app_path": reverse("admin:login"),
+        "next": request.POST.get("next", ""),
+        "locked_minutes": settings.AXES_COOLOFF_TIME.total_seconds() // 60,
+    }
+    return render(request, "console/login.html", context, status=429)
+
+
+def _half_logged_in(request: HttpRequest) -> User | None:
+    """Whose password was right in this session, unless it is too long ago or the password changed since."""
+    kept = request.session.get(_PENDING)
+    if not kept or timezone.now().timestamp() - kept["at"] > _PATIENCE:
+        return None
+    user = User.objects.filter(pk=kept["user"], is_active=True).first()
+    return user if user and constant_time_compare(user.get_session_auth_hash(), kept["hash"]) else None

@@ -1,0 +1,29 @@
+"""`manage.py reset_second_factor NAME`: for whoever lost both app and recovery codes, where no other can reset it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from console import audit
+from console.audit import Action, Actor
+from console.models import SecondFactor
+
+
+class Command(BaseCommand):
+    help = "Switches off the second factor of an administrator, so that the password alone lets them in."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the administrator's user name")
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        factor = SecondFactor.objects.filter(user__username=options["name"]).first()
+        if factor is None:
+            raise CommandError(f"“{options['name']}” has no second factor.")
+        with transaction.atomic():
+            audit.record(Actor("reset_second_factor"), action=Action.DELETE, instance=factor)
+            factor.delete()
+        self.stdout.write(f"The second factor of “{options['name']}” is off.")
