@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis for the tests alone: on a free loopback port, in a temporary folder, gone with us."""
+"""PostgreSQL, Redis and Exim for the tests alone: on a free loopback port, in a temporary folder, gone with us."""
 
 from __future__ import annotations
 
@@ -34,6 +34,31 @@ def redis_binary() -> Path | None:
     """redis-server or valkey-server of this machine, else the embedded broker's."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     return Path(found) if found else env.broker_binary()
+
+
+def exim_binary() -> Path | None:
+    """Exim, which only root can start with settings of its own."""
+    found = shutil.which("exim4")
+    return Path(found) if found and os.geteuid() == 0 else None
+
+
+@contextmanager
+def exim(binary: Path, *, settings: str, certificate: Path) -> Iterator[tuple[Path, int, int]]:
+    """Its folder, with the queue in `spool/input`, its port and the one that speaks TLS from the first byte."""
+    with tempfile.TemporaryDirectory(prefix="xmnotify-exim-") as name:
+        folder, port, tls_port = Path(name), _free_port(), _free_port()
+        shutil.copy(certificate, folder / "certificate.pem")
+        own = (
+            f"spool_directory = {folder}/spool\nlog_file_path = {folder}/%s.log\npid_file_path = {folder}/pid\n"
+            f"tls_certificate = {folder}/certificate.pem\nlocal_interfaces = 127.0.0.1\n"
+            f"daemon_smtp_ports = {port} : {tls_port}\ntls_on_connect_ports = {tls_port}\n"
+        )
+        (folder / "exim.conf").write_text(own + settings, encoding="utf-8")
+        for path in (folder, folder / "certificate.pem"):
+            shutil.chown(path, "Debian-exim")
+        command: list[str | Path] = [binary, "-C", folder / "exim.conf", "-bdf"]
+        with _running(command, port=port, user=None, folder=folder):
+            yield folder, port, tls_port
 
 
 @contextmanager

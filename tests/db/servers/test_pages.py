@@ -192,6 +192,14 @@ def test_a_viewer_sees_the_settings_and_may_neither_save_nor_test_nor_activate(c
     assert client.get(f"{LIST}smtp/add/").status_code == 403
 
 
+def test_a_test_that_broke_off_says_so(admin_client):
+    now = timezone.now()
+    row = ServerTest.objects.create(
+        actor="user:1", to="anna@example.org", started_at=now, ends_by=now, finished_at=now, passed=False
+    )
+    assert "The test broke off" in text(admin_client.get(f"{LIST}tests/{row.pk}/"))
+
+
 def finish():
     for thread in threading.enumerate():
         if thread.name == "server-test":
