@@ -190,6 +190,7 @@ _ROWS: tuple[AdviceRow, ...] = (
         "The account is blocked from sending.",
         "Have it unblocked by who runs the server.",
     ),
+    AdviceRow(ReasonCode.OUT_OF_CREDIT, "The account has no credit left.", "Have it topped up with the provider."),
     AdviceRow(ReasonCode.STORAGE_FULL, "The server has no room for mail.", "Have its disk cleared; try again later."),
     AdviceRow(
         ReasonCode.SERVICE_UNAVAILABLE,

@@ -110,6 +110,7 @@ ROWS: tuple[Row, ...] = (
     # Exchange Online: 550 5.7.30 basic authentication not supported; 535 5.7.139 SmtpClientAuthentication is disabled.
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, enhanced=r"5\.7\.30"),
     Row(ReasonCode.BASIC_AUTH_DISABLED, _SERVER, codes="535", words="SmtpClientAuthentication is disabled|basic auth"),
+    Row(ReasonCode.OUT_OF_CREDIT, _SERVER, words="credits exceeded"),  # SendGrid, at AUTH
     # RFC 4954 6; 534 5.7.9 of Google asks for an app password, 432 for a new one.
     Row(ReasonCode.CREDENTIALS_REFUSED, _SERVER, codes="432", phases=_AUTH),
     Row(ReasonCode.AUTH_TEMPORARY, _SERVER, codes="4..", phases=_AUTH),
@@ -133,6 +134,7 @@ ROWS: tuple[Row, ...] = (
     # Exchange: 5.7.60 and 5.2.252 SendAsDenied. Postfix tells reject_sender_login_mismatch at RCPT, others at MAIL.
     Row(ReasonCode.SENDER_REFUSED, _SERVER, enhanced=r"5\.7\.60|5\.2\.252|[45]\.1\.[78]"),
     Row(ReasonCode.SENDER_REFUSED, _SERVER, words="SendAs|sender address rejected|not owned by|sender verify failed"),
+    Row(ReasonCode.SENDER_REFUSED, _SERVER, words="verified sender identity"),  # SendGrid, after the mail
     # RFC 5321 4.5.3.1.10, RFC 3463 X.5.3; Exim says it without an enhanced code; Google's 451 4.3.0.
     Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", enhanced=r"[45]\.5\.3", phases=_RCPT),
     Row(ReasonCode.TOO_MANY_RECIPIENTS, codes="45[0-2]|552", words="too many recip", phases=_RCPT),
@@ -148,6 +150,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota", later=True),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", phases=_MAIL, later=True),
+    Row(ReasonCode.THROTTLED, _SERVER, codes="451", enhanced=r"4\.7\.[56]\d\d"),  # Exchange Online: of this address
     Row(ReasonCode.THROTTLED, enhanced=r"4\.2\.1", words="rate|too (much|quickly|many)"),
     Row(ReasonCode.THROTTLED, codes="432"),  # Exchange: the mailbox takes no more at the same time
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552", phases=_MAIL | _MESSAGE),
