@@ -21,7 +21,7 @@ from api.v1.table import OPERATIONS
 
 _REFERENCE = "#/components/schemas/{name}"
 _UUIDS = {"event_id", "delivery_id", "template_id", "test_id"}
-_NUMBERS = {"server_id"}
+_NUMBERS = {"gateway_id", "server_id"}
 _DESCRIPTION = """Errors are problem details (RFC 9457) that name the field. Unknown fields are refused. Times are in
 RFC 3339 with an offset. `202` means stored, not sent: follow `status_url`."""
 

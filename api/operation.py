@@ -28,6 +28,7 @@ _LARGEST_ID = 2**63 - 1
 _CONVERTERS = {
     "event_id": "uuid",
     "delivery_id": "uuid",
+    "gateway_id": "int",
     "server_id": "int",
     "template_id": "uuid",
     "test_id": "uuid",

@@ -1,134 +1,76 @@
-"""Servers: SMTP servers stored, activated and tested; secrets go in and never come out."""
+"""Servers: SMTP servers and SMS gateways stored, activated and tested; secrets go in and never come out."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Model
 from django.http import HttpResponse
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from api import operation
 from api.keys import ApiScope
 from api.operation import Call, Operation
-from api.problems import FieldError, ProblemError, invalid
-from api.v1.bodies import Flag, Text, told
+from api.problems import FieldError, ProblemError, invalid, unprocessable
+from api.v1.bodies import told
+from api.v1.server_bodies import (
+    NewServer,
+    ServerFields,
+    ServersBody,
+    ServerSummary,
+    SmsFields,
+    SmtpFields,
+    StageBody,
+    TestBody,
+    TestDetail,
+)
 from console import audit
 from console.audit import Action, Actor
-from servers import lifecycle, probe
-from servers.models import Server, ServerTest, SmtpServer
+from servers import lifecycle, probe, receipts
+from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
 from servers.probe import Asker, ProbeRefusedError
+from servers.queries import AnyServer, child
+from servers.sms_validators import clean_sms, sms_warnings
 from servers.validators import clean_smtp, smtp_warnings
 
-Number = int | None | UnsetType
-_SECRETS = ("password", "oauth_client_secret")
+Own = SmtpServer | SmsGateway
 
 
-class SmtpFields(Struct, forbid_unknown_fields=True):
-    """An SMTP server's fields: named ones are set, absent ones stay, null gives the default or clears a secret.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is different for each kind of server."""
 
-    A secret stays with its server: with another host (or token endpoint) it has to be given again.
-    """
-
-    name: Text = UNSET
-    description: Text = UNSET
-    host: Text = UNSET
-    security: Literal["none", "ssl", "tls"] | UnsetType | None = UNSET
-    port: Number = UNSET
-    authentication: Flag = UNSET
-    username: Text = UNSET
-    password: Text = UNSET
-    spa: Flag = UNSET
-    ntlm_v1: Flag = UNSET
-    from_name: Text = UNSET
-    from_email: Text = UNSET
-    retries: Number = UNSET
-    timeout: Number = UNSET
-    max_recipients: Number = UNSET
-    ca_bundle: Text = UNSET
-    tls_minimum: Literal["1.2", "1.3"] | UnsetType | None = UNSET
-    verify_certificate: Flag = UNSET
-    mechanism: Literal["AUTO", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"] | UnsetType | None = UNSET
-    oauth_token_url: Text = UNSET
-    oauth_client_id: Text = UNSET
-    oauth_client_secret: Text = UNSET
-    oauth_scope: Text = UNSET
-    envelope_sender: Text = UNSET
-    messages_per_connection: Number = UNSET
-    connections: Number = UNSET
-    rate_limit: Number = UNSET
+    model: type[SmtpServer | SmsGateway]
+    fields: type[Struct]
+    secrets: tuple[str, ...]
+    clean: Callable[[Any], None]
+    warn: Callable[[Any], dict[str, str]]
 
 
-class NewServer(SmtpFields, forbid_unknown_fields=True, kw_only=True):
-    kind: Literal["smtp"]
-
-
-class ServerSummary(Struct):
-    """`settings` are the fields of an SMTP server; of a secret it tells whether it is set. Times are null if never."""
-
-    id: int
-    kind: str
-    name: str
-    description: str
-    active: bool
-    revision: int
-    last_test_at: datetime | None
-    last_test_passed: bool | None
-    paused_until: datetime | None
-    stopped_at: datetime | None
-    trouble_code: str
-    settings: dict[str, str | int | bool] | None
-    warnings: dict[str, str]
-
-
-class ServersBody(Struct):
-    servers: list[ServerSummary]
-
-
-class TestBody(Struct, forbid_unknown_fields=True):
-    """Where the one real test mail goes."""
-
-    to: str
-
-
-class StageBody(Struct):
-    name: str
-    ok: bool
-    duration_ms: int
-    detail: str
-    cause: str
-    hint: str
-    code: str
-
-
-class TestDetail(Struct):
-    """`passed` is null until it ended; read it again until then."""
-
-    id: UUID
-    to: str
-    started_at: datetime
-    finished_at: datetime | None
-    passed: bool | None
-    stages: list[StageBody]
+_KINDS = {
+    "smtp": _Kind(SmtpServer, SmtpFields, ("password", "oauth_client_secret"), clean_smtp, smtp_warnings),
+    "sms": _Kind(SmsGateway, SmsFields, ("secret", "signature_secret"), clean_sms, sms_warnings),
+}
 
 
 def list_servers(call: Call) -> HttpResponse:
-    rows = Server.objects.select_related("smtpserver").order_by("name")
-    return operation.answer(ServersBody([_detail(row) for row in rows]))
+    rows = Server.objects.select_related("smtpserver", "smsgateway", "pushservice").order_by("name")
+    return operation.answer(ServersBody([_detail(row, call=call) for row in rows]))
 
 
 def show_server(call: Call, server_id: int) -> HttpResponse:
-    return operation.answer(_detail(_find(server_id)))
+    return operation.answer(_detail(_find(server_id), call=call))
 
 
 def create_server(call: Call) -> HttpResponse:
     given = told(call.body)
-    del given["kind"]
-    server = SmtpServer()
+    server = _KINDS[given.pop("kind")].model()
     with transaction.atomic():
         _clean(server, given)
         try:
@@ -136,14 +78,14 @@ def create_server(call: Call) -> HttpResponse:
         except ValidationError as error:
             raise invalid(error) from None
         _note(call, Action.ADD, server, before={})
-    answer = operation.answer(_detail(_find(server.pk)), status=HTTPStatus.CREATED)
+    answer = operation.answer(_detail(_find(server.pk), call=call), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/servers/{server.pk}"
     return answer
 
 
 def change_server(call: Call, server_id: int) -> HttpResponse:
     with transaction.atomic():
-        server = _find_smtp(server_id)
+        server = _find_own(server_id)
         before = audit.snapshot(server)
         _clean(server, told(call.body))
         try:
@@ -155,17 +97,17 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
 
 
 def activate_server(call: Call, server_id: int) -> HttpResponse:
-    _find_smtp(server_id)
+    _find_own(server_id)
     with transaction.atomic():
-        audit.record(_actor(call), action=Action.ACTIVATE, instance=lifecycle.activate(server_id))
+        audit.record(actor(call), action=Action.ACTIVATE, instance=lifecycle.activate(server_id))
     return show_server(call, server_id)
 
 
 def delete_server(call: Call, server_id: int) -> HttpResponse:
-    server = _find_smtp(server_id)
+    server = _find_own(server_id)
     before = audit.snapshot(server)
     with transaction.atomic():
-        audit.record(_actor(call), action=Action.DELETE, instance=server, before=before)
+        audit.record(actor(call), action=Action.DELETE, instance=server, before=before)
         try:
             lifecycle.remove(server_id)
         except ValidationError as error:
@@ -177,9 +119,9 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
 
 
 def test_server(call: Call, server_id: int) -> HttpResponse:
-    asker = Asker(call.caller.origin, call.caller.name, address=_address(call))
+    asker = Asker(call.caller.origin, call.caller.name, address=actor(call).address)
     try:
-        test = probe.start(_find_smtp(server_id), to=call.body.to, asker=asker, now=call.now)
+        test = probe.start(_find_own(server_id), to=call.body.to, asker=asker, now=call.now)
     except ValidationError as error:
         raise invalid(error) from None
     except ProbeRefusedError as refused:
@@ -197,46 +139,63 @@ def show_test(call: Call, server_id: int, test_id: UUID) -> HttpResponse:
     return operation.answer(_test(test))
 
 
+def set_fields(row: Model, given: dict[str, Any]) -> None:
+    """Named fields as they will be stored; null is the field's default."""
+    for name, value in given.items():
+        column = row._meta.get_field(name)  # noqa: SLF001 - Django's documented name for it
+        setattr(row, name, column.to_python(column.get_default() if value is None else value))  # type: ignore[union-attr]
+
+
+def actor(call: Call) -> Actor:
+    """Who it was, for the audit trail."""
+    return Actor(name=call.caller.name, address=str(call.request.META.get("REMOTE_ADDR", ""))[:45])
+
+
 def _find(server_id: int) -> Server:
-    row = Server.objects.filter(pk=server_id).select_related("smtpserver").first()
+    row = Server.objects.filter(pk=server_id).select_related("smtpserver", "smsgateway", "pushservice").first()
     if row is None:
         raise operation.not_found("server")
     return row
 
 
-def _find_smtp(server_id: int) -> SmtpServer:
-    row = SmtpServer.objects.filter(pk=server_id).first()
-    if row is None:
-        raise operation.not_found("SMTP server")
-    return row
+def _find_own(server_id: int) -> Own:
+    """As its own kind, of those that can be changed here."""
+    own = child(_find(server_id))
+    if isinstance(own, PushService):
+        raise operation.not_found("SMTP server or SMS gateway")
+    return own
 
 
-def _clean(server: SmtpServer, given: dict[str, Any]) -> None:
-    for name, value in given.items():
-        column = SmtpServer._meta.get_field(name)  # noqa: SLF001 - Django's documented name for it
-        setattr(server, name, column.to_python(column.get_default() if value is None else value))  # type: ignore[union-attr]
+def _clean(server: Own, given: dict[str, Any]) -> None:
+    kind = _KINDS[server.kind] if server.kind else next(each for each in _KINDS.values() if each.model is type(server))
+    for name in given.keys() - set(kind.fields.__struct_fields__):
+        raise unprocessable(name, "unknown_field", f"This kind of server has no field {name!r}.")
+    set_fields(server, given)
     try:
-        clean_smtp(server)
+        kind.clean(server)
     except ValidationError as error:
         raise invalid(error) from None
 
 
-def _detail(row: Server) -> ServerSummary:
-    own = getattr(row, "smtpserver", None)
+def _detail(row: Server, *, call: Call) -> ServerSummary:
+    own, kind = child(row), _KINDS.get(row.kind)
     names = ("kind", "name", "description", "active", "revision", "last_test_at", "last_test_passed")
+    settings = _settings(own, kind=kind) if kind else None
+    if settings is not None and isinstance(own, SmsGateway) and ApiScope.ADMIN in call.caller.scopes:
+        settings["receipt_address"] = receipts.address(own)
     return ServerSummary(
         id=row.pk,
         **{name: getattr(row, name) for name in (*names, "paused_until", "stopped_at", "trouble_code")},
-        settings=_settings(own) if own else None,
-        warnings=smtp_warnings(own) if own else {},
+        settings=settings,
+        warnings=kind.warn(own) if kind else {},
     )
 
 
-def _settings(server: SmtpServer) -> dict[str, str | int | bool]:
-    names = [name for name in SmtpFields.__struct_fields__ if name not in {"name", "description", *_SECRETS}]
+def _settings(server: AnyServer, *, kind: _Kind) -> dict[str, str | int | bool]:
+    names = [name for name in kind.fields.__struct_fields__ if name not in {"name", "description", *kind.secrets}]
     return {
         **{name: getattr(server, name) for name in names},
-        **{f"{name}_set": bool(getattr(server, name)) for name in _SECRETS},
+        **{f"{name}_set": bool(getattr(server, name)) for name in kind.secrets},
     }
 
 
@@ -246,16 +205,8 @@ def _test(test: ServerTest) -> TestDetail:
     return TestDetail(test.pk, test.to, test.started_at, test.finished_at, test.passed, stages)
 
 
-def _note(call: Call, action: Action, server: SmtpServer, *, before: audit.Snapshot) -> None:
-    audit.record(_actor(call), action=action, instance=server, before=before, after=audit.snapshot(server))
-
-
-def _actor(call: Call) -> Actor:
-    return Actor(name=call.caller.name, address=_address(call))
-
-
-def _address(call: Call) -> str:
-    return str(call.request.META.get("REMOTE_ADDR", ""))[:45]
+def _note(call: Call, action: Action, server: Own, *, before: audit.Snapshot) -> None:
+    audit.record(actor(call), action=action, instance=server, before=before, after=audit.snapshot(server))
 
 
 _READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)
@@ -266,7 +217,7 @@ OPERATIONS = (
         HTTPMethod.POST,
         "/servers",
         create_server,
-        "Add an SMTP server; the first one becomes active",
+        "Add an SMTP server or an SMS gateway; the first one of its kind becomes active",
         answer=ServerSummary,
         scopes=_WRITERS,
         status=HTTPStatus.CREATED,
@@ -277,10 +228,10 @@ OPERATIONS = (
         HTTPMethod.PUT,
         _ONE,
         change_server,
-        "Change an SMTP server: named fields are set, absent ones stay",
+        "Change a server: named fields are set, absent ones stay",
         answer=ServerSummary,
         scopes=_WRITERS,
-        body=SmtpFields,
+        body=ServerFields,
     ),
     Operation(
         HTTPMethod.DELETE,
@@ -302,7 +253,7 @@ OPERATIONS = (
         HTTPMethod.POST,
         f"{_ONE}/test",
         test_server,
-        "Test the stored settings with one real mail",
+        "Test the stored settings with one real message",
         answer=TestDetail,
         scopes=_WRITERS,
         status=HTTPStatus.ACCEPTED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.operation import Operation
-from api.v1 import deliveries, devices, events, ping, posting, servers, templates, users
+from api.v1 import carriers, deliveries, devices, events, ping, posting, servers, templates, users
 
 OPERATIONS: tuple[Operation, ...] = (
     *posting.OPERATIONS,
@@ -12,6 +12,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *devices.OPERATIONS,
     *users.OPERATIONS,
     *servers.OPERATIONS,
+    *carriers.OPERATIONS,
     *templates.OPERATIONS,
     *ping.OPERATIONS,
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from console.models import AuditEntry
-from servers.models import Server, SmsGateway, SmtpServer
+from servers.models import PushService, Server, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from tests.db import world
 
@@ -96,7 +96,7 @@ BAD_FIELDS = [
     ({"password": "a\nb"}, "password"),
     ({"spa": True, "authentication": False}, "spa"),
     ({"timeout": 601}, "timeout"),
-    ({"kind": "sms"}, "kind"),
+    ({"kind": "fax"}, "kind"),
     ({"hosts": "x"}, "hosts"),
 ]
 
@@ -121,13 +121,13 @@ def test_a_name_is_taken_over_all_kinds(api, problem):
     problem(api("admin").post("/servers", SMTP), 422, "name")
 
 
-def test_a_gateway_is_listed_and_not_changed_as_a_mail_server(api, problem):
-    gateway = SmsGateway.objects.create(kind="sms", name="SMS", key="k", secret="hidden word")
+def test_a_push_service_is_listed_and_not_changed_here(api, problem):
+    service = PushService.objects.create(kind="apns", name="APNs", key_file="hidden word")
     caller = api("admin")
     answer = caller.get("/servers")
-    assert answer.json()["servers"][0]["kind"] == "sms"
+    assert (answer.json()["servers"][0]["kind"], answer.json()["servers"][0]["settings"]) == ("apns", None)
     assert "hidden word" not in answer.content.decode()
-    problem(caller.put(f"/servers/{gateway.pk}", {"name": "x"}), 404)
+    problem(caller.put(f"/servers/{service.pk}", {"name": "x"}), 404)
     problem(caller.get("/servers/99999999999999999999999"), 404)
 
 

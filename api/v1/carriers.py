@@ -1,0 +1,148 @@
+"""Carrier SMS gateways: the domains at which mail becomes SMS."""
+
+from __future__ import annotations
+
+from http import HTTPMethod, HTTPStatus
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from api import operation
+from api.keys import ApiScope
+from api.operation import Call, Operation
+from api.problems import invalid
+from api.v1.bodies import Text, told
+from api.v1.servers import actor, set_fields
+from console import audit
+from console.audit import Action
+from servers import lifecycle
+from servers.carrier_validators import carrier_warnings, clean_carrier
+from servers.models import CarrierGateway
+
+Format = Literal["national", "country_code", "plus"]
+
+
+class CarrierFields(Struct, forbid_unknown_fields=True):
+    """Named fields are set, absent ones stay, null gives the default.
+
+    `country` is ISO 3166, such as US. A phone of this carrier and country is written to at `prefix`, its number as
+    `number_format` says, "@", `domain`.
+    """
+
+    carrier: Text = UNSET
+    domain: Text = UNSET
+    country: Text = UNSET
+    prefix: Text = UNSET
+    number_format: Format | UnsetType | None = UNSET
+
+
+class CarrierBody(Struct):
+    id: int
+    carrier: str
+    domain: str
+    country: str
+    prefix: str
+    number_format: Format
+    warnings: dict[str, str]
+
+
+class CarriersBody(Struct):
+    carrier_gateways: list[CarrierBody]
+
+
+def list_carrier_gateways(call: Call) -> HttpResponse:
+    return operation.answer(CarriersBody([_body(row) for row in CarrierGateway.objects.all()]))
+
+
+def show_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
+    return operation.answer(_body(_find(gateway_id)))
+
+
+def create_carrier_gateway(call: Call) -> HttpResponse:
+    gateway = CarrierGateway()
+    _keep(call, gateway, action=Action.ADD)
+    answer = operation.answer(_body(gateway), status=HTTPStatus.CREATED)
+    answer["Location"] = f"/api/v1/carrier-gateways/{gateway.pk}"
+    return answer
+
+
+def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
+    gateway = _find(gateway_id)
+    _keep(call, gateway, action=Action.CHANGE)
+    return operation.answer(_body(gateway))
+
+
+def delete_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
+    gateway = _find(gateway_id)
+    with transaction.atomic():
+        audit.record(actor(call), action=Action.DELETE, instance=gateway, before=audit.snapshot(gateway))
+        lifecycle.remove_carrier(gateway)
+    return operation.nothing()
+
+
+def _find(gateway_id: int) -> CarrierGateway:
+    found = CarrierGateway.objects.filter(pk=gateway_id).first()
+    if found is None:
+        raise operation.not_found("carrier SMS gateway")
+    return found
+
+
+def _keep(call: Call, gateway: CarrierGateway, *, action: Action) -> None:
+    given: dict[str, Any] = told(call.body)
+    before = audit.snapshot(gateway)
+    set_fields(gateway, given)
+    try:
+        with transaction.atomic():
+            clean_carrier(gateway)
+            lifecycle.keep_carrier(gateway)
+            after = audit.snapshot(gateway)
+            audit.record(actor(call), action=action, instance=gateway, before=before, after=after)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _body(row: CarrierGateway) -> CarrierBody:
+    names = ("carrier", "domain", "country", "prefix", "number_format")
+    return CarrierBody(id=row.pk, **{name: getattr(row, name) for name in names}, warnings=carrier_warnings(row))
+
+
+_READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)
+_ALL, _ONE = "/carrier-gateways", "/carrier-gateways/{gateway_id}"
+OPERATIONS = (
+    Operation(
+        HTTPMethod.GET, _ALL, list_carrier_gateways, "List carrier SMS gateways", answer=CarriersBody, scopes=_READERS
+    ),
+    Operation(
+        HTTPMethod.POST,
+        _ALL,
+        create_carrier_gateway,
+        "Add a carrier SMS gateway",
+        answer=CarrierBody,
+        scopes=_WRITERS,
+        status=HTTPStatus.CREATED,
+        body=CarrierFields,
+    ),
+    Operation(
+        HTTPMethod.GET, _ONE, show_carrier_gateway, "One carrier SMS gateway", answer=CarrierBody, scopes=_READERS
+    ),
+    Operation(
+        HTTPMethod.PUT,
+        _ONE,
+        change_carrier_gateway,
+        "Change a carrier SMS gateway: named fields are set, absent ones stay",
+        answer=CarrierBody,
+        scopes=_WRITERS,
+        body=CarrierFields,
+    ),
+    Operation(
+        HTTPMethod.DELETE,
+        _ONE,
+        delete_carrier_gateway,
+        "Delete a carrier SMS gateway; new SMS to its phones go through the SMS gateway",
+        scopes=_WRITERS,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+)
