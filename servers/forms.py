@@ -154,9 +154,9 @@ class ServerForm(CheckedForm[S], Generic[S]):
         return self.instance
 
 
-def _secret(label: Any) -> forms.CharField:
+def _secret(label: Any, *, help_text: Any = "") -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
-    return forms.CharField(label=label, required=False, strip=False, widget=widget)
+    return forms.CharField(label=label, required=False, strip=False, widget=widget, help_text=help_text)
 
 
 class SmtpServerForm(ServerForm[SmtpServer]):
@@ -214,21 +214,31 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
     advanced = SMS_ADVANCED
     shown_when = {"unencrypted_accepted": "!https", "signature_secret": "signature_method=sha256,sha512"}
     secrets = ("secret", "signature_secret")
-    secret = _secret(_("Secret"))
-    country = forms.ChoiceField(label=_("Country Code"), choices=countries.choices, initial=countries.FIRST)
-    base_url = forms.CharField(label=_("Base URL"), required=False, max_length=200)
+    secret = _secret(_("Secret"), help_text=_("The secret of the account; it is stored encrypted and shown to nobody."))
+    country = forms.ChoiceField(
+        label=_("Country Code"),
+        choices=countries.choices,
+        initial=countries.FIRST,
+        help_text=_("Numbers written without a country code are read as of this country."),
+    )
+    base_url = forms.CharField(
+        label=_("Base URL"), required=False, max_length=200, help_text=_("Empty for Nexmo's own address.")
+    )
     signature_secret = _secret(_("Signature secret"))
 
     class Meta:
         model = SmsGateway
         fields = [*SMS_MAIN, *SMS_ADVANCED]
-        widgets = {"description": forms.TextInput, "virtual_number": forms.TextInput(attrs={"inputmode": "numeric"})}
+        widgets = {
+            "description": forms.TextInput,
+            "virtual_number": forms.TextInput(attrs={"inputmode": "numeric"}),
+            "unencrypted_accepted": forms.CheckboxInput(attrs={"class": "tick"}),
+        }
         help_texts = {
             "key": _("The key of the account at Nexmo, today Vonage."),
             "virtual_number": _("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
             "https": _("Leave it on for anything but a gateway on your own machine."),
             "unencrypted_accepted": _("Needed as long as HTTPS is off."),
-            "country": _("Numbers written without a country code are read as of this country."),
             "sender_name": _("The sender where there is no virtual phone number: up to 11 letters and digits."),
             "use_carrier_gateways": _(
                 "A phone whose carrier has a carrier SMS gateway gets its SMS as mail through that gateway."
@@ -237,9 +247,12 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
             "timeout": _("Seconds to wait for each request."),
             "connections": _("How many connections to the service may be open at once."),
             "rate_limit": _("Requests per second; 0 is none."),
-            "base_url": _("Empty for Nexmo's own address."),
             "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["secret"].required = not self.instance.secret
 
     def check(self, instance: SmsGateway) -> None:
         clean_sms(instance)

@@ -91,7 +91,10 @@ def duration(length: timedelta) -> str:
 
 @register.filter
 def is_switch(field: BoundField) -> bool:
-    return isinstance(field.field, forms.BooleanField) and isinstance(field.field.widget, forms.CheckboxInput)
+    """A yes or no; with the class "tick" on its widget it is a box to tick instead."""
+    widget = field.field.widget
+    is_box = isinstance(field.field, forms.BooleanField) and isinstance(widget, forms.CheckboxInput)
+    return is_box and "tick" not in widget.attrs.get("class", "")
 
 
 @register.filter

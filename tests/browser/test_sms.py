@@ -1,0 +1,186 @@
+"""SMS gateways and carrier SMS gateways in a browser."""
+
+import threading
+from ipaddress import ip_network
+
+import pytest
+
+from servers.models import CarrierGateway, SmsGateway
+from simulators.nexmo import NexmoSimulator
+from tests.browser import looks
+from tests.db import world
+
+LIST = "/settings/notification-server/"
+OWNED = "12015550123"
+CARRIERS = "/settings/carrier-sms-gateway/"
+
+
+@pytest.fixture(autouse=True)
+def _loopback(settings):
+    settings.XMNOTIFY_HTTP_PORTS = None
+    settings.XMNOTIFY_ALLOWED_NETWORKS = (ip_network("127.0.0.1/32"),)
+
+
+@pytest.fixture
+def nexmo():
+    with NexmoSimulator() as simulator:
+        yield simulator
+    for thread in threading.enumerate():
+        if thread.name == "server-test":
+            thread.join(20)
+
+
+def fill(page, simulator):
+    page.get_by_label("Key", exact=False).first.fill("demo")
+    page.locator("#id_secret").fill("demo-secret")
+    page.locator("#id_unencrypted_accepted").check()
+    page.get_by_label("Virtual Phone Number").fill(OWNED)
+    page.get_by_label("Country Code").select_option("US")
+    page.get_by_text("Advanced Settings").click()
+    page.get_by_label("Base URL").fill(simulator.url)
+    page.get_by_label("Send a test to the phone number").fill("415 555 2671")
+
+
+def test_a_gateway_is_added_by_keyboard_from_the_menu(staff_page, show):
+    staff_page.goto(LIST)
+    staff_page.locator("summary", has_text="Add").focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        staff_page.keyboard.press(key)
+    staff_page.locator("#id_name").fill("Nexmo")
+    staff_page.keyboard.press("Tab")
+    staff_page.keyboard.press("Tab")
+    staff_page.keyboard.type("a1b2c3d4")
+    staff_page.keyboard.press("Tab")
+    staff_page.keyboard.type("s3cret")
+    looks.check(staff_page, show=show, name="sms-form")
+    tick = staff_page.locator("#id_unencrypted_accepted")
+    staff_page.get_by_role("button", name="Add", exact=True).click()
+    staff_page.locator("#id_unencrypted_accepted_error").wait_for()
+    looks.check(staff_page, show=show, name="sms-refused")
+    https = staff_page.get_by_role("switch", name="HTTPS")
+    https.focus()
+    staff_page.keyboard.press("Space")
+    assert not tick.is_visible()
+    staff_page.keyboard.press("Space")
+    tick.focus()
+    staff_page.keyboard.press("Space")
+    staff_page.locator("#id_secret").fill("s3cret")
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_text("“Nexmo” was added.").first.wait_for()
+    assert (SmsGateway.objects.get().active, SmsGateway.objects.get().https) == (True, False)
+    looks.check(staff_page, show=show, name="sms-list")
+    staff_page.get_by_role("link", name="Nexmo", exact=True).click()
+    staff_page.get_by_text("Advanced Settings").click()
+    assert SmsGateway.objects.get().receipt_token.reveal() in staff_page.locator("code.address").inner_text()
+    looks.check(staff_page, show=show, name="sms-edit")
+
+
+def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, nexmo, show):
+    staff_page.goto(f"{LIST}sms/add/")
+    fill(staff_page, nexmo)
+    staff_page.get_by_role("button", name="Test Configuration").click()
+    staff_page.get_by_text("The test passed: the server took the message to +14155552671.").first.wait_for()
+    looks.check(staff_page, show=show, name="sms-test-passed")
+    assert nexmo.phone.count == 1
+    assert not SmsGateway.objects.exists()
+
+
+def test_a_wrong_secret_and_a_wrong_number_appear_immediately(staff_page, nexmo, show):
+    staff_page.goto(f"{LIST}sms/add/")
+    fill(staff_page, nexmo)
+    staff_page.locator("#id_secret").fill("another")
+    staff_page.get_by_label("Send a test to the phone number").fill("24273")
+    button = staff_page.get_by_role("button", name="Test Configuration")
+    button.click()
+    staff_page.get_by_text("Nothing was tested. Correct this first.").first.wait_for()
+    staff_page.get_by_label("Send a test to the phone number").fill("415 555 2671")
+    button.click()
+    staff_page.get_by_text("The test failed at this stage: Credentials.").first.wait_for()
+    looks.check(staff_page, show=show, name="sms-test-failed")
+
+
+def test_a_carrier_is_added_changed_and_deleted_in_dialogs_by_keyboard(staff_page, show):
+    staff_page.goto(CARRIERS)
+    looks.check(staff_page, show=show, name="carriers-empty")
+    staff_page.get_by_role("link", name="Add", exact=True).focus()
+    staff_page.keyboard.press("Enter")
+    dialog = staff_page.get_by_role("dialog", name="Add a Carrier SMS Gateway")
+    dialog.wait_for()
+    looks.check(staff_page, show=show, name="carrier-add")
+    dialog.get_by_label("Carrier").fill("AT&T")
+    dialog.get_by_label("Gateway SMTP domain").fill("nowhere")
+    staff_page.keyboard.press("Enter")
+    dialog.get_by_text("Enter the part after the @ alone").first.wait_for()
+    assert staff_page.evaluate("document.activeElement.name") == "domain"
+    looks.check(staff_page, show=show, name="carrier-refused")
+    dialog.get_by_label("Gateway SMTP domain").fill("txt.att.net")
+    dialog.get_by_label("Country code").first.select_option("US")
+    dialog.get_by_role("button", name="Add").click()
+    staff_page.get_by_text("“AT&T” was added.").first.wait_for()
+    looks.check(staff_page, show=show, name="carriers")
+    staff_page.get_by_role("link", name="AT&T", exact=True).click()
+    change = staff_page.get_by_role("dialog", name="AT&T")
+    change.get_by_label("Email sending prefix").fill("TwoWay.")
+    change.get_by_role("button", name="Save").click()
+    staff_page.get_by_text("“AT&T” was saved.").first.wait_for()
+    assert CarrierGateway.objects.get().prefix == "TwoWay."
+    opener = staff_page.get_by_role("link", name="Delete AT&T")
+    opener.click()
+    staff_page.get_by_role("dialog", name="Delete “AT&T”?").wait_for()
+    looks.check(staff_page, show=show, name="carrier-delete")
+    staff_page.keyboard.press("Escape")
+    assert opener.evaluate("link => link === document.activeElement")
+    opener.click()
+    staff_page.get_by_role("button", name="Delete").click()
+    staff_page.get_by_text("“AT&T” was deleted.").first.wait_for()
+
+
+def test_detect_says_that_there_is_none_or_lets_new_carriers_be_ticked(staff_page, show):
+    staff_page.goto(CARRIERS)
+    detect = staff_page.get_by_role("link", name="Detect")
+    detect.click()
+    dialog = staff_page.get_by_role("dialog", name="Detect carriers")
+    dialog.get_by_text("No new carriers were detected").wait_for()
+    looks.check(staff_page, show=show, name="detect-none")
+    dialog.get_by_role("link", name="Close").click()
+    for number, carrier in enumerate(("AT&T", "AT&T Wireless", "Vodafone")):
+        world.device(serial=f"D{number}", carrier=carrier, phone_number="+14155552671")
+    detect.click()
+    dialog.get_by_text("2 new carriers were detected").wait_for()
+    looks.check(staff_page, show=show, name="detect")
+    dialog.get_by_label("AT&T").check()
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_label("Gateway SMTP domain").fill("sms.att.example")
+    looks.check(staff_page, show=show, name="detect-domains")
+    dialog.get_by_role("button", name="Add").click()
+    staff_page.get_by_text("1 carrier was added.").first.wait_for()
+    assert CarrierGateway.objects.get().country == "US"
+
+
+def test_without_script_gateways_and_carriers_are_added_tested_and_deleted(
+    browser, client, admin_user, live_server, nexmo
+):
+    client.force_login(admin_user)
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+    page = context.new_page()
+    page.goto(f"{LIST}sms/add/")
+    fill(page, nexmo)
+    page.locator("noscript button").click()
+    page.locator("#test-result .stages").wait_for()
+    page.locator("#id_name").fill("Plain")
+    page.locator("#id_secret").fill("demo-secret")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("“Plain” was added.").wait_for()
+    world.device(serial="D1", carrier="Vodafone", phone_number="+491712345678")
+    page.goto(CARRIERS)
+    page.get_by_role("link", name="Detect").click()
+    page.get_by_label("Vodafone").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Gateway SMTP domain").fill("sms.vodafone.example")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_text("1 carrier was added.").wait_for()
+    page.get_by_role("link", name="Delete Vodafone").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("“Vodafone” was deleted.").wait_for()
+    context.close()
