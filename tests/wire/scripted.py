@@ -97,6 +97,7 @@ def honest(
     def script(talk: Talk) -> None:
         reply(talk, answer("BANNER", "", "220 scripted.test ESMTP"))
         accepted: list[str] = []
+        begun = False
         while True:
             line = talk.line()
             received.commands.append(line)
@@ -124,11 +125,17 @@ def honest(
                 if said.startswith("354"):
                     mail = talk.mail()
                     received.mails.append((tuple(accepted), mail))
-                    accepted = []
+                    accepted, begun = [], False
                     reply(talk, answer("END", "", "250 2.0.0 queued as 1"))
+            elif verb == "MAIL":
+                said = answer(verb, line, "503 5.5.1 nested MAIL command" if begun else "250 2.1.0 ok")
+                accepted, begun = [], begun or said.startswith("250")
+                reply(talk, said)
+            elif verb == "RSET":
+                accepted, begun = [], False
+                reply(talk, answer(verb, line, "250 2.0.0 ok"))
             else:
-                accepted = [] if verb in {"MAIL", "RSET"} else accepted
-                usual = "250 2.0.0 ok" if verb in {"MAIL", "RSET", "NOOP", "HELO"} else "502 5.5.1 not known"
+                usual = "250 2.0.0 ok" if verb in {"NOOP", "HELO"} else "502 5.5.1 not known"
                 reply(talk, answer(verb, line, usual))
 
     return script

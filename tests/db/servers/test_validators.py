@@ -134,6 +134,7 @@ def test_a_server_stored_by_another_meanwhile_gets_no_password_that_was_loaded_b
     clean_smtp(made)
     add(made)
     loaded = SmtpServer.objects.get()
+    loaded.refresh_from_db()
     SmtpServer.objects.update(host="evil.example", password=Secret.of("theirs"))
     loaded.host = "evil.example"
     with pytest.raises(ValidationError) as refused:
