@@ -8,7 +8,13 @@ from console.models import AuditEntry
 from console.registry import Level
 from servers import health
 from servers.models import Server, SmsGateway
-from tests.db.world import sms_gateway, smtp_server
+from servers.values import ServerKind
+from templates_app.models import NotificationTemplate
+from templates_app.queries import current_content
+from tests.db.dispatch.flow import deliveries
+from tests.db.templates_app.test_pages import typed as typed_in
+from tests.db.world import sms_gateway, smtp_server, template
+from transports.types import AddressKind, ChannelKind, Recipient
 
 pytestmark = pytest.mark.django_db
 LIST = "/settings/notification-server/"
@@ -132,3 +138,34 @@ def test_the_receipt_address_is_shown_to_those_alone_who_may_change_the_gateway(
     client.force_login(looker)
     assert client.get(path).status_code == 200
     assert token not in text(client.get(path))
+
+
+def test_an_added_template_leads_here_and_back_and_then_its_sms_can_be_activated(admin_client):
+    adding = "/settings/notification-templates/add/"
+    smtp_server()
+    assert "No SMS gateway has been set up" in text(admin_client.get(adding))
+    back = text(admin_client.post(f"{LIST}sms/add/", TYPED, follow=True))
+    assert "SMTP and SMS are set up." in back
+    assert "Go on adding the template" in back
+    data = {**typed_in(admin_client, adding), "name": "Mine", "type": "device.wiped", "sms.active": "on"}
+    data |= {"sms.recipient": "${user.mobile}", "sms.message": "Wiped", "smtp.active": ""}
+    assert admin_client.post(adding, data).status_code == 302
+    made = NotificationTemplate.objects.get(name="Mine")
+    assert current_content(made).active_kinds() == {ChannelKind.SMS}
+
+
+def test_deleting_the_gateway_tells_what_stops_working(admin_client):
+    gateway = sms_gateway()
+    template(name="A first one", kind="sms", recipient="${user.mobile}", subject="")
+    deliveries(
+        2,
+        server_id=gateway.pk,
+        channel=ChannelKind.SMS,
+        server_kind=ServerKind.SMS,
+        to=Recipient(AddressKind.PHONE, "+14155552671"),
+    )
+    shown = text(admin_client.get(f"{LIST}{gateway.pk}/delete/", headers={"HX-Request": "true"}))
+    assert "A first one" in shown
+    assert "2 messages wait for it" in shown
+    assert admin_client.post(f"{LIST}{gateway.pk}/delete/").status_code == 302
+    assert not SmsGateway.objects.exists()
