@@ -14,7 +14,8 @@ _PLAIN = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_
 _LOCAL = re.compile(r"[^\x00-\x20\x7f-\x9f<>()\[\],;:\\\"@\u2028\u2029\ud800-\udfff]+")
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-FULL_NAME = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")  # of a machine, with its domain
+_HOST_LABEL = _LABEL.replace("_", "")
+FULL_NAME = re.compile(rf"(?:{_HOST_LABEL}\.)+(?![0-9]+\Z){_HOST_LABEL}")  # of a machine: RFC 1123 2.1
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_NAME = 200  # shown on one line up to this; a header line may have 998 characters

@@ -262,6 +262,7 @@ def test_a_shutdown_among_the_recipients_means_nobody_has_the_mail() -> None:
         ("vm", "[127.0.0.1]"),
         ("10.0.0.5", "[127.0.0.1]"),
         ("vm.", "[127.0.0.1]"),
+        ("my_vm.example.com", "[127.0.0.1]"),
         ("büro.example.com", "[127.0.0.1]"),
         ("my host.example.com", "[127.0.0.1]"),
     ],
