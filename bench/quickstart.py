@@ -24,7 +24,8 @@ _POSTS = 200
 
 def measure(var: Path, *, rounds: int) -> None:
     ports = {
-        name: surroundings.free_port() for name in ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_INBOX_PORT")
+        name: surroundings.free_port()
+        for name in ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_SMS_SIM_PORT", "XMNOTIFY_INBOX_PORT")
     }
     os.environ |= {name: str(port) for name, port in ports.items()}
     with _running(signal.SIGINT):
@@ -54,7 +55,7 @@ def _running(ending: signal.Signals) -> Iterator[tuple[psutil.Process, float]]:
     )
     try:
         assert process.stdout
-        line = next((line for line in process.stdout if " delivered" in line or "No mail came" in line), "")
+        line = next((line for line in process.stdout if " delivered: the mail" in line or "No mail came" in line), "")
         seconds = time.monotonic() - before
         if " delivered" not in line:
             raise SystemExit("The quick start delivered no mail; run it by hand and see why.")

@@ -1,4 +1,4 @@
-"""The inbox page: a small web server on loopback that shows what the simulated mail server took and orders faults."""
+"""The inbox page: a small web server on loopback that shows what simulated servers took, and orders their faults."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from simulators import inbox_html
-from simulators.faults import Fault, Step
+from simulators import inbox_html, phone_html
+from simulators.faults import Action, Fault, SmsStep, Step
 from simulators.mailbox import Mail
+from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
 
 _PAGE_POLICY = (
@@ -28,9 +29,9 @@ class InboxPage:
     Making one raises OSError when the port is taken.
     """
 
-    def __init__(self, simulator: SmtpSimulator, *, port: int = 0) -> None:
+    def __init__(self, simulator: SmtpSimulator, *, nexmo: NexmoSimulator | None = None, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.simulator = simulator
+        self._server.simulator, self._server.nexmo = simulator, nexmo
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="inbox-page", daemon=True)
 
@@ -56,6 +57,7 @@ class InboxPage:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     simulator: SmtpSimulator
+    nexmo: NexmoSimulator | None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,7 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/":
             self._page(inbox_html.mail_list(simulator.inbox.mails(), count=simulator.inbox.count))
         elif path == "/faults":
-            self._page(inbox_html.fault_form(simulator.faults.standing(), refusing=simulator.refusing))
+            self._page(self._faults())
+        elif path == "/phone" and self.server.nexmo:
+            phone = self.server.nexmo.phone
+            self._page(phone_html.text_list(phone.texts(), count=phone.count))
         elif path == "/style.css":
             self._answer(inbox_html.STYLE, kind="text/css")
         elif path.startswith("/mail/"):
@@ -101,6 +106,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
         """Stay quiet: these lines would drown the supervisor's own."""
 
+    def _faults(self) -> str:
+        simulator, nexmo = self.server.simulator, self.server.nexmo
+        standing = (*simulator.faults.standing(), *(nexmo.faults.standing() if nexmo else ()))
+        more = phone_html.fault_forms(order=nexmo.receipts.order) if nexmo else ""
+        named = inbox_html.ACTIONS | phone_html.ACTIONS
+        return inbox_html.fault_form(standing, refusing=simulator.refusing, more=more, named=named)
+
     def _mail(self, number: str, part: str = "", *rest: str) -> None:
         mail = self.server.simulator.inbox.find(int(number)) if number.isdecimal() and len(number) < 12 else None
         if mail is None or rest:
@@ -120,12 +132,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.NOT_FOUND)
 
     def _order(self, form: dict[str, str]) -> None:
-        simulator = self.server.simulator
+        simulator, nexmo = self.server.simulator, self.server.nexmo
         match form["do"]:
             case "order":
-                simulator.faults.order(_fault(form))
+                simulator.faults.order(_fault(form, step=Step(form["step"]), action=inbox_html.ACTIONS[form["action"]]))
+            case "order-sms" if nexmo:
+                action = phone_html.ACTIONS[form["sms_action"]]
+                nexmo.faults.order(_fault(form, step=SmsStep(form["step"]), action=action))
+            case "receipts" if nexmo:
+                nexmo.receipts.order = phone_html.ORDERS[form["receipts"]]
             case "clear":
                 simulator.faults.clear()
+                if nexmo:
+                    nexmo.faults.clear()
             case "refuse":
                 simulator.refuse()
             case "accept":
@@ -165,11 +184,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
 
-def _fault(form: dict[str, str]) -> Fault:
+def _fault(form: dict[str, str], *, step: Step | SmsStep, action: Action) -> Fault:
     """Raises KeyError or ValueError where the form is not ours."""
     times = int(form.get("times") or 0)
     skip = int(form.get("skip") or 0)
     if times < 0 or skip < 0:
         raise ValueError(times, skip)
-    action = inbox_html.ACTIONS[form["action"]]
-    return Fault(Step(form["step"]), action, times=times or None, skip=skip, matching=form.get("matching", ""))
+    return Fault(step, action, times=times or None, skip=skip, matching=form.get("matching", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from simulators.faults import Action, Delay, Drop, Fault, Hang, Reply, Step, Trickle
@@ -55,7 +55,7 @@ def mail_list(mails: Sequence[Mail], *, count: int) -> str:
     rows = "".join(_row(mail) for mail in reversed(mails))
     kept = f", the newest {len(mails)} are kept" if len(mails) < count else ""
     empty = "" if mails else "<p>No mail yet. This page looks again every five seconds.</p>"
-    return _page(
+    return page(
         "Inbox",
         f'<p class="soft">{count} mails accepted{kept}.</p>{empty}<ol class="mails">{rows}</ol>',
         refresh='<meta http-equiv="refresh" content="5">',
@@ -80,36 +80,41 @@ def mail_page(mail: Mail) -> str:
         if body(mail, kind="html")
         else ""
     )
-    return _page(
+    return page(
         _subject(mail),
         f"<dl>{table}</dl><h2>Text</h2><pre>{escape(body(mail, kind='plain'))}</pre>{html}"
         f'<p><a href="/mail/{mail.number}/raw">Raw text</a></p>',
     )
 
 
-def fault_form(standing: Sequence[Fault], *, refusing: bool) -> str:
-    orders = "".join(f"<li>{escape(_order_text(fault))}</li>" for fault in standing) or "<li>none</li>"
-    steps = "".join(f"<option>{step.value}</option>" for step in Step)
-    actions = "".join(f"<option>{escape(name)}</option>" for name in ACTIONS)
+def fault_form(
+    standing: Sequence[Fault], *, refusing: bool, more: str = "", named: Mapping[str, Action] = ACTIONS
+) -> str:
+    """`more` is added at the end; `named` has the names of all actions that may stand."""
+    orders = "".join(f"<li>{escape(_order_text(fault, named=named))}</li>" for fault in standing) or "<li>none</li>"
     port = ("accept", "Accept connections again") if refusing else ("refuse", "Refuse connections")
-    return _page(
+    return page(
         "Faults",
         f"<h2>Standing orders</h2><ul>{orders}</ul>"
         f'<form class="row" method="post" action="/faults"><button name="do" value="clear">Clear orders</button>'
         f'<button name="do" value="{port[0]}">{port[1]}</button>'
         '<button name="do" value="disconnect">Cut open connections</button></form>'
         '<h2>Order a fault</h2><form method="post" action="/faults">'
-        f'<label>At <select name="step">{steps}</select></label>'
-        f'<label>Do <select name="action">{actions}</select></label>'
+        f'<label>At <select name="step">{options(step.value for step in Step)}</select></label>'
+        f'<label>Do <select name="action">{options(ACTIONS)}</select></label>'
         '<label>How often (0: always) <input name="times" type="number" min="0" value="1"></label>'
         '<label>Let pass first <input name="skip" type="number" min="0" value="0"></label>'
         '<label>Only for recipients like <input name="matching" placeholder="*@example.com"></label>'
-        '<button name="do" value="order">Order</button></form>',
+        f'<button name="do" value="order">Order</button></form>{more}',
     )
 
 
+def options(names: Iterable[str]) -> str:
+    return "".join(f"<option>{escape(name)}</option>" for name in names)
+
+
 def problem(phrase: str) -> str:
-    return _page(phrase, "<p>Nothing to see at this address.</p>")
+    return page(phrase, "<p>Nothing to see at this address.</p>")
 
 
 def body(mail: Mail, *, kind: str) -> str:
@@ -139,19 +144,19 @@ def _subject(mail: Mail) -> str:
     return str(mail.parsed().get("Subject", "")) or "(no subject)"
 
 
-def _order_text(fault: Fault) -> str:
-    action = next((name for name, action in ACTIONS.items() if action == fault.action), str(fault.action))
+def _order_text(fault: Fault, *, named: Mapping[str, Action]) -> str:
+    action = next((name for name, action in named.items() if action == fault.action), str(fault.action))
     times = "always" if fault.times is None else f"{fault.times} times"
     after = f", after {fault.skip}" if fault.skip else ""
     only = f", for {fault.matching}" if fault.matching else ""
     return f"{fault.step.value}: {action}, {times}{after}{only}"
 
 
-def _page(title: str, content: str, *, refresh: str = "") -> str:
+def page(title: str, content: str, *, refresh: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{refresh}<title>{escape(title)}</title>'
         '<link rel="stylesheet" href="/style.css"></head><body>'
-        '<nav><a href="/">Inbox</a><a href="/faults">Faults</a></nav>'
+        '<nav><a href="/">Inbox</a><a href="/phone">Phone</a><a href="/faults">Faults</a></nav>'
         f"<main><h1>{escape(title)}</h1>{content}</main></body></html>"
     )

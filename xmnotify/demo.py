@@ -1,4 +1,4 @@
-"""Demo data: a mail server that points at the simulator, and made-up devices with their users, the same every time."""
+"""Demo data: servers that point at the simulators, and made-up devices with their users, the same every time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from devices.models import Device, Group, InstalledApp, Person, PushToken
-from servers.models import Server, SmtpServer
+from servers.models import Server, SmsGateway, SmtpServer
 
 SERVER = "Demo mail server"
+GATEWAY = "Demo SMS gateway"
 DEVICES = 500
 _PEOPLE = 420
 _DOMAIN = "example.com"
@@ -67,10 +69,10 @@ _PRODUCTS = (
 )
 
 
-def seed(*, smtp_port: int) -> bool:
-    """Make the demo mail server and devices; whether anything was made. A database with devices or servers is left."""
+def seed(*, smtp_port: int, sms_port: int | None = None) -> bool:
+    """Make the demo servers and devices; whether anything was made. A database with devices or servers is left."""
     with transaction.atomic():
-        _move_server(port=smtp_port)
+        _move_servers(smtp_port=smtp_port, sms_port=sms_port)
         if Server.objects.exists() or Device.objects.exists():
             return False
         SmtpServer.objects.create(
@@ -83,13 +85,35 @@ def seed(*, smtp_port: int) -> bool:
             from_name="xmnotify demo",
             from_email=f"xmnotify@{_DOMAIN}",
         )
+        if sms_port:
+            _make_gateway(port=sms_port)
         _make_devices(now=timezone.now())
     return True
+
+
+def _make_gateway(*, port: int) -> None:
+    SmsGateway.objects.create(
+        kind=Server.Kind.SMS,
+        name=GATEWAY,
+        description="The simulated SMS service of the quick start. It reaches no phone.",
+        active=True,
+        key="demo",
+        secret="demo-secret",  # noqa: S106 - the simulator's
+        virtual_number="12015550123",
+        unencrypted_accepted=True,
+        country="GB",
+        base_url=_loopback(port),
+    )
 
 
 def sample_serial() -> str:
     """A seeded phone whose user has a mail address."""
     return _serial(0)
+
+
+def simulated_sms(*, sms_port: int) -> bool:
+    """Whether an SMS would end in the simulator."""
+    return SmsGateway.objects.filter(active=True, base_url=_loopback(sms_port)).exists()
 
 
 def is_harmless(*, smtp_port: int) -> bool:
@@ -98,9 +122,17 @@ def is_harmless(*, smtp_port: int) -> bool:
     return active.exists() and Device.objects.filter(serial=sample_serial()).exists()
 
 
-def _move_server(*, port: int) -> None:
-    """Let the demo server follow the simulator to another port."""
-    SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=port).update(port=port)
+def _move_servers(*, smtp_port: int, sms_port: int | None) -> None:
+    """Let the demo servers follow the simulators to other ports."""
+    SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=smtp_port).update(port=smtp_port)
+    if sms_port is None:
+        return
+    own = SmsGateway.objects.filter(name=GATEWAY, base_url__startswith="http://127.0.0.1:")
+    own.exclude(base_url=_loopback(sms_port)).update(base_url=_loopback(sms_port), revision=F("revision") + 1)
+
+
+def _loopback(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _make_devices(*, now: datetime) -> None:

@@ -44,6 +44,7 @@ class QuickStart:
             "XMNOTIFY_VAR": str(var),
             "XMNOTIFY_PORT": str(self.port),
             "XMNOTIFY_SMTP_SIM_PORT": str(free_port()),
+            "XMNOTIFY_SMS_SIM_PORT": str(free_port()),
             "XMNOTIFY_INBOX_PORT": str(free_port()),
             "DATABASE_URL": "",
             "XMNOTIFY_BROKER_URL": broker_url,
@@ -158,6 +159,7 @@ def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start
         assert time.monotonic() < until, output
         time.sleep(0.05)
     assert "delivered: the mail to " in output
+    assert "delivered: the SMS to +" in output
     assert f"http://127.0.0.1:{running.port}/" in output
     assert "@example.com" in (running.var / "inbox.ledger").read_text()
 
@@ -231,11 +233,14 @@ def test_a_second_run_on_the_same_folder_is_refused_in_one_sentence(quick_start,
     )
 
 
-@pytest.mark.parametrize("setting", ["XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_INBOX_PORT"])
+PORTS = ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_SMS_SIM_PORT", "XMNOTIFY_INBOX_PORT")
+
+
+@pytest.mark.parametrize("setting", PORTS)
 def test_a_taken_port_is_one_sentence_that_names_its_setting(prepared, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = {name: str(free_port()) for name in ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_INBOX_PORT")}
+        ports = {name: str(free_port()) for name in PORTS}
         run = subprocess.run(
             [sys.executable, "manage.py", "quickstart"],
             cwd=ROOT,

@@ -18,52 +18,75 @@ from api.models import ApiKey
 from simulators.mailbox import read_ledger
 from xmnotify import demo
 from xmnotify.quickstart import lineage, prepare
+from xmnotify.quickstart.parts import MAIL_LEDGER, SMS_LEDGER
 
 _KEY_NAME = "Quick start"
 _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.01
 
 
-def first_mail(say: Callable[[str], None], *, port: int, smtp_port: int, inbox_port: int, ledger: Path) -> None:
-    """Post, follow, and say where everything is; a mail that does not come in 30 s is said so, too.
+def first_messages(
+    say: Callable[[str], None], *, port: int, smtp_port: int, sms_port: int, inbox_port: int, var: Path
+) -> None:
+    """Post, follow, and say where everything is; a mail or SMS that does not come in 30 s is said so, too.
 
-    Nothing is posted where its mail would leave this machine.
+    Nothing is posted where its mail would leave this machine, and no SMS where that would.
     """
-    key = _api_key(ledger.parent / "api_key")
+    key = _api_key(var / "api_key")
     _wait_for_web(port)
     if demo.is_harmless(smtp_port=smtp_port):
-        _post(say, port=port, key=key, ledger=ledger)
+        channels = ["smtp", "sms"] if demo.simulated_sms(sms_port=sms_port) else ["smtp"]
+        _post(say, port=port, key=key, var=var, channels=channels)
     else:
         say("No sample event: the active mail server is not the simulated one, or the demo device is gone.")
     say("")
     say(f"  Console     http://127.0.0.1:{port}/  (user {prepare.ADMINISTRATOR})")
-    say(f"  API         http://127.0.0.1:{port}/api/docs  (key in {ledger.parent / 'api_key'})")
+    say(f"  API         http://127.0.0.1:{port}/api/docs  (key in {var / 'api_key'})")
     say(f"  Inbox       http://127.0.0.1:{inbox_port}/  (the simulated mail server's; orders faults, too)")
+    say(f"  Phone       http://127.0.0.1:{inbox_port}/phone  (every SMS that the simulated SMS service took)")
     say("  Stop        Ctrl-C")
 
 
-def _post(say: Callable[[str], None], *, port: int, key: str, ledger: Path) -> None:
-    event = _ask(port, "POST", "/api/v1/events", key=key, body=_sample())
+def _post(say: Callable[[str], None], *, port: int, key: str, var: Path, channels: list[str]) -> None:
+    event = _ask(port, "POST", "/api/v1/events", key=key, body=_sample(channels))
     began = time.monotonic()
     say(f"Sample event posted; deliveries planned: {event['deliveries']}, skipped: {event['skipped']}.")
-    _follow(say, port=port, key=key, status_url=event["status_url"], ledger=ledger, began=began)
+    _follow(say, port=port, key=key, status_url=event["status_url"], var=var, began=began, awaited=set(channels))
 
 
-def _follow(say: Callable[[str], None], *, port: int, key: str, status_url: str, ledger: Path, began: float) -> None:
+def _follow(
+    say: Callable[[str], None], *, port: int, key: str, status_url: str, var: Path, began: float, awaited: set[str]
+) -> None:
+    """Until all that is awaited has come, an SMS with its receipt."""
+
+    def tell(line: str) -> None:
+        say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  {line}")
+
     told = ""
-    while time.monotonic() - began < _PATIENCE_SECONDS:
-        ours, mails = _ask(port, "GET", status_url, key=key), read_ledger(ledger)
-        arrived = [to for message_id, to in mails if any(row["id"] in message_id for row in ours["deliveries"])]
+    while awaited and time.monotonic() - began < _PATIENCE_SECONDS:
+        ours = _ask(port, "GET", status_url, key=key)
         state = _states(ours)
         if state != told:
-            say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  {state}")
+            tell(state)
             told = state
-        if arrived:
-            say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  delivered: the mail to {arrived[0]} is in the inbox")
+        if "smtp" in awaited and (to := _arrived(ours, read_ledger(var / MAIL_LEDGER))):
+            tell(f"delivered: the mail to {to} is in the inbox")
             say(f"From the command to the first mail it took {_seconds_since_start():.1f} s.")
-            return
+            awaited.remove("smtp")
+        if "sms" in awaited and ours["counts"]["delivered"]:
+            to = _arrived(ours, read_ledger(var / SMS_LEDGER))
+            tell(f"delivered: the SMS to +{to} is on the phone, says its receipt")
+            awaited.remove("sms")
         time.sleep(_LOOK_SECONDS)
-    say(f"No mail came within {_PATIENCE_SECONDS:g} s; see the files in {ledger.parent / 'log'}.")
+    for channel in sorted(awaited):
+        what = {"smtp": "mail", "sms": "SMS with its receipt"}[channel]
+        say(f"No {what} came within {_PATIENCE_SECONDS:g} s; see the files in {var / 'log'}.")
+
+
+def _arrived(event: dict[str, Any], ledger: list[tuple[str, str]]) -> str:
+    """Whom a message of the event reached; empty as long as it reached nobody."""
+    ids = [row["id"] for row in event["deliveries"]]
+    return next((to for message_id, to in ledger if any(each in message_id for each in ids)), "")
 
 
 def _api_key(kept: Path) -> str:
@@ -83,12 +106,12 @@ def _states(event: dict[str, Any]) -> str:
     return f"{event['state'].replace('_', ' ')}: {counts or 'nothing to send'}"
 
 
-def _sample() -> dict[str, Any]:
+def _sample(channels: list[str]) -> dict[str, Any]:
     return {
         "type": "device.jailbroken",
         "source": "quick start",
         "device": {"serial": demo.sample_serial()},
-        "channels": ["smtp"],
+        "channels": channels,
     }
 
 

@@ -22,9 +22,11 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from simulators.inbox import InboxPage
+from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
 from xmnotify.celery import app
 
+MAIL_LEDGER, SMS_LEDGER = "inbox.ledger", "phone.ledger"
 _PRELOADED = (celery.apps.worker, celery.concurrency.solo, celery.concurrency.thread, celery.worker.consumer, kombu)
 
 
@@ -84,11 +86,17 @@ def control_worker(schedule: Path) -> None:
     _worker("control", pool="solo")
 
 
-def simulated_mail(*, smtp_port: int, inbox_port: int, ledger: Path) -> None:
-    """The simulated SMTP server and its inbox page, until SIGTERM. The ledger begins anew."""
-    ledger.unlink(missing_ok=True)
+def simulated_servers(*, smtp_port: int, sms_port: int, inbox_port: int, var: Path) -> None:
+    """The simulated mail server and SMS service with their page, until SIGTERM. The ledgers begin anew."""
+    mails, texts = var / MAIL_LEDGER, var / SMS_LEDGER
+    for ledger in (mails, texts):
+        ledger.unlink(missing_ok=True)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    with SmtpSimulator(port=smtp_port, ledger=ledger) as simulator, InboxPage(simulator, port=inbox_port):
+    with (
+        SmtpSimulator(port=smtp_port, ledger=mails) as smtp,
+        NexmoSimulator(port=sms_port, ledger=texts) as nexmo,
+        InboxPage(smtp, nexmo=nexmo, port=inbox_port),
+    ):
         signal.sigwait({signal.SIGTERM})
 
 

@@ -20,12 +20,12 @@ from xmnotify import demo, env
 ADMINISTRATOR = "admin"
 
 
-def everything(say: Callable[[str], None], *, smtp_port: int) -> None:
+def everything(say: Callable[[str], None], *, smtp_port: int, sms_port: int) -> None:
     migrate(say)
     collect_static(say)
     make_administrator(say)
-    if demo.seed(smtp_port=smtp_port):
-        say(f"Made a demo mail server and {demo.DEVICES} devices with their users.")
+    if demo.seed(smtp_port=smtp_port, sms_port=sms_port):
+        say(f"Made a demo mail server, a demo SMS gateway and {demo.DEVICES} devices with their users.")
 
 
 def migrate(say: Callable[[str], None]) -> None:

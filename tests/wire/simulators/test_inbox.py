@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from simulators.faults import Fault, Reply, Step
+from simulators.faults import Fault, Reply, SmsStep, Step
 from simulators.inbox import InboxPage
 from simulators.mailbox import Envelope
+from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
 
 
@@ -132,3 +133,31 @@ def test_a_rebound_name_reads_nothing(page):
 def test_a_taken_port_is_an_error_at_once(page, simulator):
     with pytest.raises(OSError, match="in use"):
         InboxPage(simulator, port=page.port)
+
+
+@pytest.fixture
+def nexmo():
+    with NexmoSimulator() as server:
+        yield server
+
+
+def test_the_phone_shows_texts_escaped_and_orders_their_faults_and_receipts(simulator, nexmo):
+    with InboxPage(simulator, nexmo=nexmo) as page:
+        nexmo.phone.add(
+            to="447700900123", sender="<i>", encoding="GSM-7", parts=("<b>hi", "!"), ids=("A", "B"), client_ref="r"
+        )
+        html = ask(page, "/phone")[1]
+        assert "&lt;b&gt;hi!" in html
+        assert "from &lt;i&gt;, 2 parts, GSM-7" in html
+        assert post(page, do="order-sms", step="sms take", sms_action="9 out of credit", times="0", skip="2") == 303
+        assert nexmo.faults.standing() == (Fault(SmsStep.TAKE, Reply(9), times=None, skip=2),)
+        assert "sms take: 9 out of credit, always, after 2" in ask(page, "/faults")[1]
+        assert post(page, do="receipts", receipts="twice") == 303
+        assert nexmo.receipts.order.times == 2
+        assert post(page, do="clear") == 303
+        assert nexmo.faults.standing() == ()
+
+
+def test_without_an_sms_service_there_is_no_phone(page):
+    assert ask(page, "/phone")[0].status == 404
+    assert post(page, do="order-sms", step="sms take", sms_action="9 out of credit") == 422

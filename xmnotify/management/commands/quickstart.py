@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _BROKER_SECONDS = 10.0
 
 
 class Command(BaseCommand):
-    help = "Runs web, workers, broker and a simulated mail server for a trial, and sends a first mail."
+    help = "Runs web, workers, broker and simulated servers for a trial, and sends a first mail and a first SMS."
     requires_system_checks: list[str] = []
 
     def handle(self, *arguments: Any, **options: Any) -> None:
@@ -29,28 +30,36 @@ class Command(BaseCommand):
         host = env.text("XMNOTIFY_HOST", "127.0.0.1")
         port = env.integer("XMNOTIFY_PORT", 8000, least=1, most=65535)
         smtp_port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
+        sms_port = env.integer("XMNOTIFY_SMS_SIM_PORT", 2526, least=1, most=65535)
         inbox_port = env.integer("XMNOTIFY_INBOX_PORT", 8025, least=1, most=65535)
         try:
             preflight.lock(var)
             preflight.check_port(host, port=port, setting="XMNOTIFY_PORT")
             preflight.check_port("127.0.0.1", port=smtp_port, setting="XMNOTIFY_SMTP_SIM_PORT")
+            preflight.check_port("127.0.0.1", port=sms_port, setting="XMNOTIFY_SMS_SIM_PORT")
             preflight.check_port("127.0.0.1", port=inbox_port, setting="XMNOTIFY_INBOX_PORT")
         except preflight.NotReadyError as breach:
             raise CommandError(str(breach)) from None
         # The parts are forked from here, so what is set now reaches all of them.
         if settings.XMNOTIFY_SMTP_PORTS is not None:
             settings.XMNOTIFY_SMTP_PORTS |= {smtp_port}
+        if settings.XMNOTIFY_HTTP_PORTS is not None:
+            settings.XMNOTIFY_HTTP_PORTS |= {sms_port}
+        settings.XMNOTIFY_ALLOWED_NETWORKS += (ip_network("127.0.0.1/32"),)
         if not env.text("XMNOTIFY_CONSOLE_URL"):
             settings.XMNOTIFY_CONSOLE_URL = f"http://{host}:{port}/"
         supervisor = Supervisor(self._say, lineage.watched())
         supervisor.open()
         try:
-            self._run(supervisor, var=var, host=host, port=port, smtp_port=smtp_port, inbox_port=inbox_port)
+            ports = {"smtp_port": smtp_port, "sms_port": sms_port}
+            self._run(supervisor, var=var, host=host, port=port, inbox_port=inbox_port, simulated=ports)
         finally:
             self._say("Stopping.")
             supervisor.stop()
 
-    def _run(self, supervisor: Supervisor, *, var: Path, host: str, port: int, smtp_port: int, inbox_port: int) -> None:
+    def _run(
+        self, supervisor: Supervisor, *, var: Path, host: str, port: int, inbox_port: int, simulated: dict[str, int]
+    ) -> None:
         log = var / "log"
         binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
         broker_socket = env.broker_socket(var)
@@ -63,10 +72,9 @@ class Command(BaseCommand):
         parts.make_queue_folders()
         parts.preload()
         gc.freeze()
-        ledger = var / "inbox.ledger"
-        mail = partial(parts.simulated_mail, smtp_port=smtp_port, inbox_port=inbox_port, ledger=ledger)
-        supervisor.start(Part("simulated mail server", mail, log / "mail.log"))
-        preparation = partial(prepare.everything, self._say, smtp_port=smtp_port)
+        outside = partial(parts.simulated_servers, **simulated, inbox_port=inbox_port, var=var)
+        supervisor.start(Part("simulated servers", outside, log / "simulated.log"))
+        preparation = partial(prepare.everything, self._say, **simulated)
         supervisor.start(Part("preparation", preparation, kept=False))
         status = supervisor.run_until_ended("preparation")
         if status is None:
@@ -79,9 +87,7 @@ class Command(BaseCommand):
         supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
         control = partial(parts.control_worker, var / "beat-schedule")
         supervisor.start(Part("control worker", control, log / "control.log"))
-        sample = partial(
-            herald.first_mail, self._say, port=port, smtp_port=smtp_port, inbox_port=inbox_port, ledger=ledger
-        )
+        sample = partial(herald.first_messages, self._say, port=port, inbox_port=inbox_port, var=var, **simulated)
         supervisor.start(Part("sample event", sample, kept=False))
         for _ in supervisor.events():
             pass

@@ -12,7 +12,7 @@ from xmnotify import demo, env, scale
 
 
 class Command(BaseCommand):
-    help = "Makes a demo mail server and 500 devices with their users, unless there are servers or devices already."
+    help = "Makes demo servers and 500 devices with their users, unless there are servers or devices already."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -25,7 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
-        made = demo.seed(smtp_port=port)
+        sms_port = env.integer("XMNOTIFY_SMS_SIM_PORT", 2526, least=1, most=65535)
+        made = demo.seed(smtp_port=port, sms_port=sms_port)
         print("Made the demo data." if made else "There are servers or devices already; no demo data was made.")
         if options["scale"]:
             deliveries, devices = max(options["deliveries"], 1), max(options["devices"], 1)
