@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import django
 
 django.setup()
@@ -50,15 +52,20 @@ def post(mails: int) -> None:
     """Take in that many events of one mail each."""
     serials = list(Device.objects.exclude(person__mail="").values_list("serial", flat=True))
     for start in range(0, mails, _AT_ONCE):
+        now = timezone.now()
+        posted = [
+            _event(number, serial=serials[number % len(serials)], now=now)
+            for number in range(start, min(start + _AT_ONCE, mails))
+        ]
         with transaction.atomic():
-            for number in range(start, min(start + _AT_ONCE, mails)):
-                _post_one(number, serial=serials[number % len(serials)])
+            for answer in ingest.accept_all(posted, origin="bench", now=now):
+                assert isinstance(answer, ingest.Accepted), answer
+                assert answer.deliveries == 1, answer.notes
 
 
-def _post_one(number: int, *, serial: str) -> None:
-    now = timezone.now()
-    event = ingest.EventIn(
-        occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=SubjectIn("serial", serial)
+def _event(number: int, *, serial: str, now: datetime) -> ingest.Posted:
+    return ingest.Posted(
+        ingest.EventIn(
+            occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=SubjectIn("serial", serial)
+        )
     )
-    accepted = ingest.accept(event, origin="bench", now=now)
-    assert accepted.deliveries == 1, accepted.notes

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, QuerySet, Value
-from django.db.models.functions import Coalesce, NullIf, Substr
+from django.db.models import Count, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce, NullIf, Substr
 
 from devices.models import Device, Person, PushToken
 from devices.values import Phone, Target, Token
@@ -71,8 +71,8 @@ def values_of_devices(ids: Collection[int]) -> dict[int, dict[str, Any]]:
 
 def _values(found: QuerySet[Any], names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
     """`values` of KnownPerson and KnownDevice, for many rows without making a model of each."""
-    rows = found.order_by().values_list("pk", "properties", *names.values())
-    return {row[0]: {**row[1], **dict(zip(names, row[2:], strict=True))} for row in rows}
+    rows = found.order_by().annotate(told=Cast("properties", TextField())).values_list("pk", "told", *names.values())
+    return {row[0]: {**msgspec.json.decode(row[1]), **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 
 def told_user(fields: Mapping[str, Any]) -> dict[str, Any]:

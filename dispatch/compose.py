@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 import msgspec
 from django.conf import settings
-from django.db import connection
 
 from devices import queries as devices
 from dispatch import dialect
@@ -86,7 +85,7 @@ def sources(claims: Sequence[Claim]) -> Sources:
 def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
     if not ids:
         return {}
-    with connection.cursor() as cursor:
+    with dialect.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, type, source, {dialect.as_text("occurred_at")}, {dialect.as_text("received_at")}, payload,
                 sealed FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only

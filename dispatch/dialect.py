@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 from django.db import connection
 
 _JSON_TYPES = {
@@ -25,6 +27,22 @@ _JSON_TYPES = {
 
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
+
+
+@contextmanager
+def cursor() -> Iterator[Any]:
+    """A cursor for statements over many rows.
+
+    On PostgreSQL their parameters are bound by the server: Django's cursor writes them into the statement, which both
+    sides then read through once more.
+    """
+    if not is_postgresql():
+        with connection.cursor() as plain:
+            yield plain
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as bound:
+        yield bound
 
 
 def skip_locked() -> str:
@@ -71,7 +89,7 @@ def rows(columns: Mapping[str, str], *, name: str = "x") -> str:
     """A table expression over one JSON parameter (see `pack`); `columns` maps each name to uuid, time, int, ..."""
     if is_postgresql():
         typed = ", ".join(f"{column} {_JSON_TYPES[kind]}" for column, kind in columns.items())
-        return f"jsonb_to_recordset(%s::jsonb) AS {name}({typed})"
+        return f"json_to_recordset(%s::json) AS {name}({typed})"
     picked = ", ".join(f"value ->> {position} AS {column}" for position, column in enumerate(columns))
     return f"(SELECT {picked} FROM json_each(%s)) AS {name}"  # noqa: S608 - column names of our own
 

@@ -22,6 +22,12 @@ _dead_until = 0.0
 failures = 0
 
 
+def call(server_id: int, *, lanes: int) -> None:
+    """Ask for that many more drains of this server at once."""
+    for _ in range(lanes):
+        _publish(server_id)
+
+
 def ring(server_id: int) -> None:
     """Ask for a drain of this server: at once when it was quiet, else once at the end of a short window."""
     with _lock:

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -37,6 +37,7 @@ FIRST_CLAIM = 50
 LEAST_CLAIMED = 10
 MOST_CLAIMED = 200
 GROUP = 200
+CALLED = 2
 LONGEST = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=1)
 LONGEST_TURN = timedelta(seconds=5)
@@ -110,13 +111,19 @@ def _rounds(work: Work) -> None:
             return
         work.open = {claim.id: claim for claim in claims}
         if len(claims) == most and not work.held.probing and work.limits.lanes > 1:
-            doorbell.ring(work.server_id)
+            _call_others(work, now=now)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
         most = _batch(_in_a_second(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
             return
+
+
+def _call_others(work: Work, *, now: datetime) -> None:
+    """There is more than this lane took. Each lane calls two, so all are busy soon and few are called in vain."""
+    free = lanes.free(work.server_id, limits=work.limits, now=now)
+    doorbell.call(work.server_id, lanes=min(CALLED, free))
 
 
 def _in_a_second(count: int, *, since: float, clock: Clock) -> int:

@@ -40,6 +40,12 @@ def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
         return Held(lane.pk, server_id, _lease(lane, limits=limits, now=now), probing)
 
 
+def free(server_id: int, *, limits: Limits, now: datetime) -> int:
+    """How many more lanes could be taken."""
+    busy = Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes, lease_until__gt=now).count()
+    return max(0, limits.lanes - busy)
+
+
 def renew(held: Held, *, limits: Limits, now: datetime) -> bool:
     """Keep the lane for another lease; False when it was lost."""
     return bool(Lane.objects.filter(pk=held.id, lease=held.lease).update(lease_until=now + limits.lease))

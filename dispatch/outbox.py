@@ -152,7 +152,7 @@ def begin(
 
     Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), dialect.cursor() as cursor:
         if texts:
             cursor.execute(
                 f"""INSERT INTO dispatch_deliverytext
@@ -219,13 +219,13 @@ def settle(
     ours = "d.state = 'claimed' AND d.lease = %s"
     attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
             outcome, code, reply, enhanced, detail, dialogue, next_try_at)
-        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, %s, %s, x.outcome, x.code, x.reply, x.enhanced,
+        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply, x.enhanced,
             x.detail, x.dialogue, x.next_try_at FROM """
     changes = """UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
             due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
             reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
             lease = NULL, lease_until = NULL, begun_at = NULL FROM """
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), dialect.cursor() as cursor:
         if dialect.is_postgresql():
             cursor.execute(
                 f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),

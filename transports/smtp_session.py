@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import select
 import smtplib
 import socket
 import ssl
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from transports import guard
@@ -26,6 +28,7 @@ _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
 _RECORD = 16384  # RFC 8446 5.1
 _MAX_DIGITS = 15
 _GOODBYE = timedelta(seconds=2)
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Session(smtplib.SMTP):
@@ -90,9 +93,12 @@ class Session(smtplib.SMTP):
         view = memoryview(octets)
         self.written = 0
         try:
+            peer = self._at_once
             while self.written < len(octets):
-                self._peer.settimeout(deadline.remaining())
-                self.written += self._peer.send(view[self.written : self.written + _RECORD])
+                try:
+                    self.written += peer.send(view[self.written : self.written + _RECORD])
+                except _NOT_YET as wait:
+                    self._wait(_wanted(wait, else_for=select.POLLOUT), deadline=deadline)
         except OSError as error:
             raise ConnectionFailed(_lost(error)) from error
 
@@ -107,7 +113,7 @@ class Session(smtplib.SMTP):
             if single is None:
                 return self._long_reply(deadline)
         self._start = single.end()
-        return Reply(int(single[1]), single[2].decode("utf-8", "replace"))
+        return _read(single[1], single[2])
 
     def finish(self) -> None:
         """Say QUIT and close; never raises and never waits long."""
@@ -146,6 +152,32 @@ class Session(smtplib.SMTP):
             raise ConnectionAbortedError("not connected")
         return self.sock
 
+    @property
+    def _at_once(self) -> socket.socket:
+        """The socket without a time limit of its own: setting one anew costs a call of the system each time."""
+        peer = self._peer
+        if peer.gettimeout() != 0:
+            peer.settimeout(0)
+        return peer
+
+    def _wait(self, event: int, *, deadline: Deadline) -> None:
+        ready = select.poll()
+        ready.register(self._peer, event)
+        if not ready.poll(deadline.remaining() * 1000):
+            raise TimeoutError("time is up")
+
+    def _receive(self, deadline: Deadline) -> bytes:
+        """What TLS has read ahead can't be waited for, so it is asked first; a plain peer is still thinking."""
+        peer = self._at_once
+        event = 0 if self.encrypted else select.POLLIN
+        while True:
+            if event:
+                self._wait(event, deadline=deadline)
+            try:
+                return peer.recv(_MAX_REPLY)
+            except _NOT_YET as wait:
+                event = _wanted(wait, else_for=select.POLLIN)
+
     def _long_reply(self, deadline: Deadline) -> Reply:
         line = self._line(deadline)
         code, lines, size = line[:3], [line[4:]], len(line)
@@ -168,8 +200,7 @@ class Session(smtplib.SMTP):
 
     def _fill(self, deadline: Deadline) -> None:
         try:
-            self._peer.settimeout(deadline.remaining())
-            octets = self._peer.recv(_MAX_REPLY)
+            octets = self._receive(deadline)
         except OSError as error:
             raise ConnectionFailed(_lost(error)) from error
         if not octets:
@@ -251,6 +282,19 @@ class Session(smtplib.SMTP):
         if isinstance(outcome, Deferred | Rejected):
             raise ConnectionFailed(outcome.reason)
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))
+
+
+@lru_cache(maxsize=64)
+def _read(code: bytes, text: bytes) -> Reply:
+    """Most replies of a server are always the same."""
+    return Reply(int(code), text.decode("utf-8", "replace"))
+
+
+def _wanted(wait: OSError, *, else_for: int) -> int:
+    """What a socket that does not wait has to be waited for; TLS may have to read in order to write."""
+    if isinstance(wait, ssl.SSLWantReadError):
+        return select.POLLIN
+    return select.POLLOUT if isinstance(wait, ssl.SSLWantWriteError) else else_for
 
 
 def _lost(error: OSError) -> Reason:

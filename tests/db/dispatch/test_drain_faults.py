@@ -477,3 +477,23 @@ def test_a_slow_server_is_given_a_second_of_work_at_a_time_and_a_quick_one_all_i
     channel.answer = slow
     assert flow.send(server, clock) == 120
     assert (claimed[0], max(claimed[50:])) == (50, 20)
+
+
+def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free(server, channel, clock, rings):
+    SmtpServer.objects.update(connections=4)
+    world.template(recipient="", message="Hello")
+    world.device()
+    flow.post_to(*(f"user{number}@example.com" for number in range(60)))
+    heard = []
+
+    def answer(wire, to):
+        heard.append(len(rings))
+        return Sent()
+
+    rings.clear()
+    channel.answer = answer
+    assert flow.send(server, clock) == 60
+    assert (heard[0], rings) == (2, [server.pk] * 2)
+    for _ in range(3):
+        lanes.take(server.pk, limits=server.limits(), now=clock.now())
+    assert lanes.free(server.pk, limits=server.limits(), now=clock.now()) == 1
