@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 from django.conf import settings
+from msgspec import Struct
 
 from devices import queries as devices
 from dispatch import dialect
@@ -24,8 +25,7 @@ from templates_app.render import RenderedText, parse_sender, render
 from transports.types import AddressKind, ChannelKind, Message, Reason, ReasonCode, Recipient, Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(Struct, frozen=True):
     """What texts need of an event."""
 
     id: UUID
@@ -48,8 +48,7 @@ class Sources:
     texts: Mapping[UUID, DeliveryText]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """One delivery with its text. `kept` is the id of a text from an earlier try; the text is then the same."""
 
     claim: Claim
@@ -58,8 +57,7 @@ class Draft:
     visible_to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """One message and the claims whose recipients share it; `new_text` is to be kept before it is sent."""
 
     message: Message

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
+from msgspec import Struct, structs
 
 from dispatch import dialect
 from dispatch.models import Delivery, Priority
@@ -24,8 +24,7 @@ _MOST_URGENT = f"""SELECT p FROM ({_PRIORITY_ROWS}) AS v
     ORDER BY p LIMIT 1"""  # noqa: S608 - constants of this module only
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A delivery that this worker alone may touch while its lease lasts."""
 
     id: UUID
@@ -47,7 +46,7 @@ class Claim:
 
     def uncounted(self) -> Claim:
         """The claim as it was before the try that began."""
-        return replace(self, tries=self.tries - 1, attempt_count=self.attempt_count - 1)
+        return structs.replace(self, tries=self.tries - 1, attempt_count=self.attempt_count - 1)
 
 
 CLAIM_COLUMNS = (
@@ -56,8 +55,7 @@ CLAIM_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True):
     """One try as it will stand in the log; `started_at` and the duration are the peer's side of it."""
 
     started_at: datetime
@@ -71,8 +69,7 @@ class AttemptRecord:
     next_try_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """What becomes of one begun delivery. `tries` and `attempt_count` are the values after this try."""
 
     id: UUID
@@ -88,8 +85,7 @@ class Settlement:
     lapsed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NewText:
+class NewText(Struct, frozen=True):
     """A text as DeliveryText keeps it; `id` goes out with the message."""
 
     id: UUID
@@ -219,8 +215,8 @@ def settle(
     ours = "d.state = 'claimed' AND d.lease = %s"
     attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
             outcome, code, reply, enhanced, detail, dialogue, next_try_at)
-        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply, x.enhanced,
-            x.detail, x.dialogue, x.next_try_at FROM """
+        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply,
+            x.enhanced, x.detail, x.dialogue, x.next_try_at FROM """
     changes = """UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
             due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
             reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
@@ -312,14 +308,18 @@ def _without(code: str) -> Case:
     return Case(When(reason_code=code, then=Value("")), default=F("reason_code"))
 
 
+_CHANNELS = {kind.value: kind for kind in ChannelKind}
+_ADDRESSES = {kind.value: kind for kind in AddressKind}
+
+
 def read_claim(row: tuple[Any, ...]) -> Claim:
     return Claim(
         id=dialect.read_uid(row[0]),
         event_id=row[1] and dialect.read_uid(row[1]),
         broadcast_id=row[2] and dialect.read_uid(row[2]),
         template_version_id=row[3],
-        channel=ChannelKind(row[4]),
-        to=Recipient(AddressKind(row[5]), row[6], row[7]),
+        channel=_CHANNELS[row[4]],
+        to=Recipient(_ADDRESSES[row[5]], row[6], row[7]),
         language=row[8],
         time_zone=row[9],
         person_id=row[10],

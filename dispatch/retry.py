@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
+from msgspec import Struct
+
 from servers.values import Limits
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
 
@@ -35,8 +37,7 @@ STOPPING = frozenset(
 """Only a person can mend these: trying again would lock an account or cost money."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """The peer took it."""
 
     provider_id: str

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from msgspec import Struct
+
 from templates_app.content import Channel, Content, Wording, folded
 from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
 from templates_app.macros.functions import TextTooLongError
@@ -75,8 +77,7 @@ class Template:
     texts: VersionTexts
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedText:
+class RenderedText(Struct, frozen=True):
     """The parts of a message for one recipient. `masked` has them with secrets masked; without secrets it is None.
 
     `empty` names the macros that had no value, and says of others why they had none that fits.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from msgspec import Struct
+
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent
 
 # At the beginning, where RFC 2034 puts it, also as IronPort's "#5.1.0"; qmail's "(#5.1.1)" stands anywhere.
@@ -29,8 +31,7 @@ class Phase(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A whole reply: its code and its text, the lines of which are parted by line feeds."""
 
     code: int

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from msgspec import Struct
+
 
 class ChannelKind(StrEnum):
     """What a template is written for; each kind has at most one active server."""
@@ -100,8 +102,7 @@ class ReasonCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """A validated, normalised address."""
 
     kind: AddressKind
@@ -109,8 +110,7 @@ class Recipient:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A rendered message: no macro is left in it. `key` is the same on every try and goes out as its id.
 
     `sender` is the template's own Sender, or None for the server's. `date` is when the event was accepted.
@@ -142,8 +142,7 @@ class Reason:
     enhanced: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """The peer took it. `detail` is its last reply."""
 
     provider_id: str = ""
@@ -177,8 +176,7 @@ class Unknown:
 Outcome = Sent | Deferred | Rejected | Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(Struct, frozen=True):
     """A message made ready for one transaction: the exact bytes, and whom it goes to.
 
     `own_sender` tells that the message names its own From, so a refusal of it says nothing about the server's.
@@ -190,8 +188,7 @@ class Wire:
     own_sender: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of one wire: one outcome per recipient, in the order of `Wire.to`.
 
     `dialogue` is what was said, at most 2 KB, secrets cut, empty when all were sent.

@@ -18,7 +18,8 @@ _YOUNG = 20_000
 @worker_ready.connect(weak=False)
 def _collect_less(**_: Any) -> None:
     """A batch of mails is some thousand values that live until it is written: looking for cycles among them, as is
-    done every 700 values by default, was a sixth of a worker's work."""
+    done every 700 values by default, was a sixth of a worker's work.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG)

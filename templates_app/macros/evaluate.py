@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from msgspec import Struct
+
 from templates_app.macros.dates import UnfitError
 from templates_app.macros.functions import FILLS_EMPTY, MAX_TEXT, OPERANDS, PIPES, Scope, TextTooLongError
 from templates_app.macros.grammar import parse
@@ -63,8 +65,7 @@ class Program:
     names: tuple[tuple[int, frozenset[str]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """A text made for one recipient.
 
     `masked` is the same text with ****** for every macro that used a secret: what may be stored and shown. It is the

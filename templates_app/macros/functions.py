@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import regex
+from msgspec import Struct
 
 from templates_app.macros.dates import date_pattern, format_date, format_number
 from templates_app.macros.tree import REASON, Argument, Literal, Number, Reference
@@ -27,8 +28,7 @@ class TextTooLongError(ValueError):
     """A rendered text is over its limit; nothing is ever cut silently."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Whom a text is made for, and what is worth noting about its making."""
 
     zone: str
