@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -96,26 +96,32 @@ def plan(
         chosen, left_out = _channels(template, occasion=occasion, routes=routes)
         notes.extend(left_out)
         for channel in chosen:
-            base = Planned(
-                id=occasion.event_id,
-                channel=channel.kind,
-                server_kind=ServerKind.SMTP,
-                to=Recipient(AddressKind.MAIL, ""),
-                expires_at=occasion.expires_at or occasion.received_at + template.lifetime,
-                event_id=occasion.event_id,
-                template_version_id=template.texts.version_id,
-                rule_id=rule_id,
-                person_id=target.person_id,
-                device_id=target.device_id,
-                language=target.language,
-                time_zone=target.time_zone,
-                priority=occasion.priority,
-                hold_unknown=template.hold_unknown,
-            )
-            reached = _reached(channel, occasion=occasion, target=target, routes=routes)
-            found.extend(
-                (each.to, _routed(base, each, routes=routes, target=target, occasion=occasion)) for each in reached
-            )
+            expires_at = occasion.expires_at or occasion.received_at + template.lifetime
+            for each in _reached(channel, occasion=occasion, target=target, routes=routes):
+                to, via = _sent_to(each, routes=routes, target=target)
+                kind = KIND_OF_ADDRESS[to.kind]
+                route = routes.get(kind)
+                planned = Planned(
+                    id=occasion.new_id(),
+                    channel=channel.kind,
+                    server_kind=kind,
+                    to=to,
+                    expires_at=expires_at,
+                    event_id=occasion.event_id,
+                    template_version_id=template.texts.version_id,
+                    rule_id=rule_id,
+                    server_id=None if each.skip or not route else route.server_id,
+                    via_id=via.gateway_id if via else None,
+                    person_id=target.person_id,
+                    device_id=target.device_id,
+                    language=target.language,
+                    time_zone=target.time_zone,
+                    priority=occasion.priority,
+                    hold_unknown=template.hold_unknown,
+                    skip=each.skip,
+                    wait_code="" if each.skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
+                )
+                found.append((each.to, planned))
     return Plan(deliveries=tuple(_once(found)), notes=tuple(dict.fromkeys(notes)))
 
 
@@ -190,7 +196,7 @@ def _reached(
 def _entry(
     entry: Entry, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
 ) -> Iterator[_Reached]:
-    names = {name for _, used in entry.program.names for name in used}
+    names = entry.names
     values = {**occasion.values, "user": target.user, "device": target.device}
     kind = _KIND_OF_CHANNEL[channel]
     country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
@@ -218,30 +224,15 @@ def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[R
         return Recipient(kind, raw, name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
 
 
-def _routed(
-    base: Planned,
-    reached: _Reached,
-    *,
-    routes: Mapping[ServerKind, Route],
-    target: Target,
-    occasion: Occasion,
-) -> Planned:
-    to, skip = reached.to, reached.skip
-    via = _carrier(reached, routes=routes, target=target) if to.kind is AddressKind.PHONE and not skip else None
-    if via:
-        to = Recipient(AddressKind.MAIL, carriers.address(via, number=to.address), to.name)
-    kind = KIND_OF_ADDRESS[to.kind]
-    route = routes.get(kind)
-    return replace(
-        base,
-        id=occasion.new_id(),
-        to=to,
-        server_kind=kind,
-        skip=skip,
-        server_id=None if skip or not route else route.server_id,
-        via_id=via.gateway_id if via else None,
-        wait_code="" if skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
-    )
+def _sent_to(
+    reached: _Reached, *, routes: Mapping[ServerKind, Route], target: Target
+) -> tuple[Recipient, CarrierRoute | None]:
+    """The address itself, or the one that its carrier gives a phone."""
+    to = reached.to
+    via = _carrier(reached, routes=routes, target=target) if to.kind is AddressKind.PHONE and not reached.skip else None
+    if via is None:
+        return to, None
+    return Recipient(AddressKind.MAIL, carriers.address(via, number=to.address), to.name), via
 
 
 def _carrier(reached: _Reached, *, routes: Mapping[ServerKind, Route], target: Target) -> CarrierRoute | None:
@@ -272,19 +263,19 @@ def _once(found: Sequence[tuple[Recipient, Planned]]) -> Iterator[Planned]:
             yield row
 
 
-def _of_admins(names: set[str]) -> bool:
+def _of_admins(names: Collection[str]) -> bool:
     return any(name.startswith("admin.") for name in names)
 
 
-def _of_subject(names: set[str]) -> bool:
+def _of_subject(names: Collection[str]) -> bool:
     return any(not name.startswith("admin.") for name in names)
 
 
-def _of_owner(names: set[str]) -> bool:
+def _of_owner(names: Collection[str]) -> bool:
     return any(name.startswith(("user.", "device.")) for name in names)
 
 
-def _name(names: set[str], target: Target) -> str:
+def _name(names: Collection[str], target: Target) -> str:
     return str(target.user.get("displayname") or "") if any(name.startswith("user.") for name in names) else ""
 
 

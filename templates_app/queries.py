@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -20,15 +23,17 @@ from templates_app.validators import missing
 from templates_app.versions import content_of
 from transports.types import ChannelKind
 
-_OF_TYPE = """SELECT * FROM templates_app_notificationtemplate
+_OF_TYPE = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
+    FROM templates_app_notificationtemplate
     WHERE type = %s AND current_id IS NOT NULL AND deleted_at IS NULL
     ORDER BY name"""  # asked for every event: compiling it would cost more
 
 
 def for_type(type_code: str) -> list[Template]:
     """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
-    rows = NotificationTemplate.objects.raw(_OF_TYPE, [type_code])
-    found = [as_template(row) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_TYPE, [type_code])
+        found = [_template(row) for row in cursor.fetchall()]
     own = [template for template in found if not template.predefined and _any_active(template)]
     return own or [template for template in found if template.predefined]
 
@@ -55,14 +60,20 @@ def known_types() -> list[str]:
 
 def as_template(row: NotificationTemplate) -> Template:
     assert row.current_id is not None
+    return _template((row.pk, row.name, row.type, row.predefined, row.on_unknown, row.lifetime, row.current_id))
+
+
+def _template(row: Sequence[Any]) -> Template:
+    """From the columns of _OF_TYPE; SQLite brings a duration in microseconds."""
+    pk, name, type_code, predefined, on_unknown, lifetime, current_id = row
     return Template(
-        id=row.pk,
-        name=row.name,
-        type=row.type,
-        predefined=row.predefined,
-        hold_unknown=row.on_unknown == NotificationTemplate.OnUnknown.HOLD,
-        lifetime=row.lifetime,
-        texts=version_texts(row.current_id),
+        id=pk,
+        name=name,
+        type=type_code,
+        predefined=bool(predefined),
+        hold_unknown=on_unknown == NotificationTemplate.OnUnknown.HOLD,
+        lifetime=lifetime if isinstance(lifetime, timedelta) else timedelta(microseconds=lifetime),
+        texts=version_texts(current_id),
     )
 
 

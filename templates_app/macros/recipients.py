@@ -18,10 +18,11 @@ _NO_ADDRESS = re.compile(r"[;,\s]")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One recipient of the field, as it was written, ready to be filled."""
+    """One recipient of the field, as it was written, ready to be filled; `names` are the values that it uses."""
 
     source: str
     program: Program
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,12 @@ class Filled:
 def entries(text: str) -> tuple[Entry, ...]:
     """The recipients of a field, white space around them and empty ones dropped. Raises MacroError."""
     templates = (_trimmed(parts) for parts in _split(parse(text)))
-    return tuple(
-        Entry(source=to_source(template), program=compiled(template, mode=Mode.RECIPIENT))
-        for template in templates
-        if template.parts
-    )
+    return tuple(_entry(template) for template in templates if template.parts)
+
+
+def _entry(template: Template) -> Entry:
+    program = compiled(template, mode=Mode.RECIPIENT)
+    return Entry(to_source(template), program, names=frozenset().union(*(used for _, used in program.names)))
 
 
 def fill(entry: Entry, values: Values) -> Filled:
