@@ -151,8 +151,8 @@ class DeliveryText(models.Model):
 class Delivery(models.Model):
     """One message to one address. Rows are written by the outbox alone; nobody calls save() on them.
 
-    Every index costs each of the three updates of a delivery's life; a user's or device's deliveries are found through
-    their events, which have these indexes already.
+    Every index costs each of the three updates of a delivery's life, every constraint a look-up for each row; a user's
+    or device's deliveries are found through their events, which have these indexes and constraints already.
     """
 
     class State(models.TextChoices):
@@ -175,10 +175,16 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
     broadcast = models.ForeignKey(
-        Broadcast, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", db_index=False
+        Broadcast,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        db_index=False,
+        db_constraint=False,
     )
     template_version = models.ForeignKey(
-        TemplateVersion, on_delete=models.PROTECT, null=True, blank=True, db_index=False
+        TemplateVersion, on_delete=models.PROTECT, null=True, blank=True, db_index=False, db_constraint=False
     )
     rule = models.ForeignKey(
         Rule, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
@@ -192,10 +198,22 @@ class Delivery(models.Model):
         CarrierGateway, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
     )
     person = models.ForeignKey(
-        Person, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
+        Person,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        db_index=False,
+        db_constraint=False,
     )
     device = models.ForeignKey(
-        Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
+        Device,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        db_index=False,
+        db_constraint=False,
     )
     address_kind = models.CharField(max_length=5, choices=[(kind.value, kind.value) for kind in AddressKind])
     address = models.TextField(blank=True)
