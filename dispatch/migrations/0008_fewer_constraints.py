@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("devices", "0001_initial"),
-        ("dispatch", "0006_trouble_with_skipped"),
+        ("dispatch", "0007_receipts"),
         ("templates_app", "0003_deleted_templates"),
     ]
 
