@@ -54,7 +54,7 @@ class CodeForm(forms.Form):
     code = forms.CharField(
         label=gettext_lazy("Code"),
         max_length=40,
-        help_text=gettext_lazy("Six digits from your app, or one of your recovery codes."),
+        help_text=gettext_lazy("Six digits from your app."),
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_ready
 from celery.worker import state
 
 from dispatch import alerts, doorbell, liveness, statistics, upkeep
@@ -28,6 +31,11 @@ def sweep() -> None:
 def watch() -> None:
     liveness.beat(CONTROL_QUEUE, now=CLOCK.now())
     canary.apply_async(queue=doorbell.DRAIN_QUEUE, expires=liveness.SILENT.total_seconds())
+
+
+@worker_ready.connect
+def _show_life_at_once(**_kwargs: Any) -> None:
+    watch.apply_async(expires=liveness.SILENT.total_seconds())
 
 
 @shared_task(name="dispatch.canary")

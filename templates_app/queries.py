@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from servers.models import Server
@@ -116,7 +117,7 @@ def manual_sending_supported(template: NotificationTemplate) -> bool:
 def manual_templates() -> list[NotificationTemplate]:
     """The templates of the dashboard's Notifications list, by name."""
     codes = [code for code, kind in BY_CODE.items() if kind.manual]
-    found = NotificationTemplate.objects.kept().filter(type__in=codes).select_related("current").order_by("name")
+    found = NotificationTemplate.objects.kept().filter(type__in=codes).select_related("current").order_by(Lower("name"))
     return [template for template in found if manual_sending_supported(template)]
 
 

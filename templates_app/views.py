@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -48,7 +49,7 @@ class TemplateList(SettingsChildView, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         ready = queries.ready_kinds()
-        found = NotificationTemplate.objects.kept().select_related("current").order_by("name")
+        found = NotificationTemplate.objects.kept().select_related("current").order_by(Lower("name"))
         rows = [
             {
                 "template": template,

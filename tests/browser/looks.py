@@ -1,4 +1,4 @@
-"""What every page must be: without accessibility faults, light, dark and on a phone, and no wider than its window."""
+"""What every page must be: without accessibility faults in every look, and no wider than its window."""
 
 from functools import cache
 from pathlib import Path
@@ -8,6 +8,16 @@ import axe_playwright_python
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1366, "height": 860}
+ZOOMED = {"width": 683, "height": 430}
+"""What a window of DESK's size has at 200 % zoom."""
+
+LOOKS = (
+    ("light", "light", DESK, "none"),
+    ("dark", "dark", DESK, "none"),
+    ("forced", "light", DESK, "active"),
+    ("zoomed", "light", ZOOMED, "none"),
+    ("phone", "light", PHONE, "none"),
+)
 
 
 @cache
@@ -15,12 +25,13 @@ def _axe():
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
 
-def faults(page):
-    """axe's violations, as rule and elements."""
+def faults(page, *, forced="none"):
+    """axe's violations, as rule and elements. Of forced colours it knows only what they replace, so not contrast."""
     page.evaluate(_axe())
     found = page.evaluate(
-        "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})",
-        _RULES,
+        "([tags, contrast]) => axe.run(document, {runOnly: {type: 'tag', values: tags},"
+        " rules: {'color-contrast': {enabled: contrast}}})",
+        [_RULES, forced == "none"],
     )
     return [(fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in found["violations"]]
 
@@ -30,17 +41,15 @@ def overflow(page):
 
 
 def check(page, *, show, name):
-    """No fault in light, dark and on a phone; pictures of each."""
-    for theme in ("light", "dark"):
+    """No fault in light, dark, forced colours and on a phone, nothing wider than its window; pictures of each."""
+    for look, theme, size, forced in LOOKS:
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-        page.set_viewport_size(DESK)
-        show(page, f"{name}-{theme}")
-        found = faults(page)
-        assert not found, f"{name}, {theme}: {found}"
-    page.evaluate("document.documentElement.dataset.theme = 'light'")
-    page.set_viewport_size(PHONE)
-    show(page, f"{name}-phone")
-    found = faults(page)
-    assert not found, f"{name}, phone: {found}"
-    assert overflow(page) == 0, f"{name} is wider than a phone"
+        page.emulate_media(forced_colors=forced)
+        page.set_viewport_size(size)
+        show(page, f"{name}-{look}")
+        if size is not ZOOMED:
+            found = faults(page, forced=forced)
+            assert not found, f"{name}, {look}: {found}"
+        assert overflow(page) == 0, f"{name}, {look}: it is wider than its window"
+    page.emulate_media(forced_colors="none")
     page.set_viewport_size(DESK)

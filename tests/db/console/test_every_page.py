@@ -13,7 +13,7 @@ from servers.models import ServerTest, ServerTestStage
 from tests.db import world
 
 pytestmark = pytest.mark.django_db
-PUBLIC = {"healthz", "readyz"}
+PUBLIC = {"healthz", "readyz", "nexmo-receipt"}
 READING = {"template-preview", "template-preview-frame"}  # a POST, for what is typed is long, that changes nothing
 AS_FRAGMENT = {"HX-Request": "true"}  # parts of a page lead anyone else to the whole page first
 MARKUP = "<img src=x onerror=alert(1)>"

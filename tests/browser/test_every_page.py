@@ -1,0 +1,72 @@
+"""Every page of the console in every look, found by walking through the addresses; with things to show on each."""
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from console import second_factor
+from console.audit import Action, Actor, record
+from console.models import SecondFactor
+from dispatch import liveness
+from dispatch.models import Delivery
+from servers.models import ServerTest, ServerTestStage
+from tests.browser import looks
+from tests.db import world
+from tests.db.console.test_every_page import address, patterns
+from tests.db.dispatch import flow
+from tests.db.dispatch.test_log import hold
+
+OWN = ["/admin/second_factor/", "/admin/password_change/", "/nowhere/"]
+PARTS = 8
+
+
+@pytest.fixture
+def objects(transactional_db, admin_user):
+    """One of everything that a page is about; answers the ids by the kind of address."""
+    now = timezone.now()
+    for queue in ("drain", "control"):
+        liveness.beat(queue, now=now)
+    server = world.smtp_server(name="Corporate relay", authentication=True, username="relay", last_test_at=now)
+    template = world.template(html="<h1>Hello</h1><p>Your device is <b>jailbroken</b>.</p>")
+    person = world.person(displayname="Ada Lovelace")
+    device = world.device(owner=person, carrier="Vodafone")
+    held, failed, _queued = flow.deliveries(3, server_id=server.pk, now=now)
+    hold(held, server=server)
+    reason = {"reason_code": "address_unknown", "reason_detail": "550 5.1.1 no such user"}
+    Delivery.objects.filter(pk=failed).update(state="failed", **reason)
+    test = ServerTest.objects.create(
+        server=server, actor="admin", to="a@example.com", started_at=now, ends_by=now, finished_at=now
+    )
+    ServerTestStage.objects.create(test=test, number=1, name="banner", ok=False, duration_ms=1, detail="no banner")
+    eve = User.objects.create_user("eve", first_name="Eve", email="eve@example.com", is_staff=True)
+    group = Group.objects.create(name="Helpdesk")
+    eve.groups.add(group)
+    SecondFactor.objects.create(user=eve, secret=second_factor.new_secret())
+    record(Actor("ada"), action=Action.CHANGE, instance=server, before={"host": "a"}, after={"host": "b"})
+    return [server.pk, template.pk, person.pk, device.pk, eve.pk, group.pk, str(test.pk), str(held), str(failed)]
+
+
+def pages(client, objects):
+    """The addresses that answer with a page, each once, one object a kind."""
+    for pattern in patterns():
+        kind = pattern.pattern.converters.get("pk")
+        wanted = str if type(kind).__name__ == "UUIDConverter" else int
+        for pk in [pk for pk in objects if isinstance(pk, wanted)] if kind else [None]:
+            path = address(pattern, pk=pk)
+            answer = client.get(path)
+            if answer.status_code == 200 and not answer.streaming and b'id="content-start"' in answer.content:
+                yield path
+                break
+    yield from OWN
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_has_no_fault_in_any_look(staff_page, client, objects, show, part):
+    every = sorted(set(pages(client, objects)))
+    assert len(every) > 30
+    for path in every[part::PARTS]:
+        staff_page.goto(path)
+        for fold in staff_page.locator("main details:not(.menu) > summary").all():
+            fold.click()
+        looks.check(staff_page, show=show, name=f"page{path.replace('/', '-')}".rstrip("-"))
