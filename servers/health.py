@@ -110,6 +110,7 @@ def _carriers_state() -> State:
 
 def _of_carrier(gateway: CarrierGateway) -> Iterator[str]:
     yield _("Phones of this carrier get their SMS through the SMS gateway from then on.")
+    yield _("SMS that wait for a try already still go to %s.") % gateway.domain
 
 
 def _of_server(server: Server) -> Iterator[str]:

@@ -19,7 +19,10 @@ def normalise(number: str, *, country: str) -> str:
 
 def is_valid(number: str) -> bool:
     """Whether the numbering plans know this E.164 number; a possible one that they do not know may yet exist."""
-    return phonenumbers.is_valid_number(phonenumbers.parse(number))
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def country_of(number: str) -> str:

@@ -145,3 +145,16 @@ def test_the_type_of_a_new_template_is_known_and_may_be_added():
         check_type("device.eaten")
     with pytest.raises(ValidationError, match="Only one APNS Cert Expiration template"):
         check_type("system.apns_certificate_expiring")
+
+
+@pytest.mark.parametrize("number", ["0", "+1", "anna", "1" * 30, "24273", "911"])
+def test_a_typed_recipient_of_sms_is_a_whole_phone_number(number):
+    assert found(changed(SMS, recipient=number), country="US") == [("sms.recipient", "number")]
+
+
+def test_a_number_that_no_plan_knows_is_warned_of():
+    (finding,) = check(
+        Content((changed(SMS, recipient="07700900123"),)), kind=BY_CODE["device.jailbroken"], ready=ALL, country="GB"
+    )
+    assert (finding.field, finding.warning) == ("sms.recipient", True)
+    assert found(changed(SMS, recipient="(415) 555-2671; ${user.mobile}"), country="US") == []

@@ -38,6 +38,7 @@ def test_a_possible_number_may_not_be_valid():
     assert phone_number.normalise("07700900123", country="GB")
     assert not phone_number.is_valid("+447700900123")
     assert phone_number.is_valid("+14155552671")
+    assert not phone_number.is_valid("+0")
 
 
 @pytest.mark.parametrize(
