@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -33,6 +34,7 @@ from transports.types import (
 MOST_CHARACTERS = 3200
 """What the service takes in one request, split into parts."""
 _NORTH_AMERICA = "+1"
+_NUMBER = re.compile(r"\+[0-9]{7,15}")  # E.164
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _MAX_DIALOGUE = 2000
 
@@ -46,7 +48,7 @@ class NexmoChannel:
 
     def prepare(self, message: Message, to: tuple[Recipient, ...]) -> Wire | Rejected:
         """See `Channel`. The payload is the form without what signs in, so it may be kept and shown."""
-        if len(to) != 1 or to[0].kind is not AddressKind.PHONE or not to[0].address.removeprefix("+").isdecimal():
+        if len(to) != 1 or to[0].kind is not AddressKind.PHONE or not _NUMBER.fullmatch(to[0].address):
             return Rejected(Reason(ReasonCode.NUMBER_INVALID, Scope.RECIPIENT, "not one phone number"))
         sender = self._sender(to[0].address)
         if isinstance(sender, Reason):

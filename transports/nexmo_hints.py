@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from transports.stages import Advice, AdviceRow, look_up
 from transports.types import Reason, ReasonCode
 
@@ -149,17 +151,17 @@ _ROWS: tuple[AdviceRow, ...] = (
     AdviceRow(
         ReasonCode.TIMEOUT,
         "The service did not answer in time.",
-        "Raise the timeout, or look at what stands between; the message may arrive all the same.",
+        "Raise the timeout, or look at what stands between; a message handed over may arrive all the same.",
     ),
     AdviceRow(
         ReasonCode.NO_ANSWER,
         "The service did not answer what stands between in time.",
-        "Try again later; the message may arrive all the same.",
+        "Try again later; a message handed over may arrive all the same.",
     ),
     AdviceRow(
         ReasonCode.DISCONNECTED,
         "The connection was closed before an answer came.",
-        "Check what stands between; the message may arrive all the same.",
+        "Check what stands between; a message handed over may arrive all the same.",
     ),
 )
 
@@ -171,10 +173,11 @@ def advise(reason: Reason) -> Advice:
     return look_up(_ROWS, reason, otherwise=_OTHERWISE)
 
 
-def wrong_clock(seconds: int) -> Advice:
-    """For a refused signature while this machine's clock differs from the service's."""
-    side = "behind" if seconds > 0 else "ahead of"
+def wrong_clock(ahead: timedelta) -> Advice:
+    """For a refused signature while the service's clock is ahead of this machine's, or behind."""
+    minutes = round(abs(ahead) / timedelta(minutes=1))
+    side = "behind" if ahead > timedelta() else "ahead of"
     return Advice(
-        f"This machine's clock is {abs(seconds)} seconds {side} the service's, so its signatures are refused.",
+        f"This machine's clock is {minutes} minutes {side} the service's, so its signatures are refused.",
         "Let the clock be set by a time server.",
     )

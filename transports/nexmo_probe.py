@@ -20,7 +20,7 @@ from transports.stages import Advice, Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Scope, Sent, Wire
 
 _SLOW_HINT = "The service answers slowly."
-_MOST_SKEW = timedelta(minutes=1)
+_MOST_SKEW = timedelta(minutes=2)
 
 
 def probe(config: NexmoConfig, *, message: Message, to: Recipient, policy: Policy = HTTP_POLICY) -> Iterator[Stage]:
@@ -116,7 +116,7 @@ def _accepted(connection: NexmoConnection, wire: Wire, *, skew: timedelta) -> St
 
 def _advice(reason: Reason, *, skew: timedelta) -> Advice:
     if reason.code is ReasonCode.SIGNATURE_REFUSED and abs(skew) > _MOST_SKEW:
-        return wrong_clock(round(skew.total_seconds()))
+        return wrong_clock(skew)
     return advise(reason)
 
 

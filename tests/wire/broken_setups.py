@@ -67,14 +67,14 @@ def see(setup: Setup, *, authority: Authority) -> Seen:
 
 
 @contextmanager
-def _nothing(authority: Authority) -> Iterator[tuple[int, None]]:
+def nothing(authority: Authority) -> Iterator[tuple[int, None]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     yield port, None
 
 
 @contextmanager
-def _filtered(authority: Authority) -> Iterator[tuple[int, None]]:
+def filtered(authority: Authority) -> Iterator[tuple[int, None]]:
     """A listener whose queue is full drops every further connection, as a firewall does."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         waiting = [socket.socket() for _ in range(4)]
@@ -131,9 +131,9 @@ MICROSOFT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication i
 SSL = {"security": "ssl"}
 TLS = {"security": "tls"}
 SETUPS = (
-    Setup("name does not resolve", "resolve", "name_not_resolved", _nothing, {"host": "mail.nowhere.invalid"}),
-    Setup("port closed", "connect", "connection_refused", _nothing),
-    Setup("port filtered", "connect", "connect_timeout", _filtered, waits=True),
+    Setup("name does not resolve", "resolve", "name_not_resolved", nothing, {"host": "mail.nowhere.invalid"}),
+    Setup("port closed", "connect", "connection_refused", nothing),
+    Setup("port filtered", "connect", "connect_timeout", filtered, waits=True),
     Setup("plain spoken to a TLS port", "banner", "timeout", _over_tls(), waits=True),
     Setup("TLS spoken to a plain port", "tls", "tls_failed", _answering(), SSL),
     Setup("STARTTLS missing", "tls", "starttls_missing", _answering(), TLS),
