@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
-from django.forms import ModelForm
+from django.db.models import QuerySet
+from django.forms import ModelForm, PasswordInput
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
@@ -92,7 +94,7 @@ class FormPage(DialogMixin, ObjectView[M]):
         adding = self.instance.pk is None
         before = audit.snapshot(self.instance)
         form = self.get_form(data=request.POST)
-        if form.is_valid():
+        if form.is_valid() and not self._is_stale(form):
             try:
                 with transaction.atomic():
                     saved = self.save(form)
@@ -116,9 +118,36 @@ class FormPage(DialogMixin, ObjectView[M]):
         """Store what the form holds; a ValidationError goes back to the form."""
         return form.save()
 
+    def _is_stale(self, form: ModelForm[M]) -> bool:
+        """Whether somebody saved the object since this form was opened; the form then says what is different now."""
+        if self.instance.pk is None or self.request.POST.get("seen") in {None, _seen(form)}:
+            return False
+        form.add_error(None, _("Somebody saved this meanwhile. Save again to replace what is stored now:"))
+        for name in form.changed_data:
+            now, typed = (_shown(form, name, value) for value in (form.initial.get(name), form.cleaned_data.get(name)))
+            words = {"field": form.fields[name].label or name, "now": now, "typed": typed}
+            form.add_error(None, _("%(field)s: stored “%(now)s”, typed “%(typed)s”.") % words)
+        return True
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = {"instance": self.instance, "adding": self.instance.pk is None, "back": self.get_success_url()}
+        adding = self.instance.pk is None
+        seen = "" if adding else _seen(kwargs["form"])
+        context = {"instance": self.instance, "adding": adding, "back": self.get_success_url(), "seen": seen}
         return super().get_context_data(**context | kwargs)
+
+
+def _seen(form: ModelForm[Any]) -> str:
+    """A digest of what was stored when the form was made."""
+    values = {name: getattr(value, "sealed", value) for name, value in form.initial.items() if name in form.fields}
+    return hashlib.sha256(repr(sorted((name, _plain(value)) for name, value in values.items())).encode()).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(sorted(str(one) for one in value)) if isinstance(value, list | QuerySet) else str(value)
+
+
+def _shown(form: ModelForm[Any], name: str, value: Any) -> str:
+    return audit.MASK if isinstance(form.fields[name].widget, PasswordInput) else _plain(value)
 
 
 class DeletePage(ObjectView[M]):

@@ -7,6 +7,8 @@ from django.urls import reverse
 
 from console import registry, roles
 from console.models import AuditEntry
+from servers.models import SmtpServer
+from tests.db.world import smtp_server
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +133,36 @@ def test_a_new_password_ends_the_sessions_of_its_user(admin_client, client, djan
     typed = {"new_password1": "correct-horse-9", "new_password2": "correct-horse-9"}
     assert admin_client.post(f"/settings/administrators/{user.pk}/password/", typed).status_code == 302
     assert client.get("/settings/").status_code == 302
+
+
+def test_an_older_save_of_a_second_tab_is_refused_with_what_is_different_and_can_be_repeated(admin_client):
+    eve = User.objects.create_user("eve", email="old@example.com", is_staff=True)
+    path = f"/settings/administrators/{eve.pk}/"
+    first, second = (admin_client.get(path).context["seen"] for _tab in range(2))
+    typed = {"username": "eve", "is_active": "on"}
+    assert admin_client.post(path, {**typed, "email": "first@example.com", "seen": first}).status_code == 302
+    refused = admin_client.post(path, {**typed, "email": "second@example.com", "seen": second})
+    assert refused.status_code == 422
+    assert "stored “first@example.com”, typed “second@example.com”." in refused.content.decode()
+    eve.refresh_from_db()
+    assert eve.email == "first@example.com"
+    again = {**typed, "email": "second@example.com", "seen": refused.context["seen"]}
+    assert admin_client.post(path, again).status_code == 302
+
+
+def test_an_older_save_of_a_server_is_refused_and_shows_no_secret(admin_client):
+    server = smtp_server(authentication=True, username="relay", password="old-secret")
+    path = f"/settings/notification-server/smtp/{server.pk}/"
+    page = admin_client.get(path)
+    shown = {name: page.context["form"][name].value() for name in page.context["form"].fields}
+    typed = {name: value for name, value in shown.items() if value is not None and value is not False}
+    typed |= {"seen": page.context["seen"], "password": "typed-secret"}
+    SmtpServer.objects.update(host="moved.example.com")
+    refused = admin_client.post(path, typed)
+    assert refused.status_code == 422
+    text = refused.content.decode()
+    assert "stored “moved.example.com”, typed “127.0.0.1”." in text
+    assert "secret" not in text.replace("empty secret", "").replace("client_secret", "").replace("Client secret", "")
 
 
 def test_deleting_a_role_tells_who_loses_it(admin_client, member):
