@@ -11,12 +11,14 @@ from kombu.exceptions import OperationalError
 
 DRAIN_TASK = "dispatch.drain_server"
 DRAIN_QUEUE = "drain"
-_WINDOW = 0.02  # seconds in which rings for one server become one
+_SHORTEST, _LONGEST = 0.005, 0.05
+"""Seconds in which rings for one server become one: the first when it was quiet, and more with every busy window."""
 _REST = 5.0  # seconds without a ring after one failed, so that a dead broker does not slow every POST
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _last: dict[int, float] = {}
+_windows: dict[int, float] = {}
 _armed: set[int] = set()
 _dead_until = 0.0
 failures = 0
@@ -29,17 +31,23 @@ def call(server_id: int, *, lanes: int) -> None:
 
 
 def ring(server_id: int) -> None:
-    """Ask for a drain of this server: at once when it was quiet, else once at the end of a short window."""
+    """Ask for a drain of this server: at once when it was quiet, else once at the end of a window.
+
+    So a mail that comes alone need not wait, and a flood costs few rings.
+    """
     with _lock:
-        now = time.monotonic()
         if server_id in _armed:
             return
-        if now - _last.get(server_id, -1.0) < _WINDOW:
+        now, window = time.monotonic(), _windows.get(server_id, _SHORTEST)
+        left = _last.get(server_id, now - window) + window - now
+        if left > 0:
             _armed.add(server_id)
-            timer = threading.Timer(_WINDOW, _ring_late, (server_id,))
+            _windows[server_id] = min(_LONGEST, window * 2)
+            timer = threading.Timer(left, _ring_late, (server_id,))
             timer.daemon = True
             timer.start()
             return
+        _windows[server_id] = _SHORTEST
         _last[server_id] = now
     _publish(server_id)
 

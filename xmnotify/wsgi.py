@@ -1,8 +1,14 @@
 """The web server's entry."""
 
+import gc
 import os
+from importlib import import_module
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 application = get_wsgi_application()
+import_module(settings.ROOT_URLCONF)
+gc.collect()
+gc.freeze()  # what is loaded by now stays: no later collection looks at it again

@@ -255,6 +255,19 @@ def test_1000_events_are_taken(api, small_world):
     assert Delivery.objects.filter(state="due").count() == 1000
 
 
+def test_a_large_batch_is_stored_as_it_was_posted(api, small_world):
+    awkward = ["tab\t", "line\nend\r", "back\\slash \\N \\.", "über 😀", "'\"", ""]
+    events = [{**JAILBROKEN, "source": f"n\\{n}", "data": {"text": awkward[n % len(awkward)]}} for n in range(30)]
+    results = api("events").post("/events/batch", {"events": events}).json()["results"]
+    stored = Event.objects.in_bulk([result["id"] for result in results])
+    found = [stored[UUID(result["id"])] for result in results]
+    assert [(each.source, each.payload["data"]) for each in found] == [(e["source"], e["data"]) for e in events]
+    assert {each.received_at for each in found} == set(Delivery.objects.values_list("due_at", flat=True))
+    whom = Delivery.objects.values_list("event_id", "person_id", "device_id", "address", "state")
+    expected = [(each.pk, each.person_id, each.device_id, "u1@example.com", "due") for each in found]
+    assert sorted(whom) == sorted(expected)
+
+
 def test_each_event_of_a_batch_has_its_own_idempotency_key(api, small_world):
     caller = api("events")
     items = [{**JAILBROKEN, "idempotency_key": "a"}, {**JAILBROKEN, "idempotency_key": "b"}]
