@@ -11,16 +11,17 @@ from pathlib import Path
 
 from bench import quickstart, surroundings
 
-PARTS = ("quickstart", "drain", "claim", "ingest", "pages")
+PARTS = ("quickstart", "drain", "claim", "ingest", "broadcast", "pages")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures the quick start, the drain, claims on a large table, the intake of events and pages."
+        description="Measures the quick start, the drain, claims on a large table, intake, broadcasts and pages."
     )
     parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--mails", type=int, default=3000, help="mails of one round of the drain")
+    parser.add_argument("--targets", type=int, default=100_000, help="whom the broadcast goes to")
     parser.add_argument("--many", type=int, default=1_000_000, help="deliveries of the large tables")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with us
@@ -36,6 +37,9 @@ def main() -> None:
             _run("bench.claim", *rounds, "--many", str(options.many), "--database", database)
     if "ingest" in options.what:
         _run("bench.ingest", *rounds)
+    if "broadcast" in options.what:
+        for database in ("postgresql", "sqlite"):
+            _run("bench.broadcast", *rounds, "--targets", str(options.targets), "--database", database)
     if "pages" in options.what:
         _run("bench.pages", "--many", str(options.many))
 

@@ -176,8 +176,7 @@ def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
     if claim.channel is not ChannelKind.SMTP or not (several or (broadcast and broadcast.visible_recipients)):
         return ()
     same = Delivery.objects.filter(channel=ChannelKind.SMTP.value).exclude(state=Delivery.State.SKIPPED)
-    same = same.filter(broadcast_id=broadcast.pk) if broadcast else same.filter(event=claim.event_id)
-    found = same.filter(template_version_id=claim.template_version_id).order_by("id")
+    found = same.filter(event=claim.event_id, template_version_id=claim.template_version_id).order_by("id")
     return tuple(dict.fromkeys(found.values_list("address", flat=True)))
 
 

@@ -126,6 +126,11 @@ def ids(values: Sequence[UUID]) -> Any:
     return list(values) if is_postgresql() else msgspec.json.encode([value.hex for value in values]).decode()
 
 
+def numbers(values: Sequence[int]) -> Any:
+    """A list of numbers as one parameter for `in_ids`."""
+    return list(values) if is_postgresql() else msgspec.json.encode(values).decode()
+
+
 def in_ids(column: str) -> str:
     """`column` is among the ids of one parameter."""
     return f"{column} = ANY(%s)" if is_postgresql() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from uuid import UUID
 
 from celery import current_app
 from kombu.exceptions import OperationalError
 
 DRAIN_TASK = "dispatch.drain_server"
+PLAN_TASK = "dispatch.plan_broadcast"
 DRAIN_QUEUE = "drain"
 _SHORTEST, _LONGEST = 0.005, 0.05
 """Seconds in which rings for one server become one: the first when it was quiet, and more with every busy window."""
@@ -49,23 +51,28 @@ def ring(server_id: int) -> None:
             return
         _windows[server_id] = _SHORTEST
         _last[server_id] = now
-    _publish(server_id)
+    _publish(DRAIN_TASK, server_id=server_id)
+
+
+def ring_planner(broadcast_id: UUID) -> None:
+    """Ask for a broadcast to be planned."""
+    _publish(PLAN_TASK, broadcast_id=str(broadcast_id))
 
 
 def _ring_late(server_id: int) -> None:
     with _lock:
         _armed.discard(server_id)
         _last[server_id] = time.monotonic()
-    _publish(server_id)
+    _publish(DRAIN_TASK, server_id=server_id)
 
 
-def _publish(server_id: int) -> None:
+def _publish(task: str, **named: int | str) -> None:
     global failures, _dead_until  # noqa: PLW0603 - of this process
     if time.monotonic() < _dead_until:
         return
     try:
-        current_app.send_task(DRAIN_TASK, kwargs={"server_id": server_id}, queue=DRAIN_QUEUE, ignore_result=True)
+        current_app.send_task(task, kwargs=named, queue=DRAIN_QUEUE, ignore_result=True)
     except (OperationalError, OSError) as error:
         failures += 1
         _dead_until = time.monotonic() + _REST
-        logger.warning("doorbell.failed server=%s error=%s", server_id, type(error).__name__)
+        logger.warning("doorbell.failed task=%s error=%s", task, type(error).__name__)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -18,7 +18,7 @@ from devices.fields import is_storable
 from devices.models import new_uid
 from devices.queries import Subject
 from devices.values import Target
-from dispatch import doorbell, intake, subjects
+from dispatch import broadcasts, doorbell, intake, subjects
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, event_values, plan
@@ -34,6 +34,9 @@ from transports.types import AddressKind, ChannelKind, Recipient
 URGENT_TYPES = ("system.", "enrollment.")
 FUTURE = timedelta(minutes=5)
 """How far a sender's clock may be ahead."""
+PLANNED_LATER = (
+    "It is a broadcast: those that the audience holds for are added from now on; the event's state tells them."
+)
 
 
 class ConflictError(Exception):
@@ -45,7 +48,7 @@ class EventIn:
     """An event as it was posted, its form already checked.
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
-    `secrets`, such as "enrollment.pin", are stored sealed.
+    `secrets`, such as "enrollment.pin", are stored sealed. `audience` is a checked filter (see devices.filters).
     """
 
     occurred_at: datetime
@@ -54,6 +57,7 @@ class EventIn:
     template: str = ""
     device: SubjectIn | None = None
     user: SubjectIn | None = None
+    audience: Mapping[str, Any] | None = None
     channels: frozenset[ChannelKind] | None = None
     recipients: Mapping[ChannelKind, Sequence[str]] = field(default_factory=dict)
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -118,10 +122,10 @@ def accept_all(posted: Sequence[Posted], *, origin: str, now: datetime) -> list[
             answers[place] = _again(seen[item.idempotency_key], item)
     fresh = [(place, item) for place, item in enumerate(posted) if place not in answers]
     world = _World(origin=origin, now=now, routes=active_routes()) if fresh else None
-    for saving, group in groupby(fresh, key=lambda entry: _saves(entry[1].event)):
+    for store_one, group in groupby(fresh, key=lambda entry: _way_alone(entry[1].event)):
         assert world is not None
-        if saving:
-            answers |= {place: _store_saving(item, world=world) for place, item in group}
+        if store_one:
+            answers |= {place: store_one(item, world=world) for place, item in group}
         else:
             answers |= _store(dict(group), world=world)
     return [answers[place] for place in range(len(posted))]
@@ -139,8 +143,12 @@ def _again(first: Event, item: Posted) -> Answer:
     return Accepted(first.pk, first.planned, first.skipped, first.notes, replayed=True)
 
 
-def _saves(event_in: EventIn) -> bool:
-    return event_in.keep and bool((event_in.user and event_in.user.told) or (event_in.device and event_in.device.told))
+def _way_alone(event_in: EventIn) -> Callable[..., Answer] | None:
+    """How it is stored if that is not together with others."""
+    if event_in.audience is not None:
+        return _store_broadcast
+    told = (event_in.user and event_in.user.told) or (event_in.device and event_in.device.told)
+    return _store_saving if event_in.keep and told else None
 
 
 def _store_saving(item: Posted, *, world: _World) -> Answer:
@@ -156,6 +164,39 @@ def _store_saving(item: Posted, *, world: _World) -> Answer:
             return answer
     except (RefusedError, ConflictError) as refused:
         return refused
+
+
+def _store_broadcast(item: Posted, *, world: _World) -> Answer:
+    """Store the event with what goes to its further recipients; for its audience it is planned afterwards."""
+    event_in = item.event
+    assert event_in.audience is not None
+    try:
+        _check_times(event_in, now=world.now)
+        chosen = _templates(event_in, chosen={})
+        bare = [_without_recipients(template) for template in chosen]
+        event, made = _prepare(item, bare, Subject(), target=Target(), admins=[], world=world)
+    except RefusedError as refused:
+        return refused
+    extra = [row for row in made.deliveries if not row.skip]
+    event = replace(event, planned=len(extra), skipped=0, notes=[PLANNED_LATER, *made.notes])
+    with transaction.atomic():
+        if not intake.store([event], planned=[], now=world.now):
+            return _second(item, world=world)
+        broadcasts.begin(
+            event.id,
+            audience=event_in.audience,
+            chosen=chosen,
+            channels=sorted(event_in.channels or ()),
+            extra=extra,
+            expires_at=event_in.expires_at,
+            now=world.now,
+        )
+    return _answer(event)
+
+
+def _without_recipients(template: Template) -> Template:
+    channels = {kind: replace(channel, recipients=()) for kind, channel in template.texts.channels.items()}
+    return replace(template, texts=replace(template.texts, channels=channels))
 
 
 def _store(

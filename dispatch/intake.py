@@ -121,10 +121,10 @@ def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
 
 
 def add(planned: Sequence[Planned], *, now: datetime) -> None:
-    """Store deliveries, due at once, of an event or broadcast that is stored already."""
+    """Store deliveries, due at once, of an event or broadcast that is stored already; one that is there stays."""
     moment = dialect.time(now)
     with connection.cursor() as cursor:
-        cursor.execute(_insert_deliveries("WHERE true"), [moment, moment, _pack(planned)])
+        cursor.execute(_insert_deliveries("WHERE true ON CONFLICT (id) DO NOTHING"), [moment, moment, _pack(planned)])
 
 
 def _one_after_the_other(insert: str, packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:

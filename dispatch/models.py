@@ -27,7 +27,10 @@ class Priority(models.IntegerChoices):
 
 
 class Broadcast(models.Model):
-    """One message to many. Its recipients are fixed when it is confirmed."""
+    """One message to many, begun by an event. Its recipients are fixed when it is confirmed.
+
+    `audience` is a filter (see devices.filters), `channels` narrows the active ones of its templates.
+    """
 
     class State(models.TextChoices):
         PLANNING = "planning", _("Planning")
@@ -38,16 +41,20 @@ class Broadcast(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     name = models.CharField(max_length=255, blank=True)
-    template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, null=True, blank=True)
+    template_versions = models.ManyToManyField(TemplateVersion, related_name="+")
     audience = models.JSONField(default=dict)
     channels = models.JSONField(default=list)
     texts = models.JSONField(default=dict, help_text=_("texts typed in for this broadcast, by channel"))
     visible_recipients = models.BooleanField(default=False)
     state = models.CharField(max_length=9, choices=State.choices, default=State.PLANNING)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text=_("instead of the lifetime of the template"))
     finished_at = models.DateTimeField(null=True, blank=True)
-    planned_up_to = models.BigIntegerField(default=0, help_text=_("the last device or user that is planned"))
+    planned_up_to = models.BigIntegerField(default=0, help_text=_("the last device that is planned"))
+    users_planned_up_to = models.BigIntegerField(default=0, help_text=_("the last user without a device"))
+    lease_until = models.DateTimeField(null=True, blank=True, help_text=_("until when somebody plans it"))
+    waits_for = models.UUIDField(null=True, blank=True, help_text=_("a delivery that was still open"))
 
     class Meta:
         ordering = ["-id"]
@@ -152,7 +159,8 @@ class Delivery(models.Model):
     """One message to one address. Rows are written by the outbox alone; nobody calls save() on them.
 
     Every index costs each of the three updates of a delivery's life, every constraint a look-up for each row; a user's
-    or device's deliveries are found through their events, which have these indexes and constraints already.
+    or device's deliveries are found through their events, which have these indexes and constraints already;
+    those of a broadcast through the event that began it.
     """
 
     class State(models.TextChoices):
@@ -173,7 +181,9 @@ class Delivery(models.Model):
     """It may still be sent."""
 
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", db_index=False
+    )
     broadcast = models.ForeignKey(
         Broadcast,
         on_delete=models.CASCADE,
@@ -267,7 +277,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
             models.Index(fields=["lease_until"], condition=Q(state="claimed"), name="delivery_claimed"),
-            models.Index(fields=["broadcast", "id"], condition=Q(broadcast__isnull=False), name="delivery_broadcast"),
+            models.Index(fields=["event", "id"], name="delivery_event"),
             models.Index(
                 fields=["expires_at"], condition=Q(state__in=["due", "paused", "held"]), name="delivery_expiry"
             ),

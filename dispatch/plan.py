@@ -93,7 +93,7 @@ def plan(
     found: list[tuple[Recipient, Planned]] = []
     notes: list[str] = []
     for template, rule_id in templates:
-        chosen, left_out = _channels(template, occasion=occasion, routes=routes)
+        chosen, left_out = channels(template, occasion=occasion, routes=routes)
         notes.extend(left_out)
         for channel in chosen:
             expires_at = occasion.expires_at or occasion.received_at + template.lifetime
@@ -144,10 +144,13 @@ def event_values(
     }
 
 
-def _channels(
+def channels(
     template: Template, *, occasion: Occasion, routes: Mapping[ServerKind, Route]
 ) -> tuple[list[ChannelTexts], list[str]]:
-    """The channels to use. Those of a predefined template need an active server, unless none of them has one."""
+    """The channels to use, and notes of those left out.
+
+    Those of a predefined template need an active server, unless none of them has one.
+    """
     wanted = [
         channel
         for channel in template.texts.channels.values()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready
 from celery.worker import state
 
-from dispatch import alerts, doorbell, liveness, statistics, upkeep
+from dispatch import alerts, broadcasts, doorbell, liveness, statistics, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
@@ -19,6 +20,11 @@ CONTROL_QUEUE = "control"
 @shared_task(name=doorbell.DRAIN_TASK)
 def drain_server(*, server_id: int) -> None:
     drain(server_id, clock=CLOCK, stopping=_stopping)
+
+
+@shared_task(name=doorbell.PLAN_TASK)
+def plan_broadcast(*, broadcast_id: str) -> None:
+    broadcasts.plan(UUID(broadcast_id), clock=CLOCK, stopping=_stopping)
 
 
 @shared_task(name="dispatch.sweep")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import dialect, doorbell, outbox, receipts
+from dispatch import broadcasts, dialect, doorbell, outbox, receipts
 from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
 from dispatch.settling import judged
@@ -30,6 +30,8 @@ def sweep(*, now: datetime) -> None:
     reroute()
     receipts.follow_early(now=now)
     wipe_secrets()
+    broadcasts.resume(now=now)
+    broadcasts.finish(now=now)
     ring_where_due(now=now)
 
 

@@ -35,7 +35,10 @@ class LanguageText:
 
 @dataclass(frozen=True, slots=True)
 class ChannelTexts:
-    """How one version uses one channel; `texts` has the language "" that everybody falls back to."""
+    """How one version uses one channel; `texts` has the language "" that everybody falls back to.
+
+    `per_device`: texts or recipients may differ between the devices of a user.
+    """
 
     kind: ChannelKind
     active: bool
@@ -43,6 +46,7 @@ class ChannelTexts:
     recipients: tuple[Entry, ...]
     sound: str
     texts: Mapping[str, LanguageText]
+    per_device: bool = False
 
     def in_language(self, language: str) -> LanguageText:
         """The text for a BCP 47 tag: "de-AT", then "de", then the one for everybody."""
@@ -106,6 +110,7 @@ def _channel(channel: Channel) -> ChannelTexts:
         recipients=entries(channel.recipient),
         sound=channel.sound,
         texts=texts,
+        per_device=channel.is_per_device(),
     )
 
 

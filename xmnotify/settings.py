@@ -149,7 +149,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "drain"
-CELERY_TASK_ROUTES = {"dispatch.drain_server": {"queue": "drain"}, "dispatch.*": {"queue": "control"}}
+CELERY_TASK_ROUTES = {
+    "dispatch.drain_server": {"queue": "drain"},
+    "dispatch.plan_broadcast": {"queue": "drain"},
+    "dispatch.*": {"queue": "control"},
+}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "count": {"task": "dispatch.count", "schedule": 30.0, "options": {"expires": 60}},

@@ -7,6 +7,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
+from api import operation, strict_json
+from api.problems import ProblemError, unprocessable
+from devices import filters
+from devices.filters import Filter, FilterError, Op
+
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?![\s\S])"
 """One line without control characters; the end is written so that a last line end is none of it."""
 
@@ -15,6 +20,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Properties = dict[str, str | int | float | bool | None]
 Text = str | None | UnsetType
 Flag = bool | None | UnsetType
+Value = bool | int | float | str
 
 
 class PushBody(Struct, forbid_unknown_fields=True):
@@ -58,6 +64,50 @@ class UserFields(Struct, forbid_unknown_fields=True):
     groups: list[str] | UnsetType | None = UNSET
     disabled: Flag = UNSET
     properties: Properties | UnsetType | None = UNSET
+
+
+class ConditionBody(Struct, forbid_unknown_fields=True):
+    """`field` is a field of filters, `device.<PROPERTY>` or `user.<property>`; op and value are such as fit it."""
+
+    field: str
+    op: Op
+    value: Value | list[Value] | UnsetType | None = UNSET
+
+
+Conditions = Annotated[list[ConditionBody], Meta(min_length=1, max_length=filters.MOST_CONDITIONS)]
+
+
+class FilterBody(Struct, forbid_unknown_fields=True):
+    """All of the conditions hold, or any of them does."""
+
+    all: Conditions | UnsetType = UNSET
+    any: Conditions | UnsetType = UNSET
+
+
+class _FilterParameter(Struct):
+    filter: FilterBody
+
+
+def filter_of(body: FilterBody, *, field: str) -> dict[str, Any]:
+    """The filter as a plain value, checked; raises ProblemError with the path below `field`."""
+    tree: dict[str, Any] = to_builtins(body)
+    try:
+        filters.parse(tree)
+    except FilterError as error:
+        raise unprocessable(f"{field}.{error.field}".rstrip("."), error.code, error.message) from None
+    return tree
+
+
+def filter_in(text: str | UnsetType) -> Filter | None:
+    """The filter of a query parameter, which is the JSON text of one; raises ProblemError."""
+    if text is UNSET:
+        return None
+    try:
+        tree = {"filter": strict_json.parse(text.encode()).tree}
+    except ProblemError:
+        raise unprocessable("filter", "not_json", 'Give a filter as JSON, such as {"all": [...]}.') from None
+    strict_json.check(tree)
+    return filters.parse(filter_of(operation.read(tree, into=_FilterParameter).filter, field="filter"))
 
 
 def told(body: Struct) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -16,8 +15,9 @@ from api.keys import ApiScope
 from api.operation import BATCH_BYTES, Call, Operation
 from api.problems import unprocessable
 from api.v1 import pages
-from api.v1.bodies import DeviceFields, Line, told
+from api.v1.bodies import DeviceFields, Line, filter_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, save_all, saved, warnings_of
+from devices import selection
 from devices.models import Device
 from devices.upsert import Saved, save_device
 from servers.queries import country
@@ -83,7 +83,7 @@ class DevicesPage(Struct):
 
 
 class DevicesQuery(Struct, forbid_unknown_fields=True):
-    """Filters; `search` looks into serial number, IMEI, name, model and user, `after` begins after that id."""
+    """`search` looks into serial number, IMEI, name, model and user, `filter` is the JSON of an audience."""
 
     platform: Device.Platform | UnsetType = UNSET
     ownership: Device.Ownership | UnsetType = UNSET
@@ -94,12 +94,12 @@ class DevicesQuery(Struct, forbid_unknown_fields=True):
     out_of_compliance: bool | UnsetType = UNSET
     gateway_blocked: bool | UnsetType = UNSET
     search: Line | UnsetType = UNSET
+    filter: str | UnsetType = UNSET
     after: UUID | UnsetType = UNSET
     limit: pages.Limit = pages.DEFAULT_LIMIT
 
 
 _PLAIN = ("platform", "ownership", "carrier", "managed", "jailbroken", "out_of_compliance", "gateway_blocked")
-_SEARCHED = ("serial", "imei", "name", "model", "person__loginname", "person__displayname")
 
 
 def list_devices(call: Call) -> HttpResponse:
@@ -108,7 +108,9 @@ def list_devices(call: Call) -> HttpResponse:
     wanted |= {"person__loginname__iexact": query.user, "uid__lt": query.after}
     rows = Device.objects.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
-        rows = rows.filter(_matching(query.search))
+        rows = rows.filter(selection.searched(query.search, columns=selection.DEVICE_SEARCH))
+    if wanted_too := filter_in(query.filter):
+        rows = rows & selection.devices(wanted_too, now=call.now)
     rows = rows.select_related("person").prefetch_related("push_tokens", "apps").order_by("-uid")
     found, last = pages.page(rows, limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
@@ -153,13 +155,6 @@ def _find(serial: str) -> Device:
     if row is None:
         raise operation.not_found("device")
     return row
-
-
-def _matching(words: str) -> Q:
-    found = Q()
-    for column in _SEARCHED:
-        found |= Q(**{f"{column}__icontains": words})
-    return found
 
 
 def _detail(row: Device, *, warnings: list[WarningBody] | None = None) -> DeviceDetail:

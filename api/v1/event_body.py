@@ -14,7 +14,7 @@ from api.keys import ApiScope, Caller
 from api.operation import read
 from api.problems import unprocessable
 from api.strict_json import Parsed
-from api.v1.bodies import LINE_PATTERN, DeviceFields, Line, Moment, UserFields, told
+from api.v1.bodies import LINE_PATTERN, DeviceFields, FilterBody, Line, Moment, UserFields, filter_of, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
 from dispatch.ingest import EventIn, Posted
 from dispatch.subjects import SubjectIn
@@ -52,13 +52,14 @@ class RecipientsBody(Struct, forbid_unknown_fields=True):
 
 
 class EventBody(Struct, forbid_unknown_fields=True):
-    """An event: `type` is required unless a `template` is named."""
+    """An event: `type` is required unless a `template` is named; with an `audience` it is a broadcast."""
 
     type: Annotated[str, Meta(max_length=64, pattern=LINE_PATTERN)] = ""
     source: Line = ""
     occurred_at: Moment | None = None
     device: DeviceBody | None = None
     user: UserBody | None = None
+    audience: FilterBody | None = None
     template: Line = ""
     channels: Annotated[list[ChannelKind], Meta(min_length=1)] | None = None
     recipients: RecipientsBody | None = None
@@ -84,6 +85,8 @@ def posted(
         key = body.idempotency_key
     if not body.type and not body.template:
         raise unprocessable("type", "required", "Give the type of the event, or a template.")
+    if body.audience and (body.device or body.user):
+        raise unprocessable("audience", "not_both", "Give an audience, or a device or user.")
     _check_values(body)
     event = EventIn(
         occurred_at=body.occurred_at or now,
@@ -92,6 +95,7 @@ def posted(
         template=body.template,
         device=_subject(body.device, field="device", names=DEVICE_KEYS),
         user=_subject(body.user, field="user", names=USER_KEYS),
+        audience=filter_of(body.audience, field="audience") if body.audience else None,
         channels=None if body.channels is None else frozenset(body.channels),
         recipients=_recipients(body.recipients),
         reasons=body.reasons,

@@ -17,7 +17,7 @@ from api.operation import Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
-from dispatch.models import Delivery, Event
+from dispatch.models import Broadcast, Delivery, Event
 
 _FIRST_DELIVERIES = 100
 _WAITING = ("due", "claimed", "paused", "held")
@@ -31,12 +31,22 @@ class EventSummary(Struct):
     received_at: datetime
 
 
+class BroadcastBody(Struct):
+    """How far a broadcast is: planning, running, paused, finished or cancelled; `audience` is its filter."""
+
+    id: UUID
+    state: str
+    audience: dict[str, Any]
+    finished_at: datetime | None
+
+
 class EventDetail(EventSummary):
     """`state` is accepted, in_progress or finished; `next` is the address of the deliveries that follow."""
 
     state: str
     counts: dict[str, int]
     notes: list[str]
+    broadcast: BroadcastBody | None
     deliveries: list[DeliveryBody]
     next: str | None
 
@@ -60,7 +70,7 @@ class EventsQuery(Struct, forbid_unknown_fields=True):
 
 
 def show_event(call: Call, event_id: UUID) -> HttpResponse:
-    event = _visible(call).filter(pk=event_id).first()
+    event = _visible(call).filter(pk=event_id).select_related("broadcast").first()
     if event is None:
         raise operation.not_found("event")
     found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
@@ -69,9 +79,10 @@ def show_event(call: Call, event_id: UUID) -> HttpResponse:
     return operation.answer(
         EventDetail(
             **_summary(event),
-            state=_state(counts),
+            state=_state(counts, planning=event.broadcast is not None and event.broadcast.state == "planning"),
             counts=counts,
             notes=event.notes,
+            broadcast=_broadcast(event.broadcast) if event.broadcast else None,
             deliveries=[delivery_body(row) for row in deliveries],
             next=pages.address("/api/v1/deliveries", {"event": event.pk}, after=last.pk) if last else None,
         )
@@ -108,8 +119,12 @@ def _summary(event: Event) -> dict[str, Any]:
     return {"id": event.pk, **{name: getattr(event, name) for name in names}}
 
 
-def _state(counts: dict[str, int]) -> str:
-    if not any(counts[state] for state in _WAITING):
+def _broadcast(row: Broadcast) -> BroadcastBody:
+    return BroadcastBody(row.pk, row.state, row.audience, row.finished_at)
+
+
+def _state(counts: dict[str, int], *, planning: bool) -> str:
+    if not planning and not any(counts[state] for state in _WAITING):
         return "finished"
     untouched = sum(counts.values()) == counts["due"] + counts["skipped"]
     return "accepted" if untouched else "in_progress"

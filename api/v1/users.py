@@ -7,7 +7,6 @@ from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -15,8 +14,9 @@ from api import operation, strict_json
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
-from api.v1.bodies import Line, UserFields, told
+from api.v1.bodies import Line, UserFields, filter_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, save_all, saved, warnings_of
+from devices import selection
 from devices.models import Person
 from devices.upsert import Saved, save_user
 from servers.queries import country
@@ -60,11 +60,12 @@ class UsersPage(Struct):
 
 
 class UsersQuery(Struct, forbid_unknown_fields=True):
-    """Filters; `search` looks into names, mail and mobile, `after` begins after that id."""
+    """`search` looks into names, mail and mobile, `filter` is the JSON of an audience; `after` begins after that id."""
 
     group: Line | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
     search: Line | UnsetType = UNSET
+    filter: str | UnsetType = UNSET
     after: UUID | UnsetType = UNSET
     limit: pages.Limit = pages.DEFAULT_LIMIT
 
@@ -74,7 +75,9 @@ def list_users(call: Call) -> HttpResponse:
     wanted = {"groups__name": query.group, "disabled": query.disabled, "uid__lt": query.after}
     rows = Person.objects.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
-        rows = rows.filter(_matching(query.search))
+        rows = rows.filter(selection.searched(query.search, columns=selection.USER_SEARCH))
+    if wanted_too := filter_in(query.filter):
+        rows = rows & selection.people(wanted_too, now=call.now)
     found, last = pages.page(rows.prefetch_related("groups", "devices").order_by("-uid"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
     return operation.answer(UsersPage([_detail(row) for row in found], following))
@@ -114,13 +117,6 @@ def _find(loginname: str) -> Person:
     if row is None:
         raise operation.not_found("user")
     return row
-
-
-def _matching(words: str) -> Q:
-    found = Q()
-    for column in ("loginname", "displayname", "mail", "mobile"):
-        found |= Q(**{f"{column}__icontains": words})
-    return found
 
 
 def _detail(row: Person, *, warnings: list[WarningBody] | None = None) -> UserDetail:

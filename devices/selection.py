@@ -1,0 +1,156 @@
+"""A filter (see devices.filters) as a query. What it names becomes parameters; no text of it becomes SQL."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import Any
+
+from django.db.models import Case, Exists, F, FloatField, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    IContains,
+    IEndsWith,
+    In,
+    IStartsWith,
+    LessThan,
+    Lookup,
+    Regex,
+)
+
+from devices.filters import Condition, Filter, Op, is_of_user, version
+from devices.models import Device, InstalledApp, Person
+from devices.queries import DEVICE_NAMES, USER_FIELDS
+
+_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
+USER_SEARCH = ("loginname", "displayname", "mail", "mobile")
+DEVICE_SEARCH = ("serial", "imei", "name", "model", *(f"person__{column}" for column in USER_SEARCH))
+_LOOKUPS: dict[Op, type[Lookup[Any]]] = {
+    Op.IS: Exact,
+    Op.IN: In,
+    Op.CONTAINS: IContains,
+    Op.STARTS_WITH: IStartsWith,
+    Op.ENDS_WITH: IEndsWith,
+    Op.GREATER: GreaterThan,
+    Op.LESS: LessThan,
+}
+
+
+def devices(wanted: Filter, *, now: datetime) -> QuerySet[Device]:
+    """The devices that it holds for; a condition about the user never holds for a device without one."""
+    return Device.objects.filter(_joined(wanted, lambda each: _of_device(each, now=now)))
+
+
+def people(wanted: Filter, *, now: datetime) -> QuerySet[Person]:
+    """The users that it holds for: through one of their devices, or by what is known of them alone."""
+    through = devices(wanted, now=now).filter(person=OuterRef("pk")).order_by()
+    return Person.objects.filter(Exists(through) | Q(_without_devices(wanted)))
+
+
+def people_without_devices(wanted: Filter) -> QuerySet[Person]:
+    """The users without any device that it holds for; a condition about the device never holds for them."""
+    return Person.objects.filter(~Exists(Device.objects.filter(person=OuterRef("pk"))), _without_devices(wanted))
+
+
+def searched(words: str, *, columns: tuple[str, ...]) -> Q:
+    return reduce(operator.or_, (Q(**{f"{column}__icontains": words}) for column in columns))
+
+
+def _joined(wanted: Filter, made: Callable[[Condition], Q]) -> Q:
+    return reduce(operator.and_ if wanted.every else operator.or_, map(made, wanted.conditions))
+
+
+def _without_devices(wanted: Filter) -> Q:
+    nobody = Q(pk__in=())
+    return _joined(wanted, lambda each: _of_user(each, prefix="") if is_of_user(each.field) else nobody)
+
+
+def _of_device(condition: Condition, *, now: datetime) -> Q:
+    field, op = condition.field, condition.op
+    if field == "search":
+        return searched(condition.value, columns=DEVICE_SEARCH)
+    if is_of_user(field):
+        return Q(person__isnull=False) & _of_user(condition, prefix="person__")
+    if field == "app":
+        found = InstalledApp.objects.all() if op is Op.IS_SET else InstalledApp.objects.filter(_named(condition))
+        return _signed(Q(pk__in=found.values("device")), condition)
+    if field == "inactive_days":
+        return _inactive(condition, now=now)
+    if field == "os_version" and op in {Op.GREATER, Op.LESS}:
+        return Q(os_version__in=_versions(condition))
+    return _compared(_device_value(field), condition)
+
+
+def _of_user(condition: Condition, *, prefix: str) -> Q:
+    if condition.field == "search":
+        return searched(condition.value, columns=USER_SEARCH)
+    if condition.field == "group":
+        members = Person.groups.through.objects.all()
+        if condition.op is not Op.IS_SET:
+            members = members.filter(_named(condition, column="group__name"))
+        return _signed(Q(**{f"{prefix}pk__in": members.values("person")}), condition)
+    name = condition.field.removeprefix("user.")
+    value = F(f"{prefix}{name}") if name in USER_FIELDS else _property(f"{prefix}properties", name)
+    return _compared(value, condition)
+
+
+def _device_value(field: str) -> Combinable:
+    if not field.startswith("device."):
+        return F(field)
+    name = field.removeprefix("device.")
+    return F(DEVICE_NAMES[name]) if name in DEVICE_NAMES else _property("properties", name)
+
+
+def _property(column: str, name: str) -> Combinable:
+    return Coalesce(Cast(KeyTextTransform(name, column), TextField()), Value(""), output_field=TextField())
+
+
+def _compared(value: Combinable, condition: Condition) -> Q:
+    """Texts are compared as they are, parts of them in any case, sizes as numbers."""
+    op = condition.op
+    if op is Op.IS_SET:
+        return _signed(~Q(Exact(value, "")), condition)
+    if op in {Op.GREATER, Op.LESS}:
+        value = Case(When(Regex(value, _NUMBER), then=Cast(value, FloatField())))
+    return _signed(Q(_LOOKUPS[Op.IS if op is Op.IS_NOT else op](value, _listed(condition.value))), condition)
+
+
+def _named(condition: Condition, *, column: str = "name") -> Q:
+    op = Op.IS if condition.op is Op.IS_NOT else condition.op
+    return Q(_LOOKUPS[op](F(column), _listed(condition.value)))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _signed(found: Q, condition: Condition) -> Q:
+    """The opposite for `is_not`, and for `is_set` with false."""
+    return ~found if condition.op is Op.IS_NOT or (condition.op is Op.IS_SET and not condition.value) else found
+
+
+def _inactive(condition: Condition, *, now: datetime) -> Q:
+    """How long ago the device was last seen; one that never was has no such time."""
+    if condition.op is Op.IS_SET:
+        return Q(last_access__isnull=not condition.value)
+    edge = now - timedelta(days=condition.value)
+    match condition.op:
+        case Op.GREATER:
+            return Q(last_access__lt=edge)
+        case Op.LESS:
+            return Q(last_access__gt=edge)
+    on_the_day = Q(last_access__lte=edge, last_access__gt=edge - timedelta(days=1))
+    return Q(last_access__isnull=False) & _signed(on_the_day, condition)
+
+
+def _versions(condition: Condition) -> list[str]:
+    """The versions there are, newer or older than the one given."""
+    known = Device.objects.exclude(os_version="").order_by().values_list("os_version", flat=True).distinct()
+    newer = operator.gt if condition.op is Op.GREATER else operator.lt
+    return [each for each in known if newer(version(each), version(condition.value))]
