@@ -29,7 +29,7 @@ failures = 0
 def call(server_id: int, *, lanes: int) -> None:
     """Ask for that many more drains of this server at once."""
     for _ in range(lanes):
-        _publish(server_id)
+        _publish(DRAIN_TASK, server_id=server_id)
 
 
 def ring(server_id: int) -> None:
