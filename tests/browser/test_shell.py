@@ -2,9 +2,14 @@
 
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.db import SessionStore
 
+from api.models import ApiKey
 from console import roles
 from tests.browser import looks
+from tests.db import world
+from tests.db.console.test_login import code_of
+from tests.db.dispatch import flow
 
 
 def test_one_logs_in_and_out(page, admin_user, show):
@@ -94,3 +99,63 @@ def test_an_api_key_is_made_and_shown_once(staff_page, show):
     staff_page.get_by_role("link", name="I have copied it").click()
     staff_page.get_by_role("button", name="Revoke Device management").wait_for()
     looks.check(staff_page, show=show, name="api-keys")
+
+
+def test_a_second_factor_is_switched_on_with_a_key_that_can_be_read_and_typed(staff_page, show):
+    staff_page.goto("/admin/second_factor/")
+    secret = staff_page.locator("dd.mono").inner_text().replace(" ", "")
+    assert staff_page.get_by_role("img", name="QR code of the key below").locator("svg path").count() == 2
+    staff_page.get_by_role("textbox", name="Code").fill(code_of(secret))
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_role("heading", name="Your recovery codes").wait_for()
+    looks.check(staff_page, show=show, name="recovery-codes")
+    staff_page.get_by_role("link", name="I have kept them").click()
+    staff_page.get_by_text("You have 10 recovery codes left.").wait_for()
+    looks.check(staff_page, show=show, name="second-factor-on")
+
+
+def test_the_password_is_asked_and_what_was_typed_goes_on(staff_page, show):
+    staff_page.goto("/settings/roles/add/")
+    staff_page.get_by_label("Name").fill("Helpdesk")
+    store = SessionStore(session_key=staff_page.context.cookies()[0]["value"])
+    store["console.password_at"] = 0
+    store.save()
+    staff_page.get_by_role("button", name="Add").click()
+    staff_page.get_by_label("Your password").fill("wrong")
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_text("This is not your password").wait_for()
+    looks.check(staff_page, show=show, name="confirm-password")
+    staff_page.get_by_label("Your password").fill("password")
+    staff_page.keyboard.press("Enter")
+    staff_page.get_by_text("“Helpdesk” was added.").first.wait_for()
+
+
+def test_a_double_click_sends_a_form_once(staff_page):
+    posts = []
+    staff_page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    staff_page.goto("/settings/api-keys/add/")
+    staff_page.get_by_label("Name").fill("Twice")
+    staff_page.get_by_role("button", name="Add").dblclick()
+    staff_page.get_by_label("API key", exact=True).wait_for()
+    assert len(posts) == 1
+    assert ApiKey.objects.count() == 1
+
+
+def test_without_script_roles_and_deliveries_are_changed(browser, client, admin_user, live_server, transactional_db):
+    client.force_login(admin_user)
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+    page = context.new_page()
+    page.goto("/settings/roles/add/")
+    page.get_by_label("Name").fill("Plain")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_text("“Plain” was added.").wait_for()
+    page.get_by_role("link", name="Delete Plain").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("“Plain” was deleted.").wait_for()
+    flow.deliveries(1, server_id=world.smtp_server().pk)
+    page.goto("/log/")
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Cancel (if queued)").click()
+    page.get_by_text("1 delivery was called off.").wait_for()
+    context.close()
