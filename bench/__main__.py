@@ -11,12 +11,12 @@ from pathlib import Path
 
 from bench import quickstart, surroundings
 
-PARTS = ("quickstart", "drain", "claim", "ingest", "broadcast", "pages")
+PARTS = ("quickstart", "drain", "sms", "claim", "ingest", "broadcast", "pages")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures the quick start, the drain, claims on a large table, intake, broadcasts and pages."
+        description="Measures the quick start, drains of mails and SMS, claims, intake, broadcasts and pages."
     )
     parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--rounds", type=int, default=4)
@@ -32,6 +32,8 @@ def main() -> None:
             quickstart.measure(Path(var), rounds=options.rounds)
     if "drain" in options.what:
         _run("bench.drain", *rounds, "--mails", str(options.mails))
+    if "sms" in options.what:
+        _run("bench.sms", *rounds)
     if "claim" in options.what:
         for database in ("postgresql", "sqlite"):
             _run("bench.claim", *rounds, "--many", str(options.many), "--database", database)

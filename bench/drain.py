@@ -74,7 +74,7 @@ def measure(scenario: Scenario, ledger: Path, *, port: int, rounds: int, mails: 
     for number in range(rounds):
         yardsticks.append(scenario.yardstick(port, mails, scenario.connections))
         load.post(mails)
-        drains.append(_drain(ledger, mails=mails))
+        drains.append(drained(ledger, mails=mails))
         print(f"  {scenario.name}, round {number + 1} of {rounds}", flush=True)
     ratios = [drain / yardstick for drain, yardstick in zip(drains, yardsticks, strict=True)]
     print(f"{scenario.name}: {scenario.against}, mails/s: {surroundings.median_and_range(yardsticks)}")
@@ -114,7 +114,7 @@ SCENARIOS = (
 )
 
 
-def _drain(ledger: Path, *, mails: int) -> float:
+def drained(ledger: Path, *, mails: int) -> float:
     """Mails a second from the first to the last one in the ledger; the start of the workers does not count."""
     start = ledger.stat().st_size
     command = [

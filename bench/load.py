@@ -15,7 +15,7 @@ from django.utils import timezone  # noqa: E402
 from devices.models import Device  # noqa: E402
 from dispatch import ingest  # noqa: E402
 from dispatch.subjects import SubjectIn  # noqa: E402
-from servers.models import SmtpServer  # noqa: E402
+from servers.models import SmsGateway, SmtpServer  # noqa: E402
 from templates_app.models import (  # noqa: E402
     NotificationTemplate,
     TemplateChannel,
@@ -27,6 +27,7 @@ from xmnotify import demo  # noqa: E402
 
 _TEMPLATE = "Bench"
 _AT_ONCE = 500
+_SUBJECT = "${device.model} ${device.serial} is jailbroken"
 
 
 def prepare(*, smtp_port: int, connections: int, text: str) -> None:
@@ -36,26 +37,40 @@ def prepare(*, smtp_port: int, connections: int, text: str) -> None:
     server = SmtpServer.objects.get(name=demo.SERVER)
     server.port, server.connections, server.revision = smtp_port, connections, server.revision + 1
     server.save()
+    _make_template(ChannelKind.SMTP, recipient="${user.mail}", subject=_SUBJECT, message=text)
+
+
+def prepare_sms(*, url: str, connections: int, rate: int, text: str) -> None:
+    """The same for SMS, with the demo gateway aimed at `url`."""
+    call_command("migrate", verbosity=0, interactive=False)
+    demo.seed(smtp_port=1, sms_port=1)
+    gateway = SmsGateway.objects.get(name=demo.GATEWAY)
+    gateway.base_url, gateway.connections, gateway.rate_limit = url, connections, rate
+    gateway.revision += 1
+    gateway.save()
+    _make_template(ChannelKind.SMS, recipient="${user.mobile}", subject="", message=text)
+
+
+def _make_template(kind: ChannelKind, *, recipient: str, subject: str, message: str) -> None:
     template, made = NotificationTemplate.objects.get_or_create(name=_TEMPLATE, type="device.jailbroken")
     if not made:
         return
     version = TemplateVersion.objects.create(template=template, number=1)
-    channel = TemplateChannel.objects.create(
-        version=version, kind=ChannelKind.SMTP.value, active=True, recipient="${user.mail}"
-    )
-    TemplateText.objects.create(channel=channel, subject="${device.model} ${device.serial} is jailbroken", message=text)
+    channel = TemplateChannel.objects.create(version=version, kind=kind.value, active=True, recipient=recipient)
+    TemplateText.objects.create(channel=channel, subject=subject, message=message)
     template.current = version
     template.save()
 
 
-def post(mails: int) -> None:
-    """Take in that many events of one mail each."""
-    serials = list(Device.objects.exclude(person__mail="").values_list("serial", flat=True))
-    for start in range(0, mails, _AT_ONCE):
+def post(messages: int, *, sms: bool = False) -> None:
+    """Take in that many events of one mail or SMS each."""
+    reached = Device.objects.filter(has_sim=True) if sms else Device.objects.exclude(person__mail="")
+    serials = list(reached.values_list("serial", flat=True))
+    for start in range(0, messages, _AT_ONCE):
         now = timezone.now()
         posted = [
             _event(number, serial=serials[number % len(serials)], now=now)
-            for number in range(start, min(start + _AT_ONCE, mails))
+            for number in range(start, min(start + _AT_ONCE, messages))
         ]
         with transaction.atomic():
             for answer in ingest.accept_all(posted, origin="bench", now=now):

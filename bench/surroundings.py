@@ -26,6 +26,8 @@ def enter(var: Path) -> None:
         "XMNOTIFY_VAR": str(var),
         "DJANGO_SETTINGS_MODULE": "xmnotify.settings",
         "XMNOTIFY_SMTP_PORTS": "any",
+        "XMNOTIFY_HTTP_PORTS": "any",
+        "XMNOTIFY_ALLOWED_NETWORKS": "127.0.0.1/32",
     }
 
 
@@ -38,9 +40,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def sink(ledger: Path, *options: str) -> Iterator[int]:
-    """A simulated mail server in a process of its own; its port."""
-    command = [sys.executable, "-m", "simulators.smtp", "--port", "0", "--ledger", str(ledger), *options]
+def sink(ledger: Path, *options: str, module: str = "simulators.smtp") -> Iterator[int]:
+    """A simulated server in a process of its own; its port."""
+    command = [sys.executable, "-m", module, "--port", "0", "--ledger", str(ledger), *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

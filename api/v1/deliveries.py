@@ -20,7 +20,7 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from dispatch import interventions
 from dispatch.interventions import NotAllowedError
-from dispatch.models import Attempt, Delivery
+from dispatch.models import Attempt, Delivery, Receipt
 from servers.models import CarrierGateway, Server
 from transports.types import ChannelKind
 
@@ -73,6 +73,16 @@ class AttemptBody(Struct):
     next_try_at: datetime | None
 
 
+class ReceiptBody(Struct):
+    """What an SMS service told later of one part; `code` is its own."""
+
+    part: str
+    status: str
+    code: str
+    reason: ReasonBody | None
+    received_at: datetime
+
+
 class DeliveryDetail(DeliveryBody):
     """`via` is the carrier of an SMS that goes as a mail; `empty_macros` had no value.
 
@@ -85,6 +95,7 @@ class DeliveryDetail(DeliveryBody):
     expires_at: datetime
     empty_macros: list[str]
     attempts: list[AttemptBody]
+    receipts: list[ReceiptBody]
     message: MessageBody | UnsetType | None = UNSET
 
 
@@ -190,6 +201,7 @@ def _detail(row: Delivery, *, call: Call) -> DeliveryDetail:
         expires_at=row.expires_at,
         empty_macros=text.empty if text else [],
         attempts=[_attempt(each) for each in row.attempts.all()],
+        receipts=[_receipt(each) for each in row.receipts.all()],
         message=message,
     )
 
@@ -207,6 +219,11 @@ def _attempt(row: Attempt) -> AttemptBody:
         detail=row.detail,
         next_try_at=row.next_try_at,
     )
+
+
+def _receipt(row: Receipt) -> ReceiptBody:
+    reason = ReasonBody(row.reason_code, row.detail) if row.reason_code else None
+    return ReceiptBody(row.part, row.status, row.code, reason, row.received_at)
 
 
 def _find(call: Call, delivery_id: UUID) -> Delivery:

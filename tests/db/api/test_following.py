@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device, Person
-from dispatch.models import Attempt, Delivery, DeliveryText, Event
+from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt
 from servers.models import Server
 from tests.db import world
 
@@ -221,3 +221,16 @@ def test_a_deleted_device_leaves_its_events(posted):
     Device.objects.all().delete()
     assert caller.get(f"/events/{event_id}").status_code == 200
     assert Event.objects.get().device_id is None
+
+
+def test_a_delivery_tells_what_the_sms_service_told_of_each_part(posted):
+    caller, _ = posted
+    row = Delivery.objects.get()
+    common = {"delivery": row, "received_at": timezone.now()}
+    Receipt.objects.create(part="A1", status="delivered", delivered=True, code="0", **common)
+    Receipt.objects.create(
+        part="A2", status="failed", delivered=False, code="3", reason_code="number_unreachable", detail="gone", **common
+    )
+    first, second = caller.get(f"/deliveries/{row.pk}").json()["receipts"]
+    assert (first["part"], first["status"], first["code"], first["reason"]) == ("A1", "delivered", "0", None)
+    assert (second["status"], second["reason"]) == ("failed", {"code": "number_unreachable", "detail": "gone"})

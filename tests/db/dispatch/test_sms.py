@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from devices.models import new_uid
 from dispatch import interventions, outbox, receipts, timeline, upkeep
@@ -338,3 +339,13 @@ def test_a_fault_while_receipts_are_followed_leaves_them_for_the_next_sweep(gate
     assert receipts.follow_early(now=NOW) == 1
     assert Delivery.objects.get().state == "delivered"
     assert receipts.follow_early(now=NOW) == 0
+
+
+def test_the_deliverys_page_shows_price_and_receipts_escaped(gateway, clock, admin_client):
+    delivery = send(gateway, clock)
+    come_in(gateway, told(delivery, status="failed", **{"err-code": "<i>"}))
+    html = admin_client.get(reverse("delivery", args=[delivery.pk])).content.decode()
+    assert "price 0.03330000, balance 9.96670000" in html
+    assert "<strong>Receipt</strong>" in html
+    assert "&lt;i&gt;" in html
+    assert "<i>" not in html
