@@ -30,10 +30,8 @@ def findings() -> Iterator[Finding]:
         yield _none_active()
     for server in active:
         yield _finding(server)
-    for sms in SmsGateway.objects.filter(active=True):
-        words = sms_warnings(sms).get("https")
-        if words:
-            yield Finding(sms.name, words, Level.WARNING, url=address(sms), link=_("Switch HTTPS on"))
+    for sms in SmsGateway.objects.filter(https=False):
+        yield Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=_("Switch HTTPS on"))
     for smtp in SmtpServer.objects.filter(active=True):
         for name, words in smtp_warnings(smtp).items():
             if name in _RISKS:
