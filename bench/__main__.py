@@ -12,6 +12,8 @@ from pathlib import Path
 from bench import quickstart, surroundings
 
 PARTS = ("quickstart", "drain", "sms", "claim", "ingest", "broadcast", "pages")
+_BOTH = (("--database", "postgresql"), ("--database", "sqlite"))
+_DATABASES: dict[str, tuple[tuple[str, ...], ...]] = {"drain": _BOTH, "claim": _BOTH, "broadcast": _BOTH}
 
 
 def main() -> None:
@@ -20,7 +22,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--mails", type=int, default=3000, help="mails of one round of the drain")
+    parser.add_argument("--mails", type=int, default=12_000, help="mails of one round of the drain")
     parser.add_argument("--targets", type=int, default=100_000, help="whom the broadcast goes to")
     parser.add_argument("--many", type=int, default=1_000_000, help="deliveries of the large tables")
     options = parser.parse_args()
@@ -30,20 +32,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="xmnotify-bench-") as var:
             surroundings.enter(Path(var))
             quickstart.measure(Path(var), rounds=options.rounds)
-    if "drain" in options.what:
-        _run("bench.drain", *rounds, "--mails", str(options.mails))
-    if "sms" in options.what:
-        _run("bench.sms", *rounds)
-    if "claim" in options.what:
-        for database in ("postgresql", "sqlite"):
-            _run("bench.claim", *rounds, "--many", str(options.many), "--database", database)
-    if "ingest" in options.what:
-        _run("bench.ingest", *rounds)
-    if "broadcast" in options.what:
-        for database in ("postgresql", "sqlite"):
-            _run("bench.broadcast", *rounds, "--targets", str(options.targets), "--database", database)
-    if "pages" in options.what:
-        _run("bench.pages", "--many", str(options.many))
+    runs = {
+        "drain": (*rounds, "--mails", str(options.mails)),
+        "sms": tuple(rounds),
+        "claim": (*rounds, "--many", str(options.many)),
+        "ingest": tuple(rounds),
+        "broadcast": (*rounds, "--targets", str(options.targets)),
+        "pages": ("--many", str(options.many)),
+    }
+    for part, arguments in runs.items():
+        if part in options.what:
+            for database in _DATABASES.get(part, ((),)):
+                _run(f"bench.{part}", *arguments, *database)
 
 
 def _run(module: str, *arguments: str) -> None:

@@ -37,7 +37,7 @@ def main() -> None:
                 raise SystemExit("There is no PostgreSQL on this machine.")
             os.environ["DATABASE_URL"] = stack.enter_context(private_servers.postgres(binaries))
         ledger = var / "ledger"
-        port = stack.enter_context(surroundings.sink(ledger))
+        port = stack.enter_context(surroundings.simulator(ledger)).port
         measure(rounds=options.rounds, targets=options.targets, port=port, ledger=ledger, database=options.database)
 
 

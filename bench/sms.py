@@ -68,21 +68,21 @@ def main() -> None:
         for scenario in SCENARIOS:
             ledger = var / f"ledger-{scenario.name}"
             latency = ("--latency", str(scenario.latency))
-            with surroundings.sink(ledger, *latency, module="simulators.nexmo") as port:
-                measure(scenario, ledger, port=port, rounds=options.rounds, texts=int(options.texts * scenario.share))
+            with surroundings.simulator(ledger, *latency, module="simulators.nexmo") as sink:
+                measure(scenario, sink, rounds=options.rounds, texts=int(options.texts * scenario.share))
 
 
-def measure(scenario: Scenario, ledger: Path, *, port: int, rounds: int, texts: int) -> None:
+def measure(scenario: Scenario, sink: surroundings.Sink, *, rounds: int, texts: int) -> None:
     from bench import load  # noqa: PLC0415 - loads Django, whose settings are named by now
 
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{sink.port}"
     load.prepare_sms(url=url, connections=scenario.lanes, rate=scenario.rate, text=_TEXT)
     yardsticks, drains, against = [], [], ""
     for _ in range(rounds):
         against, yardstick = scenario.possible(url, texts)
         yardsticks.append(yardstick)
         load.post(texts, sms=True)
-        drains.append(drain.drained(ledger, mails=texts))
+        drains.append(drain.drained(sink, mails=texts)[0])
     ratios = [found / yardstick for found, yardstick in zip(drains, yardsticks, strict=True)]
     print(f"{scenario.name}: {against}, texts/s: {surroundings.median_and_range(yardsticks)}")
     print(f"  drain: {surroundings.median_and_range(drains)}")
