@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms, template
 from django.forms import BoundField
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -71,6 +72,18 @@ def moment(at: datetime | None) -> SafeString | str:
         words = _("just now") if at <= now else _("in a moment")
     exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
+
+
+@register.simple_tag
+def delete_link(view: str, pk: int, name: str) -> SafeString:
+    """To the page that confirms a deletion, which opens as a dialog where there is script."""
+    return format_html(
+        '<a class="btn small danger" href="{0}" hx-get="{0}" hx-target="#modal-body">{1}'
+        '<span class="sr">{2}</span></a>',
+        reverse(view, args=[pk]),
+        _("Delete"),
+        name,
+    )
 
 
 @register.filter
