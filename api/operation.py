@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from api import keys, problems, strict_json, webhooks
 from api.keys import ApiScope, Caller
 from api.problems import ProblemError, unprocessable
+from console.audit import Actor
 
 JSON = "application/json"
 EVENT_BYTES = 256 * 1024
@@ -51,6 +52,11 @@ class Call:
     raw: bytes
     body: Any
     query: Any
+
+    @property
+    def actor(self) -> Actor:
+        """Who stands in the audit trail for what the call does."""
+        return Actor(name=self.caller.name, address=str(self.request.META.get("REMOTE_ADDR", ""))[:45])
 
 
 @dataclass(frozen=True, slots=True)

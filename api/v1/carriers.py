@@ -15,7 +15,7 @@ from api.keys import ApiScope
 from api.operation import Call, Operation
 from api.problems import invalid
 from api.v1.bodies import Text, told
-from api.v1.servers import actor, set_fields
+from api.v1.servers import set_fields
 from console import audit
 from console.audit import Action
 from servers import lifecycle
@@ -78,7 +78,7 @@ def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
 def delete_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
     gateway = _find(gateway_id)
     with transaction.atomic():
-        audit.record(actor(call), action=Action.DELETE, instance=gateway, before=audit.snapshot(gateway))
+        audit.record(call.actor, action=Action.DELETE, instance=gateway, before=audit.snapshot(gateway))
         lifecycle.remove_carrier(gateway)
     return operation.nothing()
 
@@ -99,7 +99,7 @@ def _keep(call: Call, gateway: CarrierGateway, *, action: Action) -> None:
             clean_carrier(gateway)
             lifecycle.keep_carrier(gateway)
             after = audit.snapshot(gateway)
-            audit.record(actor(call), action=action, instance=gateway, before=before, after=after)
+            audit.record(call.actor, action=action, instance=gateway, before=before, after=after)
     except ValidationError as error:
         raise invalid(error) from None
 

@@ -8,6 +8,7 @@ from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
@@ -18,6 +19,8 @@ from api.operation import Call, Operation
 from api.problems import FieldError, ProblemError
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
+from console import audit
+from console.audit import Action
 from dispatch import interventions
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery, Receipt
@@ -161,9 +164,13 @@ def delivery_body(row: Delivery) -> DeliveryBody:
 
 
 def _intervene(call: Call, delivery_id: UUID, *, act: Callable[[], None]) -> HttpResponse:
-    _find(call, delivery_id)
+    before = _find(call, delivery_id)
     try:
-        act()
+        with transaction.atomic():
+            act()
+            state = Delivery.objects.values_list("state", flat=True).get(pk=delivery_id)
+            old, new = {"state": before.state}, {"state": state}
+            audit.record(call.actor, action=Action.CHANGE, instance=before, before=old, after=new)
     except NotAllowedError as refused:
         error = FieldError("state", "not_allowed", str(refused))
         raise ProblemError(HTTPStatus.CONFLICT, str(refused), errors=[error]) from None

@@ -16,7 +16,7 @@ from api.operation import BATCH_BYTES, Call, Operation
 from api.problems import unprocessable
 from api.v1 import pages
 from api.v1.bodies import DeviceFields, Line, filter_in, told
-from api.v1.records import MOST, Items, SavedAnswer, WarningBody, save_all, saved, warnings_of
+from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
 from devices.models import Device
 from devices.upsert import Saved, save_device
@@ -124,14 +124,16 @@ def show_device(call: Call, serial: str) -> HttpResponse:
 def put_device(call: Call, serial: str) -> HttpResponse:
     strict_json.check(serial)
     given = told(call.body)
-    kept = saved(lambda: save_device("serial", serial, given, country=country(), now=call.now))
-    status = HTTPStatus.CREATED if kept.created else HTTPStatus.OK
-    return operation.answer(_detail(kept.row, warnings=warnings_of(kept.warnings)), status=status)
+    return put(
+        call,
+        Device.objects.filter(serial=serial),
+        save=lambda: save_device("serial", serial, given, country=country(), now=call.now),
+        answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
+    )
 
 
 def delete_device(call: Call, serial: str) -> HttpResponse:
-    _find(serial).delete()
-    return operation.nothing()
+    return delete(call, _find(serial))
 
 
 def put_devices(call: Call) -> HttpResponse:
@@ -146,7 +148,7 @@ def put_devices(call: Call) -> HttpResponse:
             raise unprocessable("serial", "required", "Give serial or imei.")
         return save_device(key, value, given, country=where, now=call.now)
 
-    return save_all(batch.devices, save=save)
+    return save_all(call, batch.devices, save=save, batch=Device(name=f"{len(batch.devices)} in a batch"))
 
 
 def _find(serial: str) -> Device:

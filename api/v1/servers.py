@@ -31,7 +31,7 @@ from api.v1.server_bodies import (
     TestDetail,
 )
 from console import audit
-from console.audit import Action, Actor
+from console.audit import Action
 from servers import lifecycle, probe, receipts
 from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
 from servers.probe import Asker, ProbeRefusedError
@@ -99,7 +99,7 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
 def activate_server(call: Call, server_id: int) -> HttpResponse:
     _find_own(server_id)
     with transaction.atomic():
-        audit.record(actor(call), action=Action.ACTIVATE, instance=lifecycle.activate(server_id))
+        audit.record(call.actor, action=Action.ACTIVATE, instance=lifecycle.activate(server_id))
     return show_server(call, server_id)
 
 
@@ -107,7 +107,7 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
     server = _find_own(server_id)
     before = audit.snapshot(server)
     with transaction.atomic():
-        audit.record(actor(call), action=Action.DELETE, instance=server, before=before)
+        audit.record(call.actor, action=Action.DELETE, instance=server, before=before)
         try:
             lifecycle.remove(server_id)
         except ValidationError as error:
@@ -119,7 +119,7 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
 
 
 def test_server(call: Call, server_id: int) -> HttpResponse:
-    asker = Asker(call.caller.origin, call.caller.name, address=actor(call).address)
+    asker = Asker(call.caller.origin, call.caller.name, address=call.actor.address)
     try:
         test = probe.start(_find_own(server_id), to=call.body.to, asker=asker, now=call.now)
     except ValidationError as error:
@@ -144,11 +144,6 @@ def set_fields(row: Model, given: dict[str, Any]) -> None:
     for name, value in given.items():
         column = row._meta.get_field(name)  # noqa: SLF001 - Django's documented name for it
         setattr(row, name, column.to_python(column.get_default() if value is None else value))  # type: ignore[union-attr]
-
-
-def actor(call: Call) -> Actor:
-    """Who it was, for the audit trail."""
-    return Actor(name=call.caller.name, address=str(call.request.META.get("REMOTE_ADDR", ""))[:45])
 
 
 def _find(server_id: int) -> Server:
@@ -206,7 +201,7 @@ def _test(test: ServerTest) -> TestDetail:
 
 
 def _note(call: Call, action: Action, server: Own, *, before: audit.Snapshot) -> None:
-    audit.record(actor(call), action=action, instance=server, before=before, after=audit.snapshot(server))
+    audit.record(call.actor, action=action, instance=server, before=before, after=audit.snapshot(server))
 
 
 _READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)

@@ -19,7 +19,7 @@ from api.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import LINE_PATTERN, Line
 from api.v1.records import WarningBody
 from console import audit
-from console.audit import Action, Actor
+from console.audit import Action
 from servers.queries import country
 from templates_app import queries, validators, versions
 from templates_app.content import Channel, Content, Wording
@@ -111,7 +111,7 @@ def delete_template(call: Call, template_id: UUID) -> HttpResponse:
     before = audit.snapshot(template)
     try:
         with transaction.atomic():
-            audit.record(_actor(call), action=Action.DELETE, instance=template, before=before)
+            audit.record(call.actor, action=Action.DELETE, instance=template, before=before)
             versions.delete(template, now=call.now)
     except ValidationError as error:
         words = " ".join(error.messages)
@@ -140,7 +140,7 @@ def _save(call: Call, template: NotificationTemplate, body: TemplateFields, *, a
         with transaction.atomic():
             template.save()
             versions.save(template, content)
-            audit.record(_actor(call), action=action, instance=template, before=before, after=audit.snapshot(template))
+            audit.record(call.actor, action=action, instance=template, before=before, after=audit.snapshot(template))
     except IntegrityError:
         raise unprocessable("name", "taken", "Another template has this name.") from None
     warnings = [WarningBody(each.field, each.code, each.message) for each in findings if each.warning]
@@ -203,10 +203,6 @@ def _find(template_id: UUID) -> NotificationTemplate:
     if row is None:
         raise operation.not_found("template")
     return row
-
-
-def _actor(call: Call) -> Actor:
-    return Actor(name=call.caller.name, address=str(call.request.META.get("REMOTE_ADDR", ""))[:45])
 
 
 _READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)

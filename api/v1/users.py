@@ -15,7 +15,7 @@ from api.keys import ApiScope
 from api.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, UserFields, filter_in, told
-from api.v1.records import MOST, Items, SavedAnswer, WarningBody, save_all, saved, warnings_of
+from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
 from devices.models import Person
 from devices.upsert import Saved, save_user
@@ -90,14 +90,16 @@ def show_user(call: Call, loginname: str) -> HttpResponse:
 def put_user(call: Call, loginname: str) -> HttpResponse:
     strict_json.check(loginname)
     given = told(call.body)
-    kept = saved(lambda: save_user("loginname", loginname, given, country=country()))
-    status = HTTPStatus.CREATED if kept.created else HTTPStatus.OK
-    return operation.answer(_detail(kept.row, warnings=warnings_of(kept.warnings)), status=status)
+    return put(
+        call,
+        Person.objects.filter(loginname__iexact=loginname),
+        save=lambda: save_user("loginname", loginname, given, country=country()),
+        answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
+    )
 
 
 def delete_user(call: Call, loginname: str) -> HttpResponse:
-    _find(loginname).delete()
-    return operation.nothing()
+    return delete(call, _find(loginname))
 
 
 def put_users(call: Call) -> HttpResponse:
@@ -108,7 +110,7 @@ def put_users(call: Call) -> HttpResponse:
         given = told(operation.read(item, into=UserItem))
         return save_user("loginname", given.pop("loginname"), given, country=where)
 
-    return save_all(batch.users, save=save)
+    return save_all(call, batch.users, save=save, batch=Person(displayname=f"{len(batch.users)} in a batch"))
 
 
 def _find(loginname: str) -> Person:

@@ -1,0 +1,118 @@
+"""Whatever is changed over HTTP stands in the audit trail, and no secret with it."""
+
+import pytest
+
+from api.v1.table import OPERATIONS
+from console.models import AuditEntry
+from devices.models import Device
+from dispatch.models import Delivery
+from servers.models import CarrierGateway, SmtpServer
+from templates_app.models import NotificationTemplate
+from tests.db import world
+
+pytestmark = pytest.mark.django_db
+TOKEN = "ab" * 32
+KEPT_AS_EVENTS = {"/events", "/events/batch"}
+WRITING = {
+    "PUT /devices/{serial}": ("/devices/S1", {"model": "x", "push": {"kind": "apns", "token": TOKEN}}, "change"),
+    "DELETE /devices/{serial}": ("/devices/S1", None, "delete"),
+    "POST /devices/batch": ("/devices/batch", {"devices": [{"serial": "N", "imei": ""}, {"serial": "S1"}]}, "change"),
+    "PUT /users/{loginname}": ("/users/u1", {"properties": {"department": "x"}}, "change"),
+    "DELETE /users/{loginname}": ("/users/u1", None, "delete"),
+    "POST /users/batch": ("/users/batch", {"users": [{"loginname": "n"}]}, "change"),
+    "POST /deliveries/{delivery_id}/retry": ("/deliveries/DELIVERY/retry", None, "change"),
+    "POST /deliveries/{delivery_id}/cancel": ("/deliveries/DELIVERY/cancel", None, "change"),
+    "POST /servers": (
+        "/servers",
+        {"kind": "smtp", "name": "B", "host": "h.example", "from_email": "a@b.example", "password": TOKEN},
+        "add",
+    ),
+    "PUT /servers/{server_id}": ("/servers/SERVER", {"password": TOKEN}, "change"),
+    "DELETE /servers/{server_id}": ("/servers/SPARE", None, "delete"),
+    "POST /servers/{server_id}/activate": ("/servers/SPARE/activate", None, "activate"),
+    "POST /servers/{server_id}/test": ("/servers/SERVER/test", {"to": "a@example.com"}, "test"),
+    "POST /carrier-gateways": (
+        "/carrier-gateways",
+        {"carrier": "Other", "domain": "sms.example.org", "country": "GB"},
+        "add",
+    ),
+    "PUT /carrier-gateways/{gateway_id}": ("/carrier-gateways/GATEWAY", {"prefix": "x"}, "change"),
+    "DELETE /carrier-gateways/{gateway_id}": ("/carrier-gateways/GATEWAY", None, "delete"),
+    "POST /templates": (
+        "/templates",
+        {"name": "T", "type": "adhoc", "channels": [{"kind": "smtp", "texts": [{"subject": "a", "message": "b"}]}]},
+        "add",
+    ),
+    "PUT /templates/{template_id}": ("/templates/TEMPLATE", {"description": "x"}, "change"),
+    "DELETE /templates/{template_id}": ("/templates/SPAREONE", None, "delete"),
+}
+
+
+def test_every_writing_route_is_known_here():
+    writing = {
+        f"{each.method.value} {each.path}" for each in OPERATIONS if each.method.value in {"PUT", "POST", "DELETE"}
+    }
+    assert {route for route in writing if route.split()[1] not in KEPT_AS_EVENTS} == set(WRITING)
+
+
+@pytest.mark.parametrize("route", WRITING)
+def test_it_leaves_one_entry_without_a_secret(api, small_world, idle_probe, route):
+    spare = world.smtp_server(name="Spare", active=False)
+    world.template(name="Spare", type_code="adhoc")
+    caller = api()
+    caller.post("/events", {"type": "device.jailbroken", "device": {"serial": "S1"}})
+    if route.endswith("retry"):
+        Delivery.objects.update(state="failed", reason_code="address_unknown")
+    path, body, action = WRITING[route]
+    named = {
+        "GATEWAY": CarrierGateway.objects.create(carrier="EE", domain="sms.example.com", country="GB").pk,
+        "DELIVERY": Delivery.objects.get().pk,
+        "SERVER": SmtpServer.objects.get(name="Mail").pk,
+        "SPAREONE": NotificationTemplate.objects.get(name="Spare").uid,
+        "SPARE": spare.pk,
+        "TEMPLATE": NotificationTemplate.objects.get(name="Jailbroken").uid,
+    }
+    for word, value in named.items():
+        path = path.replace(word, str(value))
+    AuditEntry.objects.all().delete()
+    answer = caller.send(route.split()[0], path, body) if body is not None else caller.send(route.split()[0], path, "")
+    assert answer.status_code < 300, answer.content
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor) == (action, "key 1")
+    assert TOKEN not in str(AuditEntry.objects.values().get())
+
+
+def test_the_entry_of_a_device_tells_what_differs(api):
+    caller = api("devices")
+    caller.put("/devices/S1", {"model": "a", "properties": {"ROOM": "1", "FLOOR": "2"}})
+    caller.put("/devices/S1", {"model": "b", "properties": {"ROOM": "3"}, "apps": ["Words"]})
+    entry = AuditEntry.objects.first()
+    assert entry.before == {"model": "a", "ROOM": "1"}
+    assert entry.after == {"model": "b", "ROOM": "3", "apps": "•••••• (new)"}
+    assert entry.object_id == str(Device.objects.get().pk)
+
+
+def test_what_changes_nothing_leaves_no_entry(api):
+    caller = api("devices")
+    for _ in range(2):
+        caller.put("/devices/S1", {"model": "a"})
+        caller.post("/devices/batch", {"devices": [{"serial": "S1", "model": "a"}]})
+        caller.put("/devices/S2", {"model": 1})
+    assert AuditEntry.objects.count() == 1
+
+
+def test_a_batch_is_one_entry_with_its_numbers(api):
+    caller = api("devices")
+    caller.put("/devices/S1", {})
+    AuditEntry.objects.all().delete()
+    caller.post("/devices/batch", {"devices": [{"serial": "S1", "model": "x"}, {"serial": "S2"}, {"modell": "x"}]})
+    entry = AuditEntry.objects.get()
+    assert (entry.object_type, entry.object_name) == ("devices.device", "3 in a batch")
+    assert entry.after == {"created": 1, "changed": 1}
+
+
+def test_a_delivery_that_is_not_changed_leaves_no_entry(api, small_world):
+    caller = api()
+    caller.post("/events", {"type": "device.jailbroken", "device": {"serial": "S1"}})
+    assert caller.post(f"/deliveries/{Delivery.objects.get().pk}/retry").status_code == 409
+    assert not AuditEntry.objects.exists()
