@@ -20,7 +20,7 @@ class Bell:
         for name in ("_last", "_windows"):
             monkeypatch.setattr(doorbell, name, {})
         monkeypatch.setattr(doorbell, "_armed", set())
-        monkeypatch.setattr(doorbell, "_publish", lambda server_id: self.heard.append(self.now))
+        monkeypatch.setattr(doorbell, "_publish", lambda task, **named: self.heard.append(self.now))
         monkeypatch.setattr(doorbell.time, "monotonic", lambda: self.now / 1000)
         monkeypatch.setattr(doorbell.threading, "Timer", self._timer)
 
