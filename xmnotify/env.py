@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def text(name: str, default: str = "") -> str:
-    """The value of `name`, or of the file that `name`_FILE names."""
+    """The value of `name`, or of the file that `name`_FILE names, whose last line may have an end."""
     return _read(name, default, str)
 
 
@@ -161,7 +161,7 @@ def _kept_secret(name: str, file_name: str, *, least: int) -> str:
 
 def _read(name: str, default: T, kind: Callable[[str], T]) -> T:
     try:
-        raw = _env.str(name, default="")
+        raw = _env.str(name, default="").rstrip("\r\n")
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from None
     if not raw:

@@ -63,3 +63,11 @@ def test_a_bad_value_stops_the_start_with_one_sentence_that_names_it(name, value
     assert ended.returncode == 1
     assert ended.stderr.startswith(name)
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_end_of_a_files_last_line_is_none_of_its_value(monkeypatch, tmp_path):
+    kept = tmp_path / "secret"
+    kept.write_text("s" * 40 + "\r\n")
+    monkeypatch.delenv("XMNOTIFY_SECRET_KEY", raising=False)
+    monkeypatch.setenv("XMNOTIFY_SECRET_KEY_FILE", str(kept))
+    assert env.secret_key() == "s" * 40

@@ -51,12 +51,16 @@ texts = st.text(alphabet=st.one_of(st.sampled_from("${}'|.;\r\n"), st.characters
 
 
 def as_parsed(parts):
+    """The tree that a text can give: a "$" right before a macro has to be a macro of its own."""
     joined = []
     for part in parts:
         if joined and isinstance(part, Text) and isinstance(joined[-1], Text):
             joined[-1] = Text(joined[-1].value + part.value)
         elif joined and isinstance(part, Macro) and isinstance(joined[-1], Text) and joined[-1].value.endswith("$"):
-            joined += [Macro(Literal("$")), part]
+            before = joined.pop().value
+            plain = before.rstrip("$")
+            joined += [Text(plain)] if plain else []
+            joined += [Macro(Literal(before[len(plain) :])), part]
         else:
             joined.append(part)
     return Template(tuple(joined))
