@@ -104,7 +104,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
 
     A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try.
     """
-    sql = f"""
+    sql = f"""{dialect.in_index_order()}
         WITH pick AS (
             SELECT id, lapsed, due_at FROM dispatch_delivery
             WHERE {_DUE} AND priority = ({_MOST_URGENT})
@@ -122,7 +122,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
             sql,
             [server_id, moment, moment, server_id, moment, moment, most, dialect.uid(lease), dialect.time(lease_until)],
         )
-        found = cursor.fetchall()
+        found = dialect.last_rows(cursor)
     found.sort()
     return [read_claim(row) for row in found]
 
@@ -300,8 +300,8 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
 def any_due(server_id: int, *, now: datetime) -> bool:
     moment = dialect.time(now)
     with connection.cursor() as cursor:
-        cursor.execute(_MOST_URGENT, [server_id, moment, moment])
-        return cursor.fetchone() is not None
+        cursor.execute(dialect.in_index_order() + _MOST_URGENT, [server_id, moment, moment])
+        return bool(dialect.last_rows(cursor))
 
 
 def _without(code: str) -> Case:

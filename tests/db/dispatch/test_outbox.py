@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from dispatch import intake, outbox
+from dispatch import dialect, outbox
 from dispatch.models import Attempt, Delivery, Priority
 from dispatch.outbox import AttemptRecord, Settlement
 from servers.values import ServerKind
@@ -39,6 +39,16 @@ def settle(claims, *, lease, **fields):
 
 def ids(claims):
     return [claim.id for claim in claims]
+
+
+def plan_of_a_claim():
+    with CaptureQueriesContext(connection) as caught:
+        flow.claim(SERVER, most=50)
+    sql = next(query["sql"] for query in caught.captured_queries if "UPDATE" in query["sql"])
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(sql.replace("WITH pick", f"{explain} WITH pick", 1))
+        return "\n".join(str(row[-1]) for row in dialect.last_rows(cursor))
 
 
 class TestClaim:
@@ -87,24 +97,26 @@ class TestClaim:
         assert [ids(flow.claim(SERVER)) for _ in range(2)] == [rows[:1], rows[1:]]
 
     def test_finds_them_by_the_partial_index_among_many_finished_ones(self):
-        happened = flow.event()
-        rows = [flow.planned(number, event_id=happened.pk, server_id=SERVER) for number in range(4000)]
-        intake.add(rows, now=NOW)
-        Delivery.objects.filter(id__in=[row.id for row in rows[:3000]]).update(state="sent", sent_at=NOW)
+        rows = flow.deliveries(4000, server_id=SERVER)
+        Delivery.objects.filter(id__in=rows[:3000]).update(state="sent", sent_at=NOW)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL enable_seqscan = off")  # so few rows it would read whole
-        with CaptureQueriesContext(connection) as caught:
-            flow.claim(SERVER, most=50)
-        sql = next(query["sql"] for query in caught.captured_queries if "UPDATE" in query["sql"])
-        explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-        with connection.cursor() as cursor:
-            cursor.execute(f"{explain} {sql}")
-            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+        plan = plan_of_a_claim()
         assert plan.count("delivery_due") == 2, plan
         assert "Seq Scan on dispatch_delivery" not in plan, plan
         assert "SCAN dispatch_delivery" not in plan, plan
+
+    def test_finds_them_by_the_partial_index_where_statistics_know_of_none(self):
+        flow.deliveries(1000, server_id=SERVER)
+        Delivery.objects.update(state="sent", sent_at=NOW)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        flow.deliveries(4000, server_id=SERVER)
+        plan = plan_of_a_claim()
+        assert plan.count("delivery_due") == 2, plan
+        assert "delivery_expiry" not in plan, plan
 
 
 class TestBegin:
