@@ -51,7 +51,8 @@ def is_binary(headers: Mapping[str, str]) -> bool:
 
 def read_binary(headers: Mapping[str, str], raw: bytes) -> tuple[Parsed, str]:
     """The body and the idempotency key; attributes are percent-encoded headers, the body is the data."""
-    attributes = {name.lower()[3:]: unquote(value) for name, value in headers.items() if name.lower().startswith("ce-")}
+    found = {name.lower()[3:]: value for name, value in headers.items() if name.lower().startswith("ce-")}
+    attributes = {name: _unquoted(name, value) for name, value in found.items()}
     strict_json.check(attributes)
     return _body(attributes, strict_json.parse(raw) if raw.strip() else Parsed({}, clean=True))
 
@@ -98,6 +99,13 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
 def _key(attributes: Mapping[str, Any]) -> str:
     named = strict_json.canonical([attributes["source"], attributes["id"]])
     return f"cloudevent:{sha256(named).hexdigest()}"
+
+
+def _unquoted(name: str, value: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise unprocessable(name, "invalid", "This attribute is not UTF-8 in percent-encoding.") from None
 
 
 def _decoded(text: Any) -> bytes:

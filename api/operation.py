@@ -17,7 +17,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from api import keys, problems, strict_json, webhooks
+from api import choices, keys, problems, strict_json, texts, webhooks
 from api.keys import ApiScope, Caller
 from api.problems import ProblemError, unprocessable
 from console.audit import Actor
@@ -110,9 +110,12 @@ def read(tree: Any, *, into: Any, strict: bool = True) -> Any:
     try:
         return msgspec.convert(tree, into, strict=strict)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise _invalid(str(error), into=into) from None
     except RecursionError:
         raise unprocessable("body", "too_deep", "The body has too many levels.") from None
+    except UnicodeEncodeError:
+        strict_json.check(tree)
+        raise
 
 
 def _serve(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
@@ -189,17 +192,22 @@ def _query(operation: Operation, request: HttpRequest) -> Any:
 
 
 _UNKNOWN, _MISSING = "Object contains unknown field `", "Object missing required field `"
+_NO_CHOICE, _NO_MATCH = "Invalid enum value ", "Expected `str` matching regex "
 
 
-def _invalid(told: str) -> ProblemError:
-    """The "message - at `$.path`" of msgspec as a problem that names the field."""
+def _invalid(told: str, *, into: Any) -> ProblemError:
+    """The "message - at `$.path`" of msgspec as a problem that names the field, and the values that it may have."""
     message, _, where = told.partition(" - at `")
     path = where[where.find("$") + 1 :].rstrip("`").replace("[...]", "").replace("[", ".").replace("]", "").strip(".")
     for beginning, code in ((_UNKNOWN, "unknown_field"), (_MISSING, "required")):
         if message.startswith(beginning):
-            name = message.removeprefix(beginning).rstrip("`")
-            return unprocessable(f"{path}.{name}".strip("."), code, f"{message}.")
-    return unprocessable(path or "body", "invalid", f"{message}.")
+            name = strict_json.shown(message.removeprefix(beginning).removesuffix("`"))
+            return unprocessable(f"{path}.{name}".strip("."), code, f"{beginning}{name}`.")
+    if message.startswith(_NO_CHOICE) and (known := choices.at(into, path=path)):
+        return unprocessable(path or "body", "invalid", f"Give one of {', '.join(known)}.")
+    if message.startswith(_NO_MATCH):
+        return unprocessable(path, *texts.refusal(message.removeprefix(_NO_MATCH)))
+    return unprocessable(path or "body", "invalid", f"{strict_json.shown(message, most=300)}.")
 
 
 def _route(where: str) -> str:

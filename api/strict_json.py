@@ -118,7 +118,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        _malformed(f"the name {_shown(twice)!r} is given twice in one object")
+        _malformed(f"the name {shown(twice)!r} is given twice in one object")
     return found
 
 
@@ -138,7 +138,7 @@ def _check(value: Any, *, level: int) -> None:
                     _check_text(name)
                 _check(member, level=level + 1)
             except _FoundError as found:
-                found.path.append(_shown(name))
+                found.path.append(shown(name))
                 raise
     elif isinstance(value, (int, float)) and not _fits(value):
         raise _FoundError("not_a_number", "NaN, Infinity and numbers too large for a float are not taken.")
@@ -156,9 +156,9 @@ def _fits(number: float) -> bool:
         return False
 
 
-def _shown(name: str | int) -> str:
-    """A name as a problem may repeat it."""
-    return str(name)[:64].encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
+def shown(name: str | int, *, most: int = 64) -> str:
+    """A name as a problem may repeat it, cut after `most` characters."""
+    return str(name)[:most].encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _malformed(why: str) -> NoReturn:

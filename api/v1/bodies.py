@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
-from api import operation, strict_json
+from api import operation, strict_json, texts
 from api.problems import ProblemError, unprocessable
 from devices import filters
 from devices.filters import Filter, FilterError, Op
 
-LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?![\s\S])"
-"""One line without control characters; the end is written so that a last line end is none of it."""
-
-Line = Annotated[str, Meta(max_length=255, pattern=LINE_PATTERN)]
+Line = Annotated[str, Meta(max_length=255, pattern=texts.LINE)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Properties = dict[str, str | int | float | bool | None]
 Text = str | None | UnsetType

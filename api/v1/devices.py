@@ -122,7 +122,7 @@ def show_device(call: Call, serial: str) -> HttpResponse:
 
 
 def put_device(call: Call, serial: str) -> HttpResponse:
-    strict_json.check(serial)
+    strict_json.check({"serial": serial})
     given = told(call.body)
     return put(
         call,
@@ -152,7 +152,7 @@ def put_devices(call: Call) -> HttpResponse:
 
 
 def _find(serial: str) -> Device:
-    strict_json.check(serial)
+    strict_json.check({"serial": serial})
     row = Device.objects.filter(serial=serial).select_related("person").first() if serial else None
     if row is None:
         raise operation.not_found("device")

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import strict_json
+from api import strict_json, texts
 from api.keys import ApiScope, Caller
 from api.operation import read
 from api.problems import unprocessable
 from api.strict_json import Parsed
-from api.v1.bodies import LINE_PATTERN, DeviceFields, FilterBody, Line, Moment, UserFields, filter_of, told
+from api.v1.bodies import DeviceFields, FilterBody, Line, Moment, UserFields, filter_of, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
 from dispatch.ingest import EventIn, Posted
 from dispatch.subjects import SubjectIn
@@ -23,7 +23,6 @@ from transports.types import ChannelKind
 DEEPEST = 10
 MOST_MEMBERS = 1_000
 LONGEST_TEXT = 10_000
-KEY_PATTERN = r"^[\x20-\x7e]{1,255}(?![\s\S])"
 
 Key = Line | UnsetType
 Addresses = Annotated[list[Line], Meta(max_length=1_000)]
@@ -54,7 +53,7 @@ class RecipientsBody(Struct, forbid_unknown_fields=True):
 class EventBody(Struct, forbid_unknown_fields=True):
     """An event: `type` is required unless a `template` is named; with an `audience` it is a broadcast."""
 
-    type: Annotated[str, Meta(max_length=64, pattern=LINE_PATTERN)] = ""
+    type: Annotated[str, Meta(max_length=64, pattern=texts.LINE)] = ""
     source: Line = ""
     occurred_at: Moment | None = None
     device: DeviceBody | None = None
@@ -71,7 +70,7 @@ class EventBody(Struct, forbid_unknown_fields=True):
 class EventItem(EventBody, forbid_unknown_fields=True):
     """An event of a batch."""
 
-    idempotency_key: Annotated[str, Meta(pattern=KEY_PATTERN)] | UnsetType = UNSET
+    idempotency_key: Annotated[str, Meta(pattern=texts.KEY)] | UnsetType = UNSET
 
 
 def posted(

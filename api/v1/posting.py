@@ -11,12 +11,12 @@ from uuid import UUID
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import cloudevents, operation, strict_json, webhooks
+from api import cloudevents, operation, strict_json, texts, webhooks
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.strict_json import Parsed
-from api.v1.event_body import KEY_PATTERN, EventBody, EventItem, posted
+from api.v1.event_body import EventBody, EventItem, posted
 from dispatch import ingest
 from dispatch.ingest import Accepted, ConflictError, Posted
 from dispatch.subjects import RefusedError
@@ -96,8 +96,8 @@ def create_events(call: Call) -> HttpResponse:
 def _single(call: Call) -> Posted:
     headers = call.request.headers
     given = headers.get(_HEADER, "")
-    if _HEADER in headers and not re.search(KEY_PATTERN, given):
-        raise unprocessable(_HEADER, "invalid", "An idempotency key has 1 to 255 printable characters.")
+    if _HEADER in headers and not re.search(texts.KEY, given):
+        raise unprocessable(_HEADER, "invalid", texts.NO_KEY)
     if call.request.content_type == cloudevents.STRUCTURED or cloudevents.is_binary(headers):
         if given:
             raise unprocessable(_HEADER, "twice", "A CloudEvent's key is its source and id together.")

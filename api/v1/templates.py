@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import operation
+from api import operation, texts
 from api.keys import ApiScope
 from api.operation import Call, Operation
 from api.problems import FieldError, ProblemError, invalid, unprocessable
-from api.v1.bodies import LINE_PATTERN, Line
+from api.v1.bodies import Line
 from api.v1.records import WarningBody
 from console import audit
 from console.audit import Action
@@ -27,7 +27,7 @@ from templates_app.models import NotificationTemplate
 from templates_app.types import BY_CODE
 from transports.types import ChannelKind
 
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE_PATTERN)]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=texts.LINE)]
 Seconds = Annotated[int, Meta(ge=60, le=31_536_000)]
 OnUnknown = Literal["send_again", "hold"]
 

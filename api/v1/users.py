@@ -88,7 +88,7 @@ def show_user(call: Call, loginname: str) -> HttpResponse:
 
 
 def put_user(call: Call, loginname: str) -> HttpResponse:
-    strict_json.check(loginname)
+    strict_json.check({"loginname": loginname})
     given = told(call.body)
     return put(
         call,
@@ -114,7 +114,7 @@ def put_users(call: Call) -> HttpResponse:
 
 
 def _find(loginname: str) -> Person:
-    strict_json.check(loginname)
+    strict_json.check({"loginname": loginname})
     row = Person.objects.filter(loginname__iexact=loginname).first()
     if row is None:
         raise operation.not_found("user")

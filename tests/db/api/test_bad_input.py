@@ -108,6 +108,46 @@ def test_a_wrong_field_is_named(api, problem, fields, field):
     assert item["results"][0]["error"]["errors"][0]["field"].startswith(field), item
 
 
+@pytest.mark.parametrize("path", ["/events", "/events/batch", "/devices/batch", "/users/batch", "/templates"])
+def test_a_name_with_half_a_surrogate_pair_is_named(api, problem, path):
+    problem(api().post(path, b'{"\\udfff": 1}'), 422, "\\udfff")
+
+
+def test_a_long_name_or_value_is_not_repeated_whole(api):
+    for path in ("/events", "/events/batch"):
+        assert len(api().post(path, {"x" * 100_000: 1}).content) < 1_000
+    assert len(api().post("/events", {**JAILBROKEN, "channels": ["x" * 100_000]}).content) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        ({"channels": ["smtp", "fax"]}, "Give one of smtp, sms, secure_hub."),
+        ({"device": {"serial": "S1", "platform": "ios"}}, "Give one of ANDROID, MACOSX, WINDOWS, iOS."),
+        ({"source": "a\r\nb"}, "Line ends and other control characters are not taken here."),
+    ],
+)
+def test_a_problem_tells_the_remedy(api, problem, fields, remedy):
+    assert problem(api().post("/events", {**JAILBROKEN, **fields}), 422)["detail"] == remedy
+    item = api().post("/events/batch", {"events": [{**JAILBROKEN, **fields}]}).json()
+    assert item["results"][0]["error"]["detail"] == remedy
+
+
+def test_a_query_tells_the_values_it_takes(api, problem):
+    told = problem(api().get("/deliveries?channel=fax"), 422, "channel")
+    assert told["detail"] == "Give one of smtp, sms, secure_hub."
+
+
+def test_a_bad_idempotency_key_of_an_item_tells_the_remedy(api):
+    item = api().post("/events/batch", {"events": [{**JAILBROKEN, "idempotency_key": "\n"}]}).json()
+    assert item["results"][0]["error"]["detail"] == "An idempotency key has 1 to 255 printable characters."
+
+
+@pytest.mark.parametrize(("path", "field"), [("/devices/a%00b", "serial"), ("/users/a%00b", "loginname")])
+def test_a_wrong_key_in_the_address_is_named(api, problem, path, field):
+    problem(api().put(path, {}), 422, field, "nul")
+
+
 def test_a_number_too_large_for_a_float_is_refused(api, problem):
     raw = json.dumps({**JAILBROKEN, "data": {"a": 0}}).replace('"a": 0', '"a": 1e999')
     problem(api().post("/events", raw), 422, "data.a", "not_a_number")

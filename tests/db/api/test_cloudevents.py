@@ -57,6 +57,10 @@ def test_a_binary_event_is_taken_with_its_headers_decoded(api, small_world):
     assert Event.objects.get().source == "/mdm/Euro € 😀"
 
 
+def test_an_attribute_of_a_binary_event_that_is_no_utf_8_is_named(api, small_world, problem):
+    problem(api().post("/events", EVENT["data"], headers={**BINARY, "ce-id": "a%ffb"}), 422, "id", "invalid")
+
+
 def test_binary_and_structured_are_the_same_event(api, small_world):
     caller = api("events")
     caller.post("/events", EVENT, content_type=STRUCTURED)

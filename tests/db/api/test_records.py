@@ -137,7 +137,7 @@ def test_an_unreadable_number_is_stored_as_given_with_a_warning(api):
         ("/users/u1", {"time_zone": "Mars/Base"}, "time_zone"),
         ("/users/u1", {"time_zone": "../../etc/passwd"}, "time_zone"),
         ("/users/u1", {"groups": "A"}, "groups"),
-        ("/users/u%00", {}, "body"),
+        ("/users/u%00", {}, "loginname"),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_stored(api, problem, path, body, field):
