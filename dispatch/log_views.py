@@ -265,9 +265,9 @@ def _told(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
 
 
 def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
-    columns = ("id", "accepted", "state", "channel", "recipient", "name", "template", "server", "tries", "sent", "code")
+    columns = ("id", "accepted", "state", "channel", "recipient", "name", "template", "server", "via", "tries", "sent")
     line = csv.writer(_Echo())
-    yield line.writerow([*columns, "detail"])
+    yield line.writerow([*columns, "code", "detail"])
     for rows in pages:
         for named in _named(rows):
             row, version = named["row"], named["version"]
@@ -280,6 +280,7 @@ def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
                 row.address_name,
                 version.template.name if version else "",
                 named["server"],
+                named["via"],
                 row.attempt_count,
                 row.sent_at.isoformat() if row.sent_at else "",
                 row.reason_code,

@@ -237,7 +237,7 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
         help_texts = {
             "key": _("The key of the account at Nexmo, today Vonage."),
             "virtual_number": _("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
-            "https": _("Leave it on for anything but a gateway on your own machine."),
+            "https": _("Switch it on, unless the service runs on this very machine."),
             "unencrypted_accepted": _("Needed as long as HTTPS is off."),
             "sender_name": _("The sender where there is no virtual phone number: up to 11 letters and digits."),
             "use_carrier_gateways": _(

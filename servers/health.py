@@ -13,7 +13,7 @@ from console import registry
 from console.registry import Finding, Group, Level, State, Tile
 from servers.carrier_validators import carrier_warnings
 from servers.models import CarrierGateway, Server, SmsGateway, SmtpServer
-from servers.sms_validators import sms_warnings
+from servers.sms_validators import sms_warnings, stays_here
 from servers.validators import smtp_warnings
 from servers.values import ServerKind
 from transports import nexmo_hints, smtp_hints
@@ -31,7 +31,8 @@ def findings() -> Iterator[Finding]:
     for server in active:
         yield _finding(server)
     for sms in SmsGateway.objects.filter(https=False):
-        yield Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=_("Switch HTTPS on"))
+        link = _("Look at it") if stays_here(sms) else _("Switch HTTPS on")
+        yield Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=link)
     for smtp in SmtpServer.objects.filter(active=True):
         for name, words in smtp_warnings(smtp).items():
             if name in _RISKS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ValidationError
@@ -36,7 +37,9 @@ def clean_sms(gateway: SmsGateway) -> None:
 def sms_warnings(gateway: SmsGateway) -> dict[str, str]:
     """What is allowed and yet risky, by field; refuses nothing."""
     found = {}
-    if not gateway.https:
+    if not gateway.https and stays_here(gateway):
+        found["https"] = _("The key and secret are sent unencrypted, though only within this machine.")
+    elif not gateway.https:
         found["https"] = _("The key and secret cross the network unencrypted: whoever sits between can read them.")
     if not gateway.virtual_number:
         found["virtual_number"] = _("Without it, SMS to numbers that begin with +1 are rejected.")
@@ -45,6 +48,16 @@ def sms_warnings(gateway: SmsGateway) -> dict[str, str]:
             "No numbering plan knows this number. Compare it with the list on the Nexmo website."
         )
     return found
+
+
+def stays_here(gateway: SmsGateway) -> bool:
+    """Whether its requests do not leave this machine."""
+    address = _split(gateway.base_url)
+    host = (address and address.hostname) or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _texts(gateway: SmsGateway) -> Problems:

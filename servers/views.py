@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.db import transaction
@@ -199,7 +200,10 @@ def _row(server: Server) -> dict[str, Any]:
 
 
 def _endpoint(server: AnyServer) -> str:
-    return f"{server.host}:{server.port}" if isinstance(server, SmtpServer) else "Nexmo"
+    if isinstance(server, SmtpServer):
+        return f"{server.host}:{server.port}"
+    own = isinstance(server, SmsGateway) and urlsplit(server.base_url).netloc
+    return _("Nexmo at %s") % own if own else "Nexmo"
 
 
 def _security(server: AnyServer) -> str:

@@ -76,8 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/faults":
             self._page(self._faults())
         elif path == "/phone" and self.server.nexmo:
-            phone = self.server.nexmo.phone
-            self._page(phone_html.text_list(phone.texts(), count=phone.count))
+            self._page(phone_html.text_list(self.server.nexmo.phone.texts(), mails=simulator.inbox.mails()))
         elif path == "/style.css":
             self._answer(inbox_html.STYLE, kind="text/css")
         elif path.startswith("/mail/"):

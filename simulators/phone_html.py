@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
 from simulators.faults import Action, Delay, Drop, Hang, Page, Reply, SmsStep, Trickle
-from simulators.inbox_html import options, page
+from simulators.inbox_html import body, options, page
+from simulators.mailbox import Mail
 from simulators.nexmo_receipts import Order
 from simulators.phone import Text
 
+_PHONE = re.compile(r"\+?\d{7,15}@")
+"""The end of a number before the @: a carrier makes a text of a mail to such an address."""
 ACTIONS: dict[str, Action] = {
     "1 throttled": Reply(1),
     "4 bad credentials": Reply(4),
@@ -46,12 +50,17 @@ ORDERS: dict[str, Order] = {
 }
 
 
-def text_list(texts: Sequence[Text], *, count: int) -> str:
-    rows = "".join(_row(text) for text in reversed(texts))
-    empty = "" if texts else "<p>No text yet. This page looks again every five seconds.</p>"
+def text_list(texts: Sequence[Text], *, mails: Sequence[Mail]) -> str:
+    """The texts that the SMS service took and the `mails` to numbers, as a carrier would pass them on."""
+    carried = [(mail, to) for mail in mails for to in mail.envelope.recipients if _PHONE.search(to)]
+    timed = [(text.received_at, _row(text)) for text in texts]
+    timed += [(mail.received_at, _carried(mail, to=to)) for mail, to in carried]
+    rows = "".join(row for _, row in sorted(timed, reverse=True))
+    empty = "" if rows else "<p>No text yet. This page looks again every five seconds.</p>"
+    words = f"Over all phones: {len(texts)} texts from the SMS service, {len(carried)} mails through carriers."
     return page(
         "Phone",
-        f'<p class="soft">{count} texts arrived, over all phones.</p>{empty}<ol class="mails">{rows}</ol>',
+        f'<p class="soft">{words}</p>{empty}<ol class="mails">{rows}</ol>',
         refresh='<meta http-equiv="refresh" content="5">',
     )
 
@@ -70,6 +79,15 @@ def fault_forms(*, order: Order) -> str:
         f'<h2>Receipts</h2><p>Now: {escape(receipts)}.</p><form class="row" method="post" action="/faults">'
         f'<label>From now on <select name="receipts">{options(ORDERS)}</select></label>'
         '<button name="do" value="receipts">Order</button></form>'
+    )
+
+
+def _carried(mail: Mail, *, to: str) -> str:
+    time = mail.received_at.strftime("%H:%M:%S")
+    return (
+        f"<li><pre>{escape(body(mail, kind='plain').rstrip())}</pre>"
+        f'<div class="soft">{time} UTC as a <a href="/mail/{mail.number}">mail to {escape(to)}</a> '
+        f"from {escape(mail.envelope.sender)}</div></li>"
     )
 
 

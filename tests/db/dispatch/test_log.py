@@ -266,6 +266,14 @@ def test_csv_has_what_the_filter_matches_and_phone_numbers_as_they_are(server, a
     assert ",+4917012345,'=HYPERLINK(1)," in lines[1]
 
 
+def test_csv_names_the_carrier_that_an_sms_goes_through(server, admin_client):
+    ids = flow.deliveries(2, server_id=server.pk)
+    Delivery.objects.filter(pk=ids[0]).update(channel="sms", via=world.carrier_gateway(carrier="O2"))
+    written = b"".join(admin_client.get(f"{LOG}deliveries.csv").streaming_content).decode()
+    rows = {row["id"]: row["via"] for row in csv.DictReader(io.StringIO(written))}
+    assert rows == {str(ids[0]): "O2", str(ids[1]): ""}
+
+
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_is_a_formula_to_a_spreadsheet(server, admin_client, sign):
     (pk,) = flow.deliveries(1, server_id=server.pk)

@@ -71,6 +71,25 @@ def test_https_off_is_refused_at_its_tick_until_it_is_meant(admin_client):
 
 
 @pytest.mark.parametrize(
+    ("base_url", "shown", "told"),
+    [
+        ("", "Nexmo<", "cross the network unencrypted"),
+        ("http://sms.example.com", "Nexmo at sms.example.com<", "cross the network unencrypted"),
+        ("http://127.0.0.1:2526", "Nexmo at 127.0.0.1:2526<", "only within this machine"),
+        ("http://localhost:2526", "Nexmo at localhost:2526<", "only within this machine"),
+    ],
+)
+def test_the_list_tells_where_requests_go_and_whether_unencrypted_ones_leave_this_machine(
+    admin_client, base_url, shown, told
+):
+    sms_gateway(https=False, base_url=base_url)
+    page = text(admin_client.get(LIST))
+    assert shown in page
+    assert told in page
+    assert told in text(admin_client.get("/settings/health/"))
+
+
+@pytest.mark.parametrize(
     ("name", "typed"),
     [
         ("virtual_number", "0"),

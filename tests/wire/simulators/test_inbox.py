@@ -158,6 +158,21 @@ def test_the_phone_shows_texts_escaped_and_orders_their_faults_and_receipts(simu
         assert nexmo.faults.standing() == ()
 
 
+def test_the_phone_shows_mails_to_numbers_among_the_texts_as_a_carrier_passes_them_on(simulator, nexmo):
+    with InboxPage(simulator, nexmo=nexmo) as page:
+        nexmo.phone.add(to="447700900123", sender="x", encoding="GSM-7", parts=("First",), ids=("A",), client_ref="r")
+        raw = b"From: from@example.com\r\n\r\n<b>Second\r\n"
+        to = ("TwoWay.7700900456@sms.example.com", "+447700900456@sms.example.com")
+        simulator.inbox.add(Envelope("from@example.com", to), raw=raw, message_id="<1@x>")
+        simulator.inbox.add(Envelope("from@example.com", ("ada.keller42@example.com",)), raw=raw, message_id="<2@x>")
+        html = ask(page, "/phone")[1]
+        assert "1 texts from the SMS service, 2 mails through carriers" in html
+        assert html.count("<pre>&lt;b&gt;Second</pre>") == 2
+        assert all(f'<a href="/mail/1">mail to {address}</a>' in html for address in to)
+        assert html.index("Second") < html.index("First")
+        assert "ada.keller42" not in html
+
+
 def test_without_an_sms_service_there_is_no_phone(page):
     assert ask(page, "/phone")[0].status == 404
     assert post(page, do="order-sms", step="sms take", sms_action="9 out of credit") == 422
