@@ -57,7 +57,7 @@ def text_list(texts: Sequence[Text], *, mails: Sequence[Mail]) -> str:
     timed += [(mail.received_at, _carried(mail, to=to)) for mail, to in carried]
     rows = "".join(row for _, row in sorted(timed, reverse=True))
     empty = "" if rows else "<p>No text yet. This page looks again every five seconds.</p>"
-    words = f"Over all phones: {len(texts)} texts from the SMS service, {len(carried)} mails through carriers."
+    words = f"Over all phones, {len(texts)} came through the SMS service and {len(carried)} as mail through a carrier."
     return page(
         "Phone",
         f'<p class="soft">{words}</p>{empty}<ol class="mails">{rows}</ol>',

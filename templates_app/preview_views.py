@@ -43,7 +43,11 @@ class PreviewView(FragmentMixin, _Reading):
         form.is_valid()
         content = form.content()
         known = preview.reader(**self._chosen(request))
-        said: dict[str, list[Any]] = {name: [] for name in form.fields if name.count(".")}
+        said: dict[str, list[Any]] = {
+            name: []
+            for name, field in form.fields.items()
+            if name.count(".") and field.help_text and not field.widget.is_hidden
+        }
         for finding in preview.findings(content, kind=kind, country=country()):
             said.get(finding.field, []).append(finding)
         shown = list(preview.show(content, kind=kind, known=known))

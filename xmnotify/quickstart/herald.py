@@ -43,7 +43,7 @@ def first_messages(
     say(f"  Console     http://127.0.0.1:{port}/  (user {prepare.ADMINISTRATOR})")
     say(f"  API         http://127.0.0.1:{port}/api/docs  (key in {var / 'api_key'})")
     say(f"  Inbox       http://127.0.0.1:{inbox_port}/  (the simulated mail server's; orders faults, too)")
-    say(f"  Phone       http://127.0.0.1:{inbox_port}/phone  (every SMS that the simulated SMS service took)")
+    say(f"  Phone       http://127.0.0.1:{inbox_port}/phone  (every SMS, also those through a carrier)")
     say("  Stop        Ctrl-C")
 
 

@@ -1,5 +1,7 @@
 """The preview: the unsaved texts as they would be sent, with the lint of every field."""
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -58,6 +60,15 @@ def test_each_field_hears_what_is_wrong_with_it(admin_client):
     lint = page.split('id="lint-smtp.subject"')[1].split('id="lint-')[0]
     assert "is-error" in lint
     assert "can be shown when its mistakes are mended" in page
+
+
+def test_the_lint_speaks_just_where_the_form_has_a_place_for_it(admin_client):
+    world.smtp_server()
+    world.sms_gateway()
+    form = admin_client.get("/settings/notification-templates/add/?type=adhoc").content.decode()
+    places = re.findall(r'id="(lint-[^"]+)"', form)
+    assert places
+    assert sorted(re.findall(r'id="(lint-[^"]+)"', preview(admin_client, type="adhoc"))) == sorted(places)
 
 
 def test_values_are_text_on_the_page(admin_client):

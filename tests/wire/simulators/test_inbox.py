@@ -166,7 +166,7 @@ def test_the_phone_shows_mails_to_numbers_among_the_texts_as_a_carrier_passes_th
         simulator.inbox.add(Envelope("from@example.com", to), raw=raw, message_id="<1@x>")
         simulator.inbox.add(Envelope("from@example.com", ("ada.keller42@example.com",)), raw=raw, message_id="<2@x>")
         html = ask(page, "/phone")[1]
-        assert "1 texts from the SMS service, 2 mails through carriers" in html
+        assert "1 came through the SMS service and 2 as mail through a carrier" in html
         assert html.count("<pre>&lt;b&gt;Second</pre>") == 2
         assert all(f'<a href="/mail/1">mail to {address}</a>' in html for address in to)
         assert html.index("Second") < html.index("First")
