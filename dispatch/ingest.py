@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from devices import queries as devices
 from devices.fields import is_storable
@@ -88,6 +88,7 @@ class Accepted:
 
 
 Answer = Accepted | RefusedError | ConflictError
+_Stored = TypeVar("_Stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,18 @@ def accept_all(posted: Sequence[Posted], *, origin: str, now: datetime) -> list[
     for store_one, group in groupby(fresh, key=lambda entry: _way_alone(entry[1].event)):
         assert world is not None
         if store_one:
-            answers |= {place: store_one(item, world=world) for place, item in group}
+            answers |= {place: _with_a_second_look(store_one, item, world=world) for place, item in group}
         else:
-            answers |= _store(dict(group), world=world)
+            answers |= _with_a_second_look(_store, dict(group), world=world)
     return [answers[place] for place in range(len(posted))]
+
+
+def _with_a_second_look(store: Callable[..., _Stored], what: Any, *, world: _World) -> _Stored:
+    """What an event names may be deleted while it is planned; nothing is stored then, and the second look misses it."""
+    try:
+        return store(what, world=world)
+    except IntegrityError:
+        return store(what, world=world)
 
 
 def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]:

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from devices import queries
 from devices.models import Device, Person
 from dispatch.models import Delivery, Event
 from tests.db import world
@@ -212,6 +213,42 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum(not answer.json()["replayed"] for answer in answers) == 1
     assert Event.objects.count() == Delivery.objects.count() == 1
+
+
+@pytest.fixture
+def vanishing(monkeypatch):
+    """The device with this serial is deleted once an event was found to be about it and before that is stored."""
+
+    def of(serial):
+        def find(*args, **named):
+            found = find_targets(*args, **named)
+            Device.objects.filter(serial=serial).delete()
+            return found
+
+        find_targets = queries.find_targets
+        monkeypatch.setattr("devices.queries.find_targets", find)
+
+    return of
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_device_deleted_in_the_same_moment_is_named_as_unknown(api, small_world, vanishing, problem):
+    vanishing("S1")
+    problem(api("events").post("/events", JAILBROKEN), 422, "device.serial", "unknown")
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("others", [1, 30])
+def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_world, vanishing, rings, others):
+    world.device(serial="S2", owner=world.person(loginname="u2"))
+    vanishing("S1")
+    events = [JAILBROKEN, *[{**JAILBROKEN, "device": {"serial": "S2"}}] * others]
+    told = api("events").post("/events/batch", {"events": events}).json()
+    assert (told["accepted"], told["rejected"]) == (others, 1)
+    assert told["results"][0]["error"]["errors"][0]["field"] == "device.serial"
+    assert Event.objects.count() == Delivery.objects.count() == others
+    assert len(rings) == 1
 
 
 # Batches
