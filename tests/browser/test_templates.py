@@ -38,7 +38,7 @@ def test_the_editor_has_no_fault_in_any_look(staff_page, show, jailbroken):
 def test_adding_asks_for_the_channels_then_changes_them_with_the_type(staff_page, show):
     staff_page.goto(LIST)
     staff_page.get_by_role("link", name="Add", exact=True).click()
-    staff_page.get_by_role("heading", name="Set up SMTP and SMS?").wait_for()
+    staff_page.get_by_role("heading", name="Set up the channels first?").wait_for()
     looks.check(staff_page, show=show, name="template-set-up")
     staff_page.get_by_role("link", name="Set up later").click()
     staff_page.get_by_role("heading", name="Add Notification Template").wait_for()
