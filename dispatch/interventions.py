@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from dispatch import doorbell
+from dispatch import doorbell, outbox
 from dispatch.models import Attempt, Delivery
 from servers.queries import active_routes
 from servers.values import ServerKind
@@ -64,7 +64,7 @@ def cancel(delivery_id: UUID, *, now: datetime) -> None:
 def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
     """Send again those of them that failed, expired, were skipped or not delivered and have an address.
 
-    Answers how many. What is held is left to a person who looks at it.
+    Answers how many. What is held is left to a person who looks at it, what is being written at this moment as it is.
     """
     routes = active_routes()
     again = 0
@@ -72,7 +72,7 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
         for kind in ServerKind:
             route = routes.get(kind)
             found = Delivery.objects.filter(pk__in=ids, server_kind=kind.value, state__in=FAILED).exclude(address="")
-            changed = found.update(
+            changed = outbox.lock(found).update(
                 expires_at=now + (F("expires_at") - F("created_at")), **_afresh(route.server_id if route else None, now)
             )
             again += changed
@@ -81,10 +81,11 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
     return again
 
 
+@transaction.atomic
 def cancel_all(ids: Sequence[UUID], *, now: datetime) -> int:
-    """Call off those of them that are queued or paused; answers how many."""
+    """Call off those of them that are queued or paused and not just being claimed; answers how many."""
     found = Delivery.objects.filter(pk__in=ids, state__in=QUEUED)
-    return found.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+    return outbox.lock(found).update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
 
 
 def mark_sent(delivery_id: UUID, *, now: datetime) -> None:
@@ -95,11 +96,14 @@ def mark_sent(delivery_id: UUID, *, now: datetime) -> None:
         raise NotAllowedError(_refusal(row, allowed=HELD))
 
 
+@transaction.atomic
 def mark_sent_all(ids: Sequence[UUID], *, now: datetime) -> int:
     """A person says that those of them that are held were sent, by their last try; answers how many."""
     tried = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number").values("started_at")[:1]
     found = Delivery.objects.filter(pk__in=ids, state__in=HELD)
-    return found.update(state=_State.SENT, sent_at=Coalesce(Subquery(tried), now), reason_code="", reason_detail="")
+    return outbox.lock(found).update(
+        state=_State.SENT, sent_at=Coalesce(Subquery(tried), now), reason_code="", reason_detail=""
+    )
 
 
 def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:

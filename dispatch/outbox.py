@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
 from dispatch import dialect
@@ -240,13 +240,13 @@ def settle(
 
 
 def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
-    """Hold what this lease still holds until then; answers how many."""
+    """Hold what this lease still holds until then; answers how many. What is being written meanwhile is left out."""
     if not ids:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""UPDATE dispatch_delivery SET lease_until = %s
-            WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
+            f"""UPDATE dispatch_delivery SET lease_until = %s WHERE id IN (SELECT id FROM dispatch_delivery
+                WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s {dialect.skip_locked()})""",  # noqa: S608
             [dialect.time(lease_until), dialect.ids(ids), dialect.uid(lease)],
         )
         renewed: int = cursor.rowcount
@@ -273,15 +273,25 @@ def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
     return changed
 
 
+@transaction.atomic
 def expire(ids: Sequence[UUID], *, now: datetime) -> int:
     """Rows that wait and whose time is over end as expired; their last reason stays."""
     waiting = Delivery.objects.filter(
         id__in=ids, state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
     )
-    return waiting.update(
+    return lock(waiting).update(
         state=Delivery.State.EXPIRED,
         reason_code=Case(When(reason_code="", then=Value("expired")), default=F("reason_code")),
     )
+
+
+def lock(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Those of the rows that nobody writes at this moment, held until the transaction ends.
+
+    A change of many rows that waits for one of them holds the others, and also those that a drain claimed while it
+    waited: the drain then waits for it in turn. So each is passed over that another writes.
+    """
+    return Delivery.objects.filter(pk__in=list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)))
 
 
 def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: int = 5000) -> int:
@@ -290,9 +300,10 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
     code = ReasonCode.NO_ACTIVE_SERVER.value
     told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
     waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
-    while moved := Delivery.objects.filter(
-        state=Delivery.State.DUE, server=source, id__in=list(waiting.values_list("id", flat=True)[:chunk])
-    ).update(server_id=target, reason_code=told):
+    moved = 1
+    while moved:
+        with transaction.atomic():
+            moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=told)
         total += moved
     return total
 

@@ -59,8 +59,9 @@ def expire(*, now: datetime) -> int:
                 state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
             ).values_list("id", flat=True)[:CHUNK]
         )
-        total += outbox.expire(ids, now=now)
-        if len(ids) < CHUNK:
+        expired = outbox.expire(ids, now=now)
+        total += expired
+        if len(ids) < CHUNK or not expired:
             return total
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from dispatch import ingest, intake, lanes, outbox, upkeep
+from dispatch import ingest, intake, interventions, lanes, outbox, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
@@ -25,6 +25,7 @@ from transports.types import ChannelKind, Sent
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKERS = 4
+LEASE = uuid4()
 
 
 def at_once(*jobs):
@@ -201,3 +202,40 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
     held_up, sent = at_once(slow, fast)
     assert sent == 50
     assert held_up == 50
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all that is written")
+@pytest.mark.parametrize(
+    ("state", "act"),
+    [
+        ("due", lambda ids: interventions.cancel_all(ids, now=NOW)),
+        ("expired", lambda ids: interventions.retry_all(ids, now=NOW)),
+        ("held", lambda ids: interventions.mark_sent_all(ids, now=NOW)),
+        ("due", lambda ids: outbox.expire(ids, now=NOW + timedelta(days=4))),
+        ("due", lambda ids: upkeep.expire(now=NOW + timedelta(days=4))),
+        ("due", lambda ids: outbox.reroute(ServerKind.SMTP, source=1, target=2)),
+        ("claimed", lambda ids: outbox.renew(ids, lease=LEASE, lease_until=NOW)),
+    ],
+    ids=["cancel", "retry", "mark sent", "expire", "sweep", "reroute", "renew"],
+)
+def test_a_change_of_many_waits_for_none_that_is_being_written(state, act):
+    ids = flow.deliveries(50, server_id=1)
+    leased = {"lease": LEASE, "lease_until": NOW} if state == "claimed" else {}
+    Delivery.objects.update(state=state, reason_code="known", **leased)
+
+    def change():
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        return act(ids)
+
+    with transaction.atomic():
+        Delivery.objects.select_for_update().get(pk=ids[20])
+        assert at_once(change) == [49]
+    assert act(ids) in {1, 50}
+
+
+def test_a_sweep_that_finds_all_it_looks_for_being_written_ends(monkeypatch):
+    flow.deliveries(3, server_id=1)
+    monkeypatch.setattr(upkeep, "CHUNK", 3)
+    monkeypatch.setattr(outbox, "expire", lambda ids, *, now: 0)
+    assert upkeep.expire(now=NOW + timedelta(days=4)) == 0
