@@ -30,7 +30,7 @@ class Held:
 def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
     """A free lane of an active server that neither rests nor is stopped; None when there is none."""
     with transaction.atomic():
-        server = Server.objects.filter(pk=server_id, active=True, stopped_at=None).first()
+        server = Server.objects.filter(pk=server_id, active=True, stopped_at=None).only("paused_until").first()
         if server is None or (server.paused_until and server.paused_until > now):
             return None
         probing = server.paused_until is not None

@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import task_prerun, worker_ready
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 app = Celery("xmnotify")
@@ -13,6 +14,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 _YOUNG = 20_000
+
+
+@task_prerun.connect(weak=False)
+def _keep_what_works(**_: Any) -> None:
+    """A thread keeps its connection from task to task, as it does from request to request: only a broken one is
+    closed. Opening one for each task made every mail that comes alone wait for it.
+    """
+    close_old_connections()
 
 
 @worker_ready.connect(weak=False)

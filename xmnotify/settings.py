@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch": {"task": "dispatch.watch", "schedule": 20.0, "options": {"expires": 40}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
+CELERY_DB_REUSE_MAX = sys.maxsize  # Celery closes no connection between tasks: xmnotify.celery does as Django would
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 2,
     "interval_start": 0,
