@@ -38,6 +38,7 @@ LEAST_CLAIMED = 10
 MOST_CLAIMED = 200
 GROUP = 200
 CALLED = 2
+CALL_EVERY = 1.0  # seconds
 LONGEST = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=1)
 LONGEST_TURN = timedelta(seconds=5)
@@ -64,6 +65,7 @@ class Work:
     down: bool = False
     settled: int = 0
     ends_at: float = 0.0
+    calls_at: float = 0.0
 
     def must_end(self) -> bool:
         return self.down or self.stopping() or self.clock.monotonic() > self.ends_at
@@ -122,6 +124,9 @@ def _rounds(work: Work) -> None:
 
 def _call_others(work: Work, *, now: datetime) -> None:
     """There is more than this lane took. Each lane calls two, so all are busy soon and few are called in vain."""
+    if work.clock.monotonic() < work.calls_at:
+        return
+    work.calls_at = work.clock.monotonic() + CALL_EVERY
     free = lanes.free(work.server_id, limits=work.limits, now=now)
     doorbell.call(work.server_id, lanes=min(CALLED, free))
 

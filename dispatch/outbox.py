@@ -102,9 +102,10 @@ class NewText(Struct, frozen=True):
 def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, now: datetime) -> list[Claim]:
     """Take up to `most` due deliveries of the most urgent priority that has any; nothing is charged.
 
-    A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try.
+    A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try. A claim
+    that a crash of the database undoes leaves rows that are due and can't begin under this lease.
     """
-    sql = f"""{dialect.in_index_order()}
+    sql = f"""{dialect.in_index_order()} {dialect.not_waiting_for_disk()}
         WITH pick AS (
             SELECT id, lapsed, due_at FROM dispatch_delivery
             WHERE {_DUE} AND priority = ({_MOST_URGENT})

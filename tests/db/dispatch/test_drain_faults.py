@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import compose, ingest, lanes
+from dispatch import compose, drain, ingest, lanes
 from dispatch.models import Delivery, DeliveryText, Lane
 from servers.models import Server, SmtpServer
 from tests.db import world
@@ -497,3 +497,20 @@ def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free
     for _ in range(3):
         lanes.take(server.pk, limits=server.limits(), now=clock.now())
     assert lanes.free(server.pk, limits=server.limits(), now=clock.now()) == 1
+
+
+def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
+    SmtpServer.objects.update(connections=4)
+    world.template(recipient="", message="Hello")
+    world.device()
+    flow.post_to(*(f"user{number}@example.com" for number in range(drain.FIRST_CLAIM + 2 * drain.MOST_CLAIMED)))
+    rings.clear()
+
+    def answer(wire, to):
+        if Delivery.objects.filter(state="due").count() == drain.MOST_CLAIMED and not clock.slept:
+            clock.sleep(drain.CALL_EVERY)
+        return Sent()
+
+    channel.answer = answer
+    flow.send(server, clock)
+    assert rings == [server.pk] * 4
