@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +40,6 @@ def _below(place: inspect.Type, name: str) -> Iterator[inspect.Type]:
 
 
 def _values(place: inspect.Type) -> list[Any]:
-    if isinstance(place, inspect.EnumType):
+    if isinstance(place, (inspect.EnumType, inspect.CustomType)) and issubclass(place.cls, Enum):
         return [member.value for member in place.cls]
     return list(place.values) if isinstance(place, inspect.LiteralType) else []

@@ -136,6 +136,8 @@ def test_a_problem_tells_the_remedy(api, problem, fields, remedy):
 def test_a_query_tells_the_values_it_takes(api, problem):
     told = problem(api().get("/deliveries?channel=fax"), 422, "channel")
     assert told["detail"] == "Give one of smtp, sms, secure_hub."
+    told = problem(api().get("/devices?ownership=mine"), 422, "ownership")
+    assert told["detail"] == "Give one of corporate, byod, unknown."
 
 
 def test_a_bad_idempotency_key_of_an_item_tells_the_remedy(api):
