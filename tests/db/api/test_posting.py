@@ -215,6 +215,17 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
     assert Event.objects.count() == Delivery.objects.count() == 1
 
 
+@pytest.mark.parametrize("body", [JAILBROKEN, {"events": [JAILBROKEN] * 50}], ids=["alone", "batch"])
+def test_taking_events_in_costs_few_statements_however_many_they_are(
+    api, small_world, body, django_assert_max_num_queries
+):
+    caller = api("events")
+    path = "/events/batch" if "events" in body else "/events"
+    caller.post(path, body)  # what is read once a process
+    with django_assert_max_num_queries(8):
+        assert caller.post(path, body).status_code == 202
+
+
 @pytest.fixture
 def vanishing(monkeypatch):
     """The device with this serial is deleted once an event was found to be about it and before that is stored."""
