@@ -380,8 +380,8 @@ class Pulse(models.Model):
 class HourFigures(models.Model):
     """What became of the deliveries that were accepted in one hour, as last counted; the dashboard reads these alone.
 
-    `counts` is {server kind: {state: number}}; the two times, in milliseconds, are those from acceptance to the
-    server's yes, over a sample of the hour's newest.
+    `counts` is {server kind, but sms for every SMS: {state: number}}; the two times, in milliseconds, are those from
+    acceptance to the server's yes, over a sample of the hour's newest.
     """
 
     start = models.DateTimeField(primary_key=True)

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dispatch import queries, statistics
 from dispatch.models import Delivery, Event, HourFigures
-from tests.db.world import NOW, smtp_server
+from tests.db.world import NOW, carrier_gateway, smtp_server
 
 pytestmark = pytest.mark.django_db
 S = Delivery.State
@@ -55,6 +55,13 @@ def test_deliveries_are_counted_by_the_hour_of_their_acceptance():
     deliveries(S.SENT, at=NOW - timedelta(seconds=1))
     statistics.count(now=NOW + HOUR)
     assert figures() == {NOW: {"sent": 2, "failed": 1}, NOW - HOUR: {"sent": 1}}
+
+
+def test_an_sms_through_a_carrier_counts_as_an_sms():
+    carried, _mail = deliveries(S.SENT, S.FAILED)
+    Delivery.objects.filter(pk=carried.pk).update(channel="sms", via=carrier_gateway())
+    statistics.count(now=NOW + HOUR)
+    assert HourFigures.objects.get(start=NOW).counts == {"sms": {"sent": 1}, "smtp": {"failed": 1}}
 
 
 def test_the_current_hour_is_counted_again_and_an_old_finished_one_is_not():
