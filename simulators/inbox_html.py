@@ -146,7 +146,7 @@ def _subject(mail: Mail) -> str:
 
 def _order_text(fault: Fault, *, named: Mapping[str, Action]) -> str:
     action = next((name for name, action in named.items() if action == fault.action), str(fault.action))
-    times = "always" if fault.times is None else f"{fault.times} times"
+    times = {None: "always", 1: "once"}.get(fault.times, f"{fault.times} times")
     after = f", after {fault.skip}" if fault.skip else ""
     only = f", for {fault.matching}" if fault.matching else ""
     return f"{fault.step.value}: {action}, {times}{after}{only}"
