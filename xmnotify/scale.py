@@ -14,7 +14,7 @@ from devices.models import Device, Person
 from dispatch import statistics
 from dispatch.dialect import is_postgresql
 from dispatch.models import Attempt, Delivery, DeliveryText, Event
-from servers.models import Server, SmtpServer
+from servers.models import SmtpServer
 from templates_app.models import NotificationTemplate
 from xmnotify import demo
 
@@ -69,8 +69,8 @@ def make(say: Callable[[str], None], *, deliveries: int, devices: int, now: date
         raise NotEmptyError("It was made already.")
     if not SmtpServer.objects.filter(name=demo.SERVER).exists():
         raise NotEmptyError("There is no demo mail server: use an empty database, or one of the quick start.")
-    if Server.objects.filter(active=True).exclude(name=demo.SERVER).exists():
-        raise NotEmptyError("A server of yours is active, and it would get what is queued. Use another database.")
+    if SmtpServer.objects.filter(active=True).exclude(name=demo.SERVER).exists():
+        raise NotEmptyError("A mail server of yours is active, and it would get what is queued. Use another database.")
     with transaction.atomic():
         for source in _chunks(devices, now=now):
             _people(source)

@@ -18,7 +18,7 @@ def make(deliveries=2000, devices=30):
 
 @pytest.fixture
 def _demo():
-    demo.seed(smtp_port=2525)
+    demo.seed(smtp_port=2525, sms_port=2526)
 
 
 @pytest.mark.usefixtures("_demo")
