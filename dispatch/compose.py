@@ -13,12 +13,12 @@ import msgspec
 from django.conf import settings
 from msgspec import Struct
 
+from console.secrets import seal, unseal
 from devices import queries as devices
 from dispatch import dialect
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
 from dispatch.plan import event_values
-from servers.secrets import seal, unseal
 from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.render import RenderedText, parse_sender, render

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from django.db import IntegrityError, transaction
 
+from console.secrets import seal
 from devices import queries as devices
 from devices.fields import is_storable
 from devices.models import new_uid
@@ -24,7 +25,6 @@ from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, event_values, plan
 from dispatch.subjects import RefusedError, SubjectIn
 from servers.queries import active_routes
-from servers.secrets import seal
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.render import Template

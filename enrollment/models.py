@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from console.secrets import SecretField
 from devices.models import Device, Group, Person, new_uid
-from servers.secrets import SecretField
 
 
 class Invitation(models.Model):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from console.secrets import Secret
 from servers.models import Server
-from servers.secrets import Secret
 
 
 def moved(server: Server, secret: str, *, places: tuple[str, ...], used: bool) -> Iterator[tuple[str, ValidationError]]:

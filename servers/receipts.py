@@ -6,8 +6,8 @@ import hmac
 
 from django.conf import settings
 
+from console.secrets import SecretUnreadableError
 from servers.models import SmsGateway
-from servers.secrets import SecretUnreadableError
 from servers.values import RECEIPT_PATH
 
 _MOST_CALLBACK = 100

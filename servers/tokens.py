@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from console.secrets import Secret, SecretUnreadableError
 from servers.models import AccessToken
-from servers.secrets import Secret, SecretUnreadableError
 from transports.guard import ConnectionFailed, Policy
 from transports.oauth import Token, TokenRequest, fetch
 

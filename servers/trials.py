@@ -10,9 +10,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from console.secrets import SecretUnreadableError
 from servers.factory import sms_config, sms_policy, smtp_config, smtp_policy
 from servers.models import SmsGateway, SmtpServer
-from servers.secrets import SecretUnreadableError
 from servers.validators import check_mail
 from transports import nexmo_probe, phone_number, smtp_probe
 from transports.guard import Policy

@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import console.secrets
 import devices.models
-import servers.secrets
 
 
 class Migration(migrations.Migration):
@@ -24,12 +24,12 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=255, unique=True, verbose_name="name")),
                 (
                     "secret",
-                    servers.secrets.SecretField(blank=True, default=servers.secrets.Secret, verbose_name="Secret"),
+                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Secret"),
                 ),
                 (
                     "previous_secret",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, verbose_name="Previous secret"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, verbose_name="Previous secret"
                     ),
                 ),
                 ("scopes", models.JSONField(default=list, verbose_name="scopes")),

@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import console.secrets
 import devices.models
-import servers.secrets
 
 
 class Migration(migrations.Migration):
@@ -44,8 +44,8 @@ class Migration(migrations.Migration):
                 ("binding_kind", models.CharField(blank=True, max_length=16)),
                 ("binding_value", models.CharField(blank=True, max_length=128)),
                 ("token_digest", models.CharField(max_length=64, unique=True)),
-                ("token", servers.secrets.SecretField(blank=True, default=servers.secrets.Secret)),
-                ("pin", servers.secrets.SecretField(blank=True, default=servers.secrets.Secret)),
+                ("token", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
+                ("pin", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
                 (
                     "state",
                     models.CharField(

@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
-import servers.secrets
+import console.secrets
 
 
 class Migration(migrations.Migration):
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name="AccessToken",
             fields=[
                 ("key", models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ("value", servers.secrets.SecretField(blank=True, default=servers.secrets.Secret)),
+                ("value", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
                 ("expires_at", models.DateTimeField()),
                 ("refreshing_until", models.DateTimeField(blank=True, null=True)),
             ],
@@ -113,12 +113,12 @@ class Migration(migrations.Migration):
                 ("team_id", models.CharField(blank=True, max_length=10, verbose_name="Team ID")),
                 (
                     "key_file",
-                    servers.secrets.SecretField(blank=True, default=servers.secrets.Secret, verbose_name="Key file"),
+                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Key file"),
                 ),
                 (
                     "certificate",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, verbose_name="Certificate and key"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, verbose_name="Certificate and key"
                     ),
                 ),
                 ("certificate_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),
@@ -134,8 +134,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "service_account",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, verbose_name="Service account file"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, verbose_name="Service account file"
                     ),
                 ),
                 ("project", models.CharField(blank=True, editable=False, max_length=255, verbose_name="Project")),
@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=64, verbose_name="Key")),
                 (
                     "secret",
-                    servers.secrets.SecretField(blank=True, default=servers.secrets.Secret, verbose_name="Secret"),
+                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Secret"),
                 ),
                 (
                     "virtual_number",
@@ -266,8 +266,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "signature_secret",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, verbose_name="Signature secret"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, verbose_name="Signature secret"
                     ),
                 ),
                 (
@@ -282,8 +282,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "receipt_token",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, editable=False, verbose_name="Receipt address"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, editable=False, verbose_name="Receipt address"
                     ),
                 ),
             ],
@@ -332,7 +332,7 @@ class Migration(migrations.Migration):
                 ("username", models.CharField(blank=True, max_length=255, verbose_name="User name")),
                 (
                     "password",
-                    servers.secrets.SecretField(blank=True, default=servers.secrets.Secret, verbose_name="Password"),
+                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Password"),
                 ),
                 (
                     "spa",
@@ -402,8 +402,8 @@ class Migration(migrations.Migration):
                 ("oauth_client_id", models.CharField(blank=True, max_length=255, verbose_name="Client ID")),
                 (
                     "oauth_client_secret",
-                    servers.secrets.SecretField(
-                        blank=True, default=servers.secrets.Secret, verbose_name="Client secret"
+                    console.secrets.SecretField(
+                        blank=True, default=console.secrets.Secret, verbose_name="Client secret"
                     ),
                 ),
                 ("oauth_scope", models.CharField(blank=True, max_length=255, verbose_name="Scope")),

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-import servers.secrets
+import console.secrets
 
 
 class Migration(migrations.Migration):
@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="smsgateway",
             name="receipt_token",
-            field=servers.secrets.SecretField(
-                blank=True, default=servers.secrets.new_token, editable=False, verbose_name="Receipt address"
+            field=console.secrets.SecretField(
+                blank=True, default=console.secrets.new_token, editable=False, verbose_name="Receipt address"
             ),
         ),
     ]

@@ -11,11 +11,11 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
 from console.models import AuditEntry
+from console.secrets import Secret
 from servers import probe
 from servers.forms import SmtpServerForm
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer
 from servers.probe import Asker, ProbeRefusedError
-from servers.secrets import Secret
 from tests.db.servers.test_forms import data
 from tests.db.world import NOW, smtp_server
 from tests.wire.scripted import Peer, Received, honest

@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from console.models import AuditEntry
+from console.secrets import Secret
 from servers import probe
 from servers.models import SmsGateway
 from servers.probe import Asker
-from servers.secrets import Secret
 from simulators.nexmo import NexmoSimulator
 from tests.db.servers.test_probe import everything_stored, finish, run
 from tests.db.world import NOW, simulated_gateway

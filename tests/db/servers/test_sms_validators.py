@@ -3,10 +3,10 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from console.secrets import Secret
 from servers import countries
 from servers.lifecycle import add, change
 from servers.models import SmsGateway
-from servers.secrets import Secret
 from servers.sms_validators import clean_sms, sms_warnings
 from tests.db.world import smtp_server
 

@@ -3,9 +3,9 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from console.secrets import Secret
 from servers.lifecycle import add
 from servers.models import SmtpServer
-from servers.secrets import Secret
 from servers.validators import clean_smtp, port_for, smtp_warnings
 from tests.wire.certificates import Authority
 

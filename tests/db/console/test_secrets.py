@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from console import audit
 from console.models import AuditEntry
+from console.secrets import MASK, Secret
 from servers import factory, lifecycle
 from servers.forms import SmtpServerForm
 from servers.models import SmtpServer
-from servers.secrets import MASK, Secret
 from servers.validators import clean_smtp
 from tests.db.world import smtp_server
 
