@@ -54,6 +54,10 @@ class Person(models.Model):
                 violation_error_message=_("This login name exists already."),
             )
         ]
+        indexes = [
+            models.Index(Lower("mail"), name="person_mail"),
+            models.Index(fields=["mobile"], name="person_mobile"),
+        ]
 
     def __str__(self) -> str:
         return self.displayname or self.loginname
@@ -114,6 +118,7 @@ class Device(models.Model):
         ]
         indexes = [
             models.Index(fields=["imei"], condition=~Q(imei=""), name="device_imei"),
+            models.Index(fields=["phone_number"], name="device_phone_number"),
             models.Index(fields=["last_access"], name="device_last_access"),
         ]
 
