@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Django's command line."""
 
+import gc
 import os
 import sys
 
+_YOUNG = 50_000
+
 
 def main() -> None:
+    gc.set_threshold(_YOUNG)  # looking for garbage every 700 values is a sixth of the time that importing takes
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
     from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - after the settings are named
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - as above

@@ -7,13 +7,13 @@ import hmac
 import json
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
+from msgspec import Struct
 
 from api.models import ApiKey
 
@@ -56,8 +56,7 @@ def create(
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who calls, and what they may do. `origin` is kept with what they post."""
 
     origin: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPMethod, HTTPStatus
@@ -16,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
+from msgspec import Struct
 
 from api import choices, keys, problems, strict_json, texts, webhooks
 from api.keys import ApiScope, Caller
@@ -42,8 +42,7 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """No query parameter is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A request let in: `raw` is its body, `body` and `query` what was read of them, as the operation declares it."""
 
     request: HttpRequest
@@ -59,8 +58,7 @@ class Call:
         return Actor(name=self.caller.name, address=str(self.request.META.get("REMOTE_ADDR", ""))[:45])
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """What is served at a method and a path below /api/v1, for the router and for the OpenAPI document.
 
     `scopes`: one of them is needed. `body` is the type of the body; it is read into `Call.body` unless `reads_raw`.

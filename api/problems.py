@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
+from msgspec import Struct
 
 RETRY_SECONDS = 5
 """How long a caller is asked to wait when the database is away."""
@@ -22,8 +22,7 @@ _PROBLEM = "application/problem+json"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Struct, frozen=True):
     """`field` is a path such as "device.serial"; `code` is stable, `message` is for people."""
 
     field: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import msgspec
+from msgspec import Struct
 
 from api.problems import ProblemError, unprocessable
 
@@ -22,8 +22,7 @@ _NESTED = (dict, list)
 _DOUBTFUL = re.compile(rb'\\u0000|[0-9]{300}|"[ \t\r\n]+:')
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """The value of a JSON text. `clean`: it is known that `check` has nothing against it or a part of it."""
 
     tree: Any

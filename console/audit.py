@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 from django.http import HttpRequest
+from msgspec import Struct
 
 from console.models import AuditEntry
 
@@ -32,8 +32,7 @@ class Action(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of an action
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who did it: a user of the console, or what else `name` says (an API key, a command)."""
 
     name: str
@@ -41,8 +40,7 @@ class Actor:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Masked:
+class _Masked(Struct, frozen=True):
     """A secret: only whether it is the same can be told."""
 
     sealed: str

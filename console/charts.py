@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from console.registry import Words
 
@@ -13,8 +14,7 @@ _STEPS = 4
 _TICK_EVERY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """One value a category; None where there is none. `style` is s1 to s4."""
 
     label: Words
@@ -22,8 +22,7 @@ class Series:
     style: str
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     x: float
     y: float
     width: float
@@ -32,16 +31,14 @@ class Box:
     tip: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A label of an axis and where it stands."""
 
     at: float
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """Either bars or a line, with what the template needs to draw it and its table."""
 
     title: Words

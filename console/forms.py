@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -10,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext_lazy as _
+from msgspec import Struct
 
 from console.audit import Action
 from console.roles import APPS, OFFERED, VERBS
@@ -51,8 +51,7 @@ class NewAdministratorForm(UserCreationForm[User]):
 _OWN_NAMES = {"auth.user": _("Administrators"), "auth.group": _("Roles")}
 
 
-@dataclass(frozen=True, slots=True)
-class GrantRow:
+class GrantRow(Struct, frozen=True):
     """One kind of object and what can be allowed with it; None where there is no such permission."""
 
     label: str

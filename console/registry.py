@@ -6,7 +6,6 @@ Each room registers its own in its AppConfig.ready(), as models register with Dj
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
@@ -15,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from msgspec import Struct, field
 
 Words = str | Promise
 User = AbstractBaseUser | AnonymousUser
@@ -46,8 +46,7 @@ class Level(models.TextChoices):
     ERROR = "error", _("Error")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A page in the navigation. `view` is its URL name and its key; `permission` is needed to see it, "" for none."""
 
     view: str
@@ -57,16 +56,14 @@ class Entry:
     order: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What a tile says of its page, in a few words."""
 
     words: Words
     level: Level = Level.NEUTRAL
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(Struct, frozen=True):
     """A page of Settings; `state` is asked each time the Settings page is shown."""
 
     view: str
@@ -82,8 +79,7 @@ class Tile:
         return Section.SETTINGS
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is mended."""
 
     subject: Words
@@ -99,8 +95,7 @@ ImpactSource = Callable[[Any], Iterable[Words]]
 PanelSource = Callable[[HttpRequest, Any], SafeString | str]
 
 
-@dataclass(slots=True)
-class _Registered:
+class _Registered(Struct):
     entries: list[Entry] = field(default_factory=list)
     tiles: list[Tile] = field(default_factory=list)
     health: list[HealthSource] = field(default_factory=list)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateView
+from msgspec import Struct
 
 from console import registry
 from console.forms import AuditFilter
@@ -49,8 +49,7 @@ class AuditPage(ConsoleView, TemplateView):
         return super().get_context_data(**context, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Entries, the newest first; the next page is that before `before`. `searched_to`: the search stopped there."""
 
     rows: list[AuditEntry]

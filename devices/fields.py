@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db.models import Model
+from msgspec import Struct, field
 
 from devices.models import Device, Person, PushToken
 from transports import mail_address, phone_number
@@ -35,8 +35,7 @@ class FieldError(ValueError):
         self.field, self.code, self.message = field, code, message
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(Struct, frozen=True):
     """Something that was stored as it was given although it can't be used."""
 
     field: str
@@ -44,8 +43,7 @@ class Unusable:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
+class Cleaned(Struct, frozen=True):
     """Checked values by field; None clears a field, a field that is not there stays."""
 
     values: Mapping[str, Any] = field(default_factory=dict)

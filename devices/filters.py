@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 1_000
@@ -37,8 +38,7 @@ class FilterError(ValueError):
         self.field, self.code, self.message = field, code, message
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """`value` is a text, a number of days, a truth value, or a tuple of texts for `in`."""
 
     field: str
@@ -46,8 +46,7 @@ class Condition:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """All of the conditions hold, or any of them does."""
 
     every: bool
@@ -59,8 +58,7 @@ _PARTS = frozenset({Op.CONTAINS, Op.STARTS_WITH, Op.ENDS_WITH})
 _ORDER = frozenset({Op.GREATER, Op.LESS})
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     ops: frozenset[Op]
     read: Callable[[str, Any], Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,8 +11,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
+from msgspec import Struct, field
 
-from devices.models import Device, Person, PushToken
+from devices.models import Device, Person
 from devices.values import Phone, Target, Token
 from transports.types import AddressKind
 
@@ -32,8 +32,7 @@ DEVICE_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPerson:
+class KnownPerson(Struct, frozen=True):
     """A user as planning needs it. `values` are `user.*` as macros see them; the directory's other attributes too."""
 
     id: int
@@ -41,8 +40,7 @@ class KnownPerson:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownDevice:
+class KnownDevice(Struct, frozen=True):
     """A device with its user. `values` are `device.*` as macros see them; the stored properties too."""
 
     id: int
@@ -158,8 +156,7 @@ class _Owned(NamedTuple):
     number: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Whom an event is about, and the checked fields that it told of them and that hold for it alone."""
 
     person: KnownPerson | None = None
@@ -234,8 +231,9 @@ def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
 
 def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
     found: dict[int, list[Token]] = {}
-    for row in PushToken.objects.filter(device__in=device_ids, dead_at=None) if device_ids else ():
-        found.setdefault(row.device_id, []).append(Token(AddressKind(row.kind), row.token, row.device_id))
+    statement = "SELECT device_id, kind, token FROM devices_pushtoken WHERE dead_at IS NULL AND device_id IN"
+    for device_id, kind, token in _select(statement, "%s", device_ids, order="ORDER BY id"):
+        found.setdefault(device_id, []).append(Token(AddressKind(kind), token, device_id))
     return found
 
 
@@ -243,8 +241,7 @@ def _told_properties(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in (fields.get("properties") or {}).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class CarrierCount:
+class CarrierCount(Struct, frozen=True):
     """How many managed devices name a carrier, by the start of their phone number ("+491", empty if not known)."""
 
     name: str

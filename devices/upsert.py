@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Field
+from msgspec import Struct
 
 from devices.fields import FieldError, Unusable, clean_device, clean_user
 from devices.models import Change, Device, Group, InstalledApp, Person, PushToken
@@ -18,8 +18,7 @@ Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
 
 
-@dataclass(frozen=True, slots=True)
-class Saved(Generic[Row]):
+class Saved(Struct, Generic[Row], frozen=True):
     """`changed` are the names of the fields and properties that have another value now."""
 
     row: Row

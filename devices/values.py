@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from transports.types import AddressKind
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A live push token; `kind` is APNS or FCM."""
 
     kind: AddressKind
@@ -18,16 +18,14 @@ class Token:
     device_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(Struct, frozen=True):
     """A device with a SIM, as far as is known: its home carrier, and its own number (E.164, empty if not known)."""
 
     carrier: str
     number: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A person, a device, or both. `user` and `device` are the values that macros see.
 
     `has_sim` is False only if every known device is known to have none. `phones` are those whose carrier is known.

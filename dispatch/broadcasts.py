@@ -7,7 +7,6 @@ planned again, after its worker was killed, changes nothing, and no address gets
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from msgspec import Struct, structs
 
 from devices import filters, selection
 from devices import queries as devices
@@ -43,8 +43,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _State = Broadcast.State
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """A broadcast with all that holds for each of its deliveries."""
 
     broadcast: Broadcast
@@ -54,8 +53,7 @@ class _Run:
     routes: Mapping[ServerKind, Route]
 
 
-@dataclass(frozen=True, slots=True)
-class _Targets:
+class _Targets(Struct, frozen=True):
     """Some of those it goes to, in order. `plain` are those whose user has a mail address of the usual form."""
 
     model: type[Device | Person]
@@ -173,7 +171,9 @@ def _run(broadcast: Broadcast) -> _Run:
         admins=devices.administrators(),
     )
     versions = broadcast.template_versions.select_related("template").order_by("pk")
-    chosen = [replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions]
+    chosen = [
+        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
+    ]
     return _Run(broadcast, filters.parse(broadcast.audience), occasion, chosen, active_routes())
 
 
@@ -251,7 +251,7 @@ def _planned(
     model: type[Device | Person],
     ids: Sequence[int],
 ) -> list[Planned]:
-    occasion = replace(run.occasion, channels=frozenset({channel.kind}))
+    occasion = structs.replace(run.occasion, channels=frozenset({channel.kind}))
     found = []
     for target in _targets(model, ids, per_device=channel.per_device):
         made = planning.plan(occasion, templates=[(template, None)], target=target, routes=run.routes)
@@ -273,15 +273,15 @@ def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bo
     owners = {target.person_id for target in found if target.has_sim is False}
     phones = Device.objects.filter(person__in=owners - {None}).exclude(has_sim=False)
     with_phone = set(phones.values_list("person_id", flat=True))
-    return [replace(each, has_sim=None) if each.person_id in with_phone else each for each in found]
+    return [structs.replace(each, has_sim=None) if each.person_id in with_phone else each for each in found]
 
 
 def _own(row: Planned, *, broadcast: Broadcast, per_device: bool) -> Planned:
-    own = replace(row, broadcast_id=broadcast.pk, priority=Priority.BROADCAST)
+    own = structs.replace(row, broadcast_id=broadcast.pk, priority=Priority.BROADCAST)
     whom = ""
     if not own.to.address or (per_device and own.channel is not ChannelKind.SECURE_HUB):
         whom = f"d{own.device_id}" if own.device_id else "" if own.to.address else f"p{own.person_id}"
-    return replace(own, id=fanout.delivery_id(f"{_key(own)}{whom}|{own.to.address}", now=broadcast.created_at))
+    return structs.replace(own, id=fanout.delivery_id(f"{_key(own)}{whom}|{own.to.address}", now=broadcast.created_at))
 
 
 def _key(row: Planned) -> str:

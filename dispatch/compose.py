@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -37,8 +36,7 @@ class Happened(Struct, frozen=True):
     sealed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Everything that the texts of some claims are made from, read in a few queries."""
 
     events: Mapping[UUID, Happened]

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 from django.db import connection
 
 _JSON_TYPES = {
@@ -40,6 +39,8 @@ def cursor() -> Iterator[Any]:
         with connection.cursor() as plain:
             yield plain
         return
+    import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
+
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as bound:
         yield bound
@@ -91,9 +92,7 @@ def as_text(column: str) -> str:
 
 def read_time(value: Any) -> datetime:
     """A time as a row brings it."""
-    if isinstance(value, datetime):
-        return value
-    read = datetime.fromisoformat(value)
+    read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 

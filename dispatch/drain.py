@@ -6,14 +6,14 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import Error
+from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, retry
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry
 from dispatch.clock import Clock
 from dispatch.outbox import Claim, Settlement
 from dispatch.settling import judged
@@ -47,8 +47,7 @@ LONGEST_TURN = timedelta(seconds=5)
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """What one drain holds while it runs. `open` are its claims that are not settled yet, `begun` those counted."""
 
     server_id: int
@@ -75,35 +74,53 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     """Send what is due for one server through one lane; answers how many tries it settled.
 
     Ends when nothing is due, the server rests or is stopped, the worker is stopping, or after 30 s; then it rings
-    again if more is due.
+    again if more is due. Where nothing was, another lane of the server that is at work here will look in its turn.
     """
-    server = queries.find(server_id)
-    if server is None:
-        return 0
-    limits, channel = server.limits(), factory.build_channel(server)
-    held = lanes.take(server_id, limits=limits, now=clock.now())
-    if held is None:
-        return 0
-    work = Work(server_id, server.name, limits, channel, held, clock, stopping)
-    work.ends_at = clock.monotonic() + LONGEST.total_seconds()
-    try:
-        with heartbeat.beating(partial(_renew, work), every=limits.lease / 3):
-            _rounds(work)
-    except Exception:
-        logger.exception("drain.fault server=%s", server_id)
-        _after_fault(work)
-        work.down = True
-    finally:
-        _disconnect(work)
-        lanes.release(held)
-    if not work.down and outbox.any_due(server_id, now=clock.now()):
+    with places.of_server(server_id) as free:
+        work = _work(server_id, clock=clock, stopping=stopping) if free else None
+        if work is None:
+            return 0
+        places.lane_taken(server_id)
+        try:
+            _drain(work)
+        finally:
+            last = places.lane_released(server_id)
+    looks = last or clock.monotonic() > work.ends_at
+    if looks and not work.down and outbox.any_due(server_id, now=clock.now()):
         doorbell.ring(server_id)
     return work.settled
 
 
+def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work | None:
+    """What the drain of an active server holds; None without a free lane."""
+    server = queries.settings_of(server_id)
+    if server is None:
+        return None
+    limits, channel = server.limits(), factory.build_channel(server)
+    held = lanes.take(server_id, limits=limits, now=clock.now())
+    if held is None:
+        return None
+    work = Work(server_id, server.name, limits, channel, held, clock, stopping)
+    work.ends_at = clock.monotonic() + LONGEST.total_seconds()
+    return work
+
+
+def _drain(work: Work) -> None:
+    try:
+        with heartbeat.beating(partial(_renew, work), every=work.limits.lease / 3):
+            _rounds(work)
+    except Exception:
+        logger.exception("drain.fault server=%s", work.server_id)
+        _after_fault(work)
+        work.down = True
+    finally:
+        _disconnect(work)
+        lanes.release(work.held)
+
+
 def _rounds(work: Work) -> None:
     most = 1 if work.held.probing else _batch(FIRST_CLAIM, limits=work.limits)
-    while not work.must_end() and lanes.may_send(work.held):
+    while not work.must_end():
         now = work.clock.now()
         until = now + work.limits.lease
         claims = outbox.claim_due(work.server_id, most=most, lease=work.lease, lease_until=until, now=now)
@@ -119,6 +136,8 @@ def _rounds(work: Work) -> None:
         most = _batch(_in_a_second(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
+            return
+        if not lanes.may_send(work.held):
             return
 
 

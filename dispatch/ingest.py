@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import IntegrityError, transaction
+from msgspec import Struct, field, structs
 
 from console.secrets import seal
 from devices import queries as devices
@@ -43,8 +43,7 @@ class ConflictError(Exception):
     """The idempotency key was used before with another body."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventIn:
+class EventIn(Struct, frozen=True):
     """An event as it was posted, its form already checked.
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
@@ -67,8 +66,7 @@ class EventIn:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """One event of several, with the key and the hash by which a repetition is known."""
 
     event: EventIn
@@ -76,8 +74,7 @@ class Posted:
     body_hash: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The answer: stored, not sent. A replay has the first answer."""
 
     id: UUID
@@ -91,8 +88,7 @@ Answer = Accepted | RefusedError | ConflictError
 _Stored = TypeVar("_Stored")
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
+class _World(Struct, frozen=True):
     """What is the same for all events that are taken at once."""
 
     origin: str
@@ -187,7 +183,7 @@ def _store_broadcast(item: Posted, *, world: _World) -> Answer:
     except RefusedError as refused:
         return refused
     extra = [row for row in made.deliveries if not row.skip]
-    event = replace(event, planned=len(extra), skipped=0, notes=[PLANNED_LATER, *made.notes])
+    event = structs.replace(event, planned=len(extra), skipped=0, notes=[PLANNED_LATER, *made.notes])
     with transaction.atomic():
         if not intake.store([event], planned=[], now=world.now):
             return _second(item, world=world)
@@ -204,8 +200,8 @@ def _store_broadcast(item: Posted, *, world: _World) -> Answer:
 
 
 def _without_recipients(template: Template) -> Template:
-    channels = {kind: replace(channel, recipients=()) for kind, channel in template.texts.channels.items()}
-    return replace(template, texts=replace(template.texts, channels=channels))
+    channels = {kind: structs.replace(channel, recipients=()) for kind, channel in template.texts.channels.items()}
+    return structs.replace(template, texts=structs.replace(template.texts, channels=channels))
 
 
 def _store(
@@ -225,7 +221,11 @@ def _store(
             answers[place] = refused
     targets = devices.find_targets(
         [subject for _, subject in ready.values()],
-        reach_phones=any(_reaches_phones(template) for found_, _ in ready.values() for template in found_),
+        reach_phones=any(
+            _reaches_phones(template, only=items[place].event.channels)
+            for place, (found_, _) in ready.items()
+            for template in found_
+        ),
     )
     events: dict[int, NewEvent] = {}
     planned: list[Planned] = []
@@ -294,8 +294,11 @@ def _find_templates(event_in: EventIn) -> list[Template] | RefusedError:
     return found
 
 
-def _reaches_phones(template: Template) -> bool:
-    return any(kind is not ChannelKind.SMTP and channel.active for kind, channel in template.texts.channels.items())
+def _reaches_phones(template: Template, *, only: Collection[ChannelKind] | None) -> bool:
+    used = (
+        kind for kind, channel in template.texts.channels.items() if channel.active and kind is not ChannelKind.SMTP
+    )
+    return any(only is None or kind in only for kind in used)
 
 
 def _prepare(

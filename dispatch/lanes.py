@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
 from django.db.models.functions import Coalesce
+from msgspec import Struct
 
-from dispatch import retry
+from dispatch import dialect, retry
 from dispatch.models import Lane
 from servers.models import Server
 from servers.values import Limits
 from transports.types import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A lane that is ours while its lease lasts. `probing`: the server was down, and this lane tries it with one."""
 
     id: int
@@ -29,15 +27,21 @@ class Held:
 
 def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
     """A free lane of an active server that neither rests nor is stopped; None when there is none."""
-    with transaction.atomic():
-        server = Server.objects.filter(pk=server_id, active=True, stopped_at=None).only("paused_until").first()
-        if server is None or (server.paused_until and server.paused_until > now):
-            return None
-        probing = server.paused_until is not None
-        lane = _free_lane(server_id, limits=limits, now=now)
-        if lane is None or (probing and not _win_probe(server, limits=limits, now=now)):
-            return None
-        return Held(lane.pk, server_id, _lease(lane, limits=limits, now=now), probing)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT paused_until FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL", [server_id]
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    paused_until = row[0] and dialect.read_time(row[0])
+    if paused_until and paused_until > now:
+        return None
+    held = _take_free(server_id, limits=limits, probing=paused_until is not None, now=now)
+    if held and held.probing and not _win_probe(server_id, paused_until, limits=limits, now=now):
+        release(held)
+        return None
+    return held
 
 
 def free(server_id: int, *, limits: Limits, now: datetime) -> int:
@@ -53,12 +57,21 @@ def renew(held: Held, *, limits: Limits, now: datetime) -> bool:
 
 def may_send(held: Held) -> bool:
     """Whether the server may still be used by this lane."""
-    resting = Q(paused_until=None) if not held.probing else Q()
-    return Server.objects.filter(resting, pk=held.server_id, active=True, stopped_at=None).exists()
+    resting = "" if held.probing else "AND paused_until IS NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL {resting}",  # noqa: S608
+            [held.server_id],
+        )
+        return bool(cursor.fetchall())
 
 
 def release(held: Held) -> None:
-    Lane.objects.filter(pk=held.id, lease=held.lease).update(lease=None, lease_until=None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s",
+            [held.id, dialect.uid(held.lease)],
+        )
 
 
 def recovered(server_id: int) -> None:
@@ -120,25 +133,36 @@ def reserve(server_id: int, count: int, *, rate: float, most: timedelta, now: da
     return start - now
 
 
-def _win_probe(server: Server, *, limits: Limits, now: datetime) -> bool:
+def _win_probe(server_id: int, paused_until: datetime | None, *, limits: Limits, now: datetime) -> bool:
     """Only one worker probes: whoever moves `paused_until` on first."""
-    return bool(
-        Server.objects.filter(pk=server.pk, paused_until=server.paused_until).update(paused_until=now + limits.lease)
-    )
+    return bool(Server.objects.filter(pk=server_id, paused_until=paused_until).update(paused_until=now + limits.lease))
 
 
-def _free_lane(server_id: int, *, limits: Limits, now: datetime) -> Lane | None:
-    free = Lane.objects.filter(Q(lease=None) | Q(lease_until__lte=now), server_id=server_id, slot__lt=limits.lanes)
-    lane = free.select_for_update(skip_locked=True).order_by("slot").first()
-    if lane is None and Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes).count() < limits.lanes:
+def _take_free(server_id: int, *, limits: Limits, probing: bool, now: datetime) -> Held | None:
+    lease = uuid4()
+    lane_id = _lease_free(server_id, lease=lease, limits=limits, now=now)
+    if lane_id is None and Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes).count() < limits.lanes:
         Lane.objects.bulk_create(
             [Lane(server_id=server_id, slot=slot) for slot in range(limits.lanes)], ignore_conflicts=True
         )
-        lane = free.select_for_update(skip_locked=True).order_by("slot").first()
-    return lane
+        lane_id = _lease_free(server_id, lease=lease, limits=limits, now=now)
+    return None if lane_id is None else Held(lane_id, server_id, lease, probing)
 
 
-def _lease(lane: Lane, *, limits: Limits, now: datetime) -> UUID:
-    lease = uuid4()
-    Lane.objects.filter(pk=lane.pk).update(lease=lease, lease_until=now + limits.lease)
-    return lease
+def _lease_free(server_id: int, *, lease: UUID, limits: Limits, now: datetime) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s WHERE id = (SELECT id FROM dispatch_lane
+                WHERE server_id = %s AND slot < %s AND (lease IS NULL OR lease_until <= %s)
+                ORDER BY slot LIMIT 1 {dialect.skip_locked()})
+            RETURNING id""",  # noqa: S608 - constants of ours only
+            [
+                dialect.uid(lease),
+                dialect.time(now + limits.lease),
+                server_id,
+                limits.lanes,
+                dialect.time(now),
+            ],
+        )
+        row = cursor.fetchall()
+    return row[0][0] if row else None

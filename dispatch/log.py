@@ -7,13 +7,13 @@ those with one (trouble, an event, a person, a device) reach back to the beginni
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
+from msgspec import Struct, structs
 
 from devices.models import Device, Person
 from dispatch.models import Delivery, Event
@@ -50,8 +50,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A filter; what is empty filters nothing. `since` is inclusive, `until` exclusive, both by time of acceptance.
 
     `recipient` is a login name, serial number, IMEI, mail address or phone number of a known user or device; else it is
@@ -68,8 +67,7 @@ class Wanted:
     recipient: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Deliveries, the newest first. `after` is where the next page begins, None at the end.
 
     `searched_to` is set when the page is short because the search stopped there.
@@ -163,7 +161,7 @@ def _sliced(rows: QuerySet[Delivery], *, wanted: Wanted, after: UUID | None, siz
 
 def _bottom(wanted: Wanted, *, after: UUID | None, most: int) -> UUID | None:
     """The first delivery that is beyond so many, None when there is none."""
-    every = replace(wanted, channel="", states=frozenset(), template_id=None, server_id=None, event_id=None)
+    every = structs.replace(wanted, channel="", states=frozenset(), template_id=None, server_id=None, event_id=None)
     return _bounded(every, after=after).values_list("pk", flat=True)[most : most + 1].first()
 
 

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
+from msgspec import Struct, structs
 
 from console import audit
 from console.audit import Action
@@ -70,8 +70,7 @@ class LogPage(LogView, TemplateView):
         return super().get_context_data(**context, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(Struct, frozen=True):
     """What a person may do to deliveries: one alone, or many of which only those in `states` are changed."""
 
     states: tuple[Delivery.State, ...]
@@ -141,7 +140,7 @@ class LogBulk(LogView):
         fitting = frozenset(deed.states) & wanted.states if wanted.states else frozenset(deed.states)
         if not fitting:
             return []
-        found = log.pages(replace(wanted, states=fitting), most=MOST_AT_ONCE)
+        found = log.pages(structs.replace(wanted, states=fitting), most=MOST_AT_ONCE)
         return ([row.pk for row in rows] for rows in list(found))
 
 

@@ -12,6 +12,7 @@ MOST = 16
 
 _lock = threading.Lock()
 _taken: Counter[int] = Counter()
+_lanes: Counter[int] = Counter()
 
 
 @contextmanager
@@ -25,3 +26,16 @@ def of_server(server_id: int) -> Iterator[bool]:
     finally:
         with _lock:
             _taken[server_id] -= free
+
+
+def lane_taken(server_id: int) -> None:
+    """A lane of the server is at work in this process."""
+    with _lock:
+        _lanes[server_id] += 1
+
+
+def lane_released(server_id: int) -> bool:
+    """Whether it was the last of the server's that was at work here."""
+    with _lock:
+        _lanes[server_id] -= 1
+        return not _lanes[server_id]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
 
 from devices.values import Target
 from servers import carriers
@@ -20,8 +21,7 @@ _TOLD_SPACES = ("certificate", "server")
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """One delivery to store. `skip` says why it will not be tried; `wait_code` why it has no server yet.
 
     `via_id` is the carrier gateway whose mail address `to` is, for an SMS that goes as a mail.
@@ -48,8 +48,7 @@ class Planned:
     wait_code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(Struct, frozen=True):
     """What is planned for: the event's values, and what holds for all its deliveries.
 
     `values` are the name spaces besides user and device. `channels` narrows the template's active ones, `extra` adds
@@ -67,8 +66,7 @@ class Occasion:
     admins: Sequence[Mapping[str, str]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Reached:
+class _Reached(Struct, frozen=True):
     """An address as it was named, and why it can't be used. `own`: it is that of the user or the device."""
 
     to: Recipient
@@ -76,8 +74,7 @@ class _Reached:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     deliveries: tuple[Planned, ...]
     notes: tuple[str, ...]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.db import connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
+from msgspec import Struct
 
+from dispatch import dialect
 from dispatch.models import TROUBLE, Delivery, HourFigures
 from dispatch.statistics import DAYS, SAMPLE, Latency, first_id, latency
 from servers.models import Server
@@ -19,6 +21,11 @@ _SENT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
 _FAILED = (State.FAILED, State.EXPIRED)
 _WAITING = timedelta(minutes=5)
 _HASTY = (0, 5)
+_OLDEST = " UNION ALL ".join(
+    f"""SELECT due_at FROM (SELECT due_at FROM dispatch_delivery WHERE state = 'due' AND server_id = %s
+    AND priority = {priority} ORDER BY due_at LIMIT 1) AS p{priority}"""  # noqa: S608 - constants of this module only
+    for priority in _HASTY
+)
 
 
 def _literally(condition: str) -> RawSQL:
@@ -33,8 +40,7 @@ def _in_state(state: Delivery.State) -> RawSQL:
 _TROUBLE = _literally(f"state IN ({', '.join(repr(state) for state in TROUBLE)})")
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """`sent` is {server kind: number}; times in seconds, None when nothing was sent."""
 
     on: date
@@ -43,8 +49,7 @@ class Day:
     median: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(Struct, frozen=True):
     """The last 24 hours. `queued` and `failed` stop at MOST_COUNTED; `sent` is as of `counted_at`."""
 
     sent: int
@@ -101,14 +106,9 @@ def recent_failures(*, limit: int = 8) -> list[Delivery]:
 
 def waiting_since(server: Server, *, now: datetime) -> datetime | None:
     """Since when the oldest message that is no broadcast waits for this server, if that is longer than it should."""
-    oldest = [
-        due
-        for priority in _HASTY
-        for due in Delivery.objects.filter(_in_state(State.DUE), server_id=server.pk, priority=priority)
-        .order_by("due_at")
-        .values_list("due_at", flat=True)[:1]
-    ]
-    since = min(oldest, default=now)
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST, [server.pk, server.pk])
+        since = min((dialect.read_time(row[0]) for row in cursor.fetchall()), default=now)
     return since if now - since > _WAITING else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
@@ -43,8 +42,7 @@ class Finish(Struct, frozen=True):
     provider_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(Struct, frozen=True):
     """Due again at `at`. Not `charged` means that this try does not count against the limit."""
 
     at: datetime
@@ -52,22 +50,19 @@ class RetryAt:
     charged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """It failed for good."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Perhaps it went through: a person decides."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForServer:
+class WaitForServer(Struct, frozen=True):
     """Nothing is wrong with the message: it waits, uncharged, until somebody mends the server."""
 
     reason: Reason

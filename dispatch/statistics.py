@@ -6,11 +6,11 @@ Ids are UUIDv7, so the deliveries accepted in an hour are one range of the prima
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Case, Count, F, Value, When
+from msgspec import Struct
 
 from dispatch.models import Delivery, HourFigures
 from servers.values import ServerKind
@@ -29,8 +29,7 @@ _KIND = Case(When(channel=ChannelKind.SMS, then=Value(ServerKind.SMS.value)), de
 """An SMS is one, though a carrier gateway is reached through the mail server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """From acceptance to the server's yes; `slow` is what 95 of 100 stay below."""
 
     median: timedelta

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct, field, structs
 
 from devices import queries, upsert
 from devices.fields import FieldError, clean_device, clean_user
@@ -21,8 +22,7 @@ class RefusedError(Exception):
         self.field, self.code, self.message = field, code, message
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectIn:
+class SubjectIn(Struct, frozen=True):
     """A device (serial, imei or id) or a user (loginname or id): its key, and the fields that the event tells."""
 
     key: str
@@ -70,7 +70,7 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
     found = find({0: rest}, country=country)[0]
     if isinstance(found, RefusedError):
         return found
-    return replace(
+    return structs.replace(
         found,
         person=person or found.person,
         device=machine or found.device,
@@ -126,5 +126,5 @@ def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, 
         if person is None:
             answer[place] = RefusedError("device.user", "unknown", "No user has this login name.")
         elif isinstance(subject, Subject):
-            answer[place] = replace(subject, person=person)
+            answer[place] = structs.replace(subject, person=person)
     return answer

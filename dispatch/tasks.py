@@ -9,7 +9,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from celery.worker import state
 
-from dispatch import alerts, broadcasts, doorbell, liveness, places, statistics, upkeep
+from dispatch import alerts, broadcasts, doorbell, liveness, statistics, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
@@ -19,9 +19,7 @@ CONTROL_QUEUE = "control"
 
 @shared_task(name=doorbell.DRAIN_TASK)
 def drain_server(*, server_id: int) -> None:
-    with places.of_server(server_id) as free:
-        if free:
-            drain(server_id, clock=CLOCK, stopping=_stopping)
+    drain(server_id, clock=CLOCK, stopping=_stopping)
 
 
 @shared_task(name=doorbell.PLAN_TASK)

@@ -59,7 +59,7 @@ def expire(*, now: datetime) -> int:
                 state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
             ).values_list("id", flat=True)[:CHUNK]
         )
-        expired = outbox.expire(ids, now=now)
+        expired = outbox.expire(ids, now=now) if ids else 0
         total += expired
         if len(ids) < CHUNK or not expired:
             return total
@@ -110,9 +110,11 @@ def _servers_with_waiting() -> list[int | None]:
             ) SELECT id FROM found WHERE id IS NOT NULL"""
         )
         found: list[int | None] = [row[0] for row in cursor.fetchall()]
-    if Delivery.objects.filter(state=Delivery.State.DUE, server=None).order_by("priority", "due_at").first():
-        found.append(None)
-    return found
+        cursor.execute(
+            """SELECT 1 FROM dispatch_delivery WHERE state = 'due' AND server_id IS NULL
+            ORDER BY priority, due_at LIMIT 1"""
+        )
+        return [*found, None] if cursor.fetchall() else found
 
 
 def _with_idle_secrets() -> list[UUID]:

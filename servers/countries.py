@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from django.utils.translation import get_language
+from msgspec import Struct
 
 FIRST = "AF"
 """Afghanistan, which the manual names as the default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Country:
+class Country(Struct, frozen=True):
     """`code` is ISO 3166, `prefix` begins with "+"."""
 
     code: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import phonenumbers
+from msgspec import Struct, field
 
 from devices import queries as devices
 from servers import carriers, countries, queries
@@ -15,8 +15,7 @@ from servers.models import CarrierGateway
 _LONGEST_CODE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class NewCarrier:
+class NewCarrier(Struct, frozen=True):
     """A carrier as most of its devices name it; `country` is the likely one (ISO 3166)."""
 
     name: str
@@ -24,8 +23,7 @@ class NewCarrier:
     devices: int
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     names: Counter[str] = field(default_factory=Counter)
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
 from django.conf import settings
+from msgspec import structs
 
 from servers import receipts
 from servers.models import SmsGateway, SmtpServer
@@ -104,7 +104,7 @@ def sms_policy() -> Policy:
     """Where SMS may be handed over: as other requests, and without HTTPS to the ports of HTTP."""
     policy = http_policy()
     ports = settings.XMNOTIFY_HTTP_PORTS
-    return replace(policy, ports=None if policy.ports is None or ports is None else policy.ports | ports)
+    return structs.replace(policy, ports=None if policy.ports is None or ports is None else policy.ports | ports)
 
 
 def http_policy() -> Policy:

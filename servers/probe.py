@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from msgspec import Struct
 
 from console import audit
 from servers import lifecycle, queries, trials
@@ -44,8 +44,7 @@ class ProbeRefusedError(Exception):
         self.wait = wait
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(Struct, frozen=True):
     """Who asks for a test. `actor` is whose tests are counted, such as "user:3"; `user` None is for an API key."""
 
     actor: str
@@ -58,8 +57,7 @@ class Asker:
         return cls(f"user:{user.pk}", user.get_username(), user, address)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """What the thread needs; secrets are in `trial` alone, which never leaves memory."""
 
     test: ServerTest

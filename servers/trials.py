@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from msgspec import structs
 
 from console.secrets import SecretUnreadableError
 from servers.factory import sms_config, sms_policy, smtp_config, smtp_policy
@@ -61,7 +62,7 @@ def _smtp(server: SmtpServer) -> Trial:
         config = smtp_config(server, tokens=_patient_token)
     except SecretUnreadableError:
         raise ValidationError({"password": _unreadable()}) from None
-    patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
+    patient = structs.replace(config, timeout=min(config.timeout, MOST_SILENCE))
 
     def run(message: Message, to: Recipient) -> Iterator[Stage]:
         return smtp_probe.probe(patient, message=message, to=to, policy=smtp_policy())

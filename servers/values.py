@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from transports.types import AddressKind, ChannelKind
 
@@ -44,8 +45,7 @@ RECEIPT_PATH = "receipts/nexmo/"
 """Where delivery receipts come in; a token that cannot be guessed follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one server allows. `rate` is messages per second over all workers, None for no limit.
 
     `max_attempts` is retries + 1; `waits[n-1]` is the wait after try n, the last one repeats.
@@ -72,8 +72,7 @@ class NumberFormat(StrEnum):
     PLUS = "plus"
 
 
-@dataclass(frozen=True, slots=True)
-class CarrierRoute:
+class CarrierRoute(Struct, frozen=True):
     """A carrier gateway, as planning sees it: the address of a phone is `prefix`, its number, "@", `domain`."""
 
     gateway_id: int
@@ -82,8 +81,7 @@ class CarrierRoute:
     number_format: NumberFormat = NumberFormat.NATIONAL
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """The active server of a kind, as planning sees it. `country` reads phone numbers that name none (ISO 3166).
 
     `carriers`: carrier gateways by carrier and country (see `servers.carriers`), where the SMS gateway uses them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateView
+from msgspec import Struct
 
 from console import audit, registry
 from console.audit import Action
@@ -78,8 +78,7 @@ class ServerView(SettingsChildView):
         return [*super().get_crumbs(), (_("Notification Server"), reverse("notification-server"))]
 
 
-@dataclass(frozen=True, slots=True)
-class TestBox:
+class TestBox(Struct, frozen=True):
     """How a page asks where the one test message goes."""
 
     label: Words

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, structs
 
 
 class Step(StrEnum):
@@ -44,8 +45,7 @@ class SmsStep(StrEnum):
     ACCOUNT = "sms account"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Answer with this instead; 421 also closes. `text` begins with the enhanced code where there is one.
 
     Of an SMS service: a status in the answer below 100, an HTTP status from there on.
@@ -55,34 +55,29 @@ class Reply:
     text: str = "Ordered fault"
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Struct, frozen=True):
     """Go on as usual, `seconds` later."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Trickle:
+class Trickle(Struct, frozen=True):
     """Go on as usual, but send the reply a byte at a time, `seconds` apart."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Struct, frozen=True):
     """Close the connection: with what was said so far delivered, or, with `reset`, by a TCP reset."""
 
     reset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(Struct, frozen=True):
     """Read on and never answer again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Answer a request with this HTML page, as the log-in page of a network does."""
 
     text: str = "<html><title>Sign in</title></html>"
@@ -91,8 +86,7 @@ class Page:
 Action = Reply | Delay | Trickle | Drop | Hang | Page
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Do `action` at `step`, `times` times (None: always), after letting `skip` occasions pass.
 
     `matching` is a shell pattern on recipients, compared in lower case: at RCPT the one being named, from DATA on any
@@ -133,10 +127,10 @@ class FaultBook:
             for position, fault in enumerate(self._orders):
                 if fault.step is step and _fits(fault.matching, recipients):
                     if fault.skip:
-                        self._put(position, replace(fault, skip=fault.skip - 1))
+                        self._put(position, structs.replace(fault, skip=fault.skip - 1))
                         continue
                     if fault.times is not None:
-                        self._put(position, replace(fault, times=fault.times - 1))
+                        self._put(position, structs.replace(fault, times=fault.times - 1))
                     self._orders = tuple(order for order in self._orders if order.times != 0)
                     return fault.action
         return None

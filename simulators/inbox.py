@@ -26,14 +26,16 @@ _LONGEST_FORM = 4096
 class InboxPage:
     """Serves http://127.0.0.1:`port`/ from `start()` to `stop()`; port 0 takes a free one.
 
-    Making one raises OSError when the port is taken.
+    Making one raises OSError when the port is taken. It looks every `look` seconds whether it is to stop.
     """
 
-    def __init__(self, simulator: SmtpSimulator, *, nexmo: NexmoSimulator | None = None, port: int = 0) -> None:
+    def __init__(
+        self, simulator: SmtpSimulator, *, nexmo: NexmoSimulator | None = None, port: int = 0, look: float = 0.1
+    ) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.simulator, self._server.nexmo = simulator, nexmo
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="inbox-page", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(look,), name="inbox-page", daemon=True)
 
     def __enter__(self) -> Self:
         self.start()

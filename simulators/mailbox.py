@@ -8,18 +8,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What was said before the text: MAIL FROM, the accepted RCPT TOs, who signed in, and whether over TLS."""
 
     sender: str
@@ -28,8 +28,7 @@ class Envelope:
     encrypted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """An accepted mail. `number` counts from 1; `raw` is the text as sent, dots unstuffed; the time is UTC."""
 
     number: int

@@ -23,6 +23,7 @@ class NexmoSimulator:
     """Answers on 127.0.0.1 from `start()` to `stop()`; port 0 takes a free one, `port` then tells which.
 
     Making one raises OSError when the port is taken. `account` may be replaced at any time.
+    It looks every `look` seconds whether it is to stop.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class NexmoSimulator:
         phone: Phone | None = None,
         ledger: Path | None = None,
         tls: ssl.SSLContext | None = None,
+        look: float = 0.05,
     ) -> None:
         self.phone = phone or Phone()
         self.faults = FaultBook()
@@ -43,7 +45,7 @@ class NexmoSimulator:
         self._server.shared = Shared(account or Account(), self.phone, self.faults, self.receipts, self._ledger)
         self.port = self._server.server_port
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="nexmo", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(look,), name="nexmo", daemon=True)
 
     def __enter__(self) -> Self:
         self.start()

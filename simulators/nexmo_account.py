@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from transports.segments import Encoding, cut
 
@@ -35,8 +36,7 @@ _ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """`test_numbers` set makes it a trial that sends to those alone. `clock` is how far its clock is ahead, in seconds.
 
     With a signature secret requests may be signed by `signature_method`, and receipts are.
@@ -111,8 +111,7 @@ class Account:
         return next((answer for wrong, answer in checks if wrong), None)
 
 
-@dataclass(slots=True)
-class Pace:
+class Pace(Struct):
     """Counts the requests of each second against the account's rate."""
 
     second: int = 0
@@ -126,8 +125,7 @@ class Pace:
         return bool(rate) and self.count > rate
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """A text as the service sends it on: what the alphabet lacks has become a question mark under `type=text`."""
 
     encoding: str

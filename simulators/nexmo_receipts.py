@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from msgspec import Struct
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Sign = Callable[[Mapping[str, str]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """How receipts are to be from now on. `statuses` come one after the other for each part, `times` times each.
 
     `forged` is "none" (no signature), "wrong", "old" or empty; `style` is "get", "form" or "json". With

@@ -10,12 +10,13 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from msgspec import Struct, field
 
 from simulators.faults import Delay, Drop, FaultBook, Hang, Page, Reply, SmsStep, Trickle
 from simulators.mailbox import Ledger
@@ -27,8 +28,7 @@ _LONGEST_FORM = 65536
 _LONGEST_HANG = 60.0
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(Struct):
     """What all connections of one simulator know."""
 
     account: Account

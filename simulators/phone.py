@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from simulators.mailbox import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A text that arrived. `parts` is how it was cut, `ids` the service's id of each part; the time is UTC."""
 
     number: int

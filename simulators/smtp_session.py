@@ -8,7 +8,8 @@ import binascii
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from simulators.faults import FaultBook, Step
 from simulators.line import FaultyLine
@@ -19,8 +20,7 @@ _LONGEST_LINE = 16_384
 _OK = b"250 2.0.0 OK\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """What kind of server is played. `latency` seconds pass before anything it says arrives, as on a far relay.
 
     `users` maps names to passwords; with any, AUTH PLAIN and LOGIN are offered and MAIL needs one of them.
@@ -39,8 +39,7 @@ class Profile:
     latency: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What all sessions of one server have in common."""
 
     profile: Profile

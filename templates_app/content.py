@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from templates_app.macros.grammar import parse
 from transports.types import ChannelKind
@@ -13,8 +14,7 @@ MANUAL_BARRED = frozenset({"allowlist_blocklist_apps_name", "whitelist_blacklist
 """Reasons that only an event can bring: with one of them in a Subject or Message nothing is sent by hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(Struct, frozen=True):
     """Subject and message in one language; the empty language is the one everybody falls back to."""
 
     language: str = ""
@@ -23,8 +23,7 @@ class Wording:
     html: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """How a template uses one channel. `sound` is the name of a Secure Hub sound, without ".wav"."""
 
     kind: ChannelKind
@@ -51,8 +50,7 @@ class Channel:
         return any(len(parts) == 1 or parts[0] in {"device", "custom"} for parts in references)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """A whole version, at most one entry a channel."""
 
     channels: tuple[Channel, ...] = ()
@@ -77,8 +75,7 @@ class Content:
                 yield from (wording.subject, wording.message, wording.html)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A field that differs between two versions; `lines` are those of a unified diff, without its head."""
 
     field: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.forms import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from msgspec import Struct
 
 from templates_app.content import Channel, Content, Wording, field_prefix, folded
 from templates_app.models import NotificationTemplate, TemplateChannel
@@ -62,16 +62,14 @@ _COLUMNS = {
 """The fields besides the texts, with the columns of the template that they stand for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """The fields of one panel in one language."""
 
     language: str
     fields: tuple[BoundField, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """One channel of the form; `ready` when it has an active server."""
 
     kind: ChannelKind

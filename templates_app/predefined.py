@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from templates_app.content import Channel, Content, Wording
 from templates_app.types import ADHOC, TemplateType
@@ -16,8 +16,7 @@ _AGENT = "${firstnotnull(event.data.url, enrollment.url, console.url)}"
 _WHAT = "${device.model 'device'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """One predefined template in English. `sms` and `push` are empty where its type lacks the channel."""
 
     description: str

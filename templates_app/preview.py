@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from django.conf import settings
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
+from msgspec import Struct, field
 
 from devices import coverage
 from devices.models import Device, Person
@@ -47,8 +47,7 @@ class _NoEvents:
         return None
 
 
-@dataclass(slots=True)
-class _Registered:
+class _Registered(Struct):
     events: Events = field(default_factory=_NoEvents)
 
 
@@ -63,8 +62,7 @@ def events() -> Events:
     return _registered.events
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """For whom a preview is made. `problem` says why it is not whom was asked for."""
 
     values: Mapping[str, Any]
@@ -73,8 +71,7 @@ class Reader:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """One channel as its reader sees it; `problem` says why there is nothing to see."""
 
     kind: ChannelKind

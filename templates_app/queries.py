@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -13,6 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
+from msgspec import Struct
 
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
@@ -121,8 +121,7 @@ def manual_templates() -> list[NotificationTemplate]:
     return [template for template in found if manual_sending_supported(template)]
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelState:
+class ChannelState(Struct, frozen=True):
     """A channel as the list shows it; `reason` says why it is not correctly configured, "" when it is."""
 
     kind: ChannelKind

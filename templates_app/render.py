@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from msgspec import Struct
@@ -24,8 +23,7 @@ _MESSAGE_MODE = {ChannelKind.SMTP: Mode.TEXT, ChannelKind.SMS: Mode.SMS, Channel
 _NOTHING = Rendered(text="", masked="")
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageText:
+class LanguageText(Struct, frozen=True):
     """Subject and message in one language, compiled."""
 
     subject: Program
@@ -33,8 +31,7 @@ class LanguageText:
     html: Program | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelTexts:
+class ChannelTexts(Struct, frozen=True):
     """How one version uses one channel; `texts` has the language "" that everybody falls back to.
 
     `per_device`: texts or recipients may differ between the devices of a user.
@@ -58,8 +55,7 @@ class ChannelTexts:
         return self.texts[""]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionTexts:
+class VersionTexts(Struct, frozen=True):
     """One version of a template, compiled; never changes, so it is cached by its id."""
 
     version_id: int
@@ -68,8 +64,7 @@ class VersionTexts:
     channels: Mapping[ChannelKind, ChannelTexts]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A template as it applies now."""
 
     id: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from transports.types import ChannelKind
 
@@ -17,8 +17,7 @@ ADHOC = "adhoc"
 APNS_EXPIRATION = "system.apns_certificate_expiring"
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateType:
+class TemplateType(Struct, frozen=True):
     """`code` is the type of the events that fire it. `manual`: the type allows sending by hand."""
 
     name: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from msgspec import Struct
 
 from templates_app.content import Channel, Content, Wording, field_prefix
 from templates_app.macros.evaluate import Mode
@@ -33,8 +33,7 @@ _OWN_FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something wrong with a field ("smtp.subject", in German "smtp.de.subject"); a warning refuses nothing."""
 
     field: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from msgspec import Struct
 
 from transports.deadline import Deadline
 from transports.types import Reason, ReasonCode, Scope
@@ -36,8 +37,7 @@ class ConnectionFailed(Exception):  # noqa: N818 - read as a sentence: raise Con
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Where connections may go. `ports` None means any; `private` allows loopback, private and shared ranges.
 
     `denied` wins over everything, `allowed` over the built-in rules. Link-local, multicast, unspecified and cloud

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+from msgspec import Struct
 
 from transports.nexmo_replies import cleaned
 from transports.types import Reason, ReasonCode, Scope
@@ -43,8 +44,7 @@ CODES: dict[str, tuple[ReasonCode, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PartReceipt:
+class PartReceipt(Struct, frozen=True):
     """`reference` is the id that we gave the message. `delivered` is None for what is not final, or says nothing."""
 
     reference: UUID

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import requests
+from msgspec import Struct
 
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
 
@@ -19,8 +19,7 @@ _LONGEST_REST = timedelta(hours=1)
 _MAX_DETAIL = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the table: what a part's `status` means. `words` is a regular expression for its error text."""
 
     status: str

@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from msgspec import Struct
+
 from transports import guard
 from transports.deadline import Deadline
 from transports.guard import HTTP_POLICY, ConnectionFailed, Policy
@@ -51,8 +53,7 @@ class TokenSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FreshToken:
+class FreshToken(Struct, frozen=True):
     """A `TokenSource` that fetches each time and keeps nothing."""
 
     request: TokenRequest

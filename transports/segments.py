@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 # 3GPP TS 23.038, section 6.2.1: the default alphabet, and the characters that need an escape and so two septets.
 _BASIC = frozenset(
@@ -22,8 +23,7 @@ class Encoding(StrEnum):
 _ROOM = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(Struct, frozen=True):
     """A text as it is cut: `units` are septets or 16-bit units, `left` how many still fit into the last part."""
 
     encoding: Encoding

@@ -5,14 +5,8 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-import os
-import struct
-import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator
-
-import spnego
-import spnego.exceptions
 
 from transports.guard import ConnectionFailed
 from transports.smtp_config import Credentials, Mechanism
@@ -79,7 +73,7 @@ def _answer(dialogue: Dialogue, *, challenge: Reply) -> bytes:
         answer = dialogue.send(_decode(challenge.text))
     except StopIteration:
         return b""  # XOAUTH2 explains a refusal in a challenge, which an empty line answers
-    except (spnego.exceptions.SpnegoError, ValueError, LookupError, struct.error) as error:  # by pyspnego's parser
+    except ValueError as error:
         detail = "the server's NTLM challenge can't be read"
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, detail)) from error
     return answer or b""
@@ -122,12 +116,10 @@ def _xoauth2(credentials: Credentials) -> Dialogue:
 
 def _ntlm(credentials: Credentials) -> Dialogue:
     """MS-SMTPNTLM: prompted, then negotiate, challenge, authenticate."""
-    context = _ntlm_context(credentials)
+    from transports import smtp_ntlm  # noqa: PLC0415 - see there
+
     yield None
-    challenge = yield context.step()
-    if not challenge:
-        raise ValueError("no challenge")
-    yield context.step(challenge)
+    yield from smtp_ntlm.answers(credentials)
 
 
 _DIALOGUES: dict[Mechanism, Callable[[Credentials], Dialogue]] = {
@@ -137,28 +129,6 @@ _DIALOGUES: dict[Mechanism, Callable[[Credentials], Dialogue]] = {
     Mechanism.XOAUTH2: _xoauth2,
     Mechanism.NTLM: _ntlm,
 }
-
-_LEVEL = "LM_COMPAT_LEVEL"
-_level_lock = threading.Lock()
-
-
-def _ntlm_context(credentials: Credentials) -> spnego.ContextProxy:
-    """Pyspnego takes the NTLM version from the environment of the process when a context is made, so one at a time."""
-    with _level_lock:
-        before = os.environ.get(_LEVEL)
-        os.environ[_LEVEL] = "1" if credentials.ntlm_v1 else "3"
-        try:
-            return spnego.client(
-                credentials.username,
-                credentials.password,
-                protocol="ntlm",
-                options=spnego.NegotiateOptions.use_ntlm,
-            )
-        finally:
-            if before is None:
-                del os.environ[_LEVEL]
-            else:
-                os.environ[_LEVEL] = before
 
 
 def _without_secrets(reply: Reply, *, credentials: Credentials, said: list[str]) -> Reply:

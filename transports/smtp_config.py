@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from msgspec import Struct
+
 from transports.oauth import TokenSource
 
 
@@ -51,8 +53,7 @@ class Credentials:
     ntlm_v1: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpConfig:
+class SmtpConfig(Struct, frozen=True):
     """One SMTP server. `timeout` holds for each command with its reply as a whole.
 
     `ca_bundle` is PEM text and then replaces the system's authorities. `envelope_sender` and `message_id_domain`

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -66,8 +65,7 @@ _SCOPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the table. What is left out fits everything; a `scope` left out is the phase's own.
 
     `codes`, `enhanced` and `words` are regular expressions: the first two for the whole code, `words` for some part

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from transports.types import Reason, ReasonCode
 
@@ -31,16 +32,14 @@ class StageName(StrEnum):
     ACCEPTED = "accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """`run` does the step, returns what is worth knowing of it and raises ConnectionFailed."""
 
     name: StageName
     run: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """How one stage went. `detail` is what was found or the peer's words; `cause`, `hint` and `code` explain a failure.
 
     `hint` may also stand with a stage that went well.
@@ -55,16 +54,14 @@ class Stage:
     code: ReasonCode | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """`cause` says what is wrong, `hint` what to change."""
 
     cause: str
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdviceRow:
+class AdviceRow(Struct, frozen=True):
     """One line of a table of advice; `words` is a regular expression for some part of the peer's words."""
 
     code: ReasonCode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -131,8 +130,7 @@ class Message(Struct, frozen=True):
     bare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why. `detail` is the peer's words without secrets, `reply` its code, `enhanced` the RFC 3463 code."""
 
     code: ReasonCode
@@ -151,23 +149,20 @@ class Sent(Struct, frozen=True):
     enhanced: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """It might go through later; not before `retry_after` where the peer named a time."""
 
     reason: Reason
     retry_after: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """It never will go through as it is."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """It was handed over and no answer came: lost after the final dot, or timed out after the request was written."""
 
     reason: Reason

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from msgspec import Struct
 
 from devices.models import Device, Group, InstalledApp, Person, PushToken
 from servers.models import Server, SmsGateway, SmtpServer
@@ -33,16 +33,14 @@ _DEPARTMENTS = ("Sales", "Engineering", "Field Service", "Finance", "Human Resou
 _APPS = ("Secure Mail", "Secure Web", "Expenses", "Field Reports", "Words with Friends", "Chat", "Maps", "Timesheet")
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(Struct, frozen=True):
     city: str
     language: str
     time_zone: str
     carriers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Product:
+class _Product(Struct, frozen=True):
     model: str
     platform: Device.Platform
     versions: tuple[str, ...]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, models, transaction
+from msgspec import Struct
 
 from console.models import AuditEntry
 from devices.models import Device, Person
@@ -38,8 +38,7 @@ class NotEmptyError(Exception):
     """The database has what must not be mixed with made-up data."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """The numbers from `first` to `last` as n, each with its moment in milliseconds as ms."""
 
     first: int

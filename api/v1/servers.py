@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -42,8 +41,7 @@ from servers.validators import clean_smtp, smtp_warnings
 Own = SmtpServer | SmsGateway
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """What is different for each kind of server."""
 
     model: type[SmtpServer | SmsGateway]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -53,8 +52,7 @@ Step = Callable[[Values, Scope], str]
 _Pipe = Callable[[object, Values, Scope], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A template ready to be evaluated in one mode: its plain texts and macros in order.
 
     `names` has, for each macro, its place in `steps` and the paths of the values that it uses.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -177,8 +176,7 @@ def _whole(least: int, *, most: int) -> Check:
     return check
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """What stands behind a name: `checks` has one entry for each argument, `least` of them must be there."""
 
     apply: Callable[..., Any]

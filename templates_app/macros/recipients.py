@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from templates_app.macros.evaluate import Mode, Program, compiled, evaluate
 from templates_app.macros.functions import TextTooLongError
@@ -16,8 +17,7 @@ MAX_ADDRESS = 320
 _NO_ADDRESS = re.compile(r"[;,\s]")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One recipient of the field, as it was written, ready to be filled; `names` are the values that it uses."""
 
     source: str
@@ -25,8 +25,7 @@ class Entry:
     names: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """What became of an entry: an address still to be validated, or "" and why there is none."""
 
     source: str

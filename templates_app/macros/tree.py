@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+
+class Position(Struct, frozen=True, order=True):
     """Where a token begins in the source; line and column count from 1, only LF begins a line."""
 
     line: int
@@ -73,8 +74,7 @@ class Macro:
     at: Position = field(default=START, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A whole field of a template. No two texts stand side by side and none is empty."""
 
     parts: tuple[Text | Macro, ...] = ()

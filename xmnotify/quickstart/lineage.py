@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox"}
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process, told from a later one with the same id by the tick it started in."""
 
     pid: int

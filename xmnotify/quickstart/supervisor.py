@@ -6,6 +6,8 @@ imported is shared by all parts. Each part leads a session and process group of 
 
 from __future__ import annotations
 
+import gc
+import math
 import os
 import signal
 import subprocess
@@ -13,8 +15,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from xmnotify.quickstart import guardian
 from xmnotify.quickstart.lineage import Process
@@ -27,8 +30,7 @@ _STEADY_SECONDS = 60.0
 _LARGEST_LOG = 10 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One process: what it runs, and the file its output goes to (None: the terminal).
 
     A part that is not `kept` may end; the others are started again when they do.
@@ -40,16 +42,14 @@ class Part:
     kept: bool = True
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(Struct):
     part: Part
     pid: int
     started: float
     failures: int = 0
 
 
-@dataclass(slots=True)
-class Supervisor:
+class Supervisor(Struct):
     """`say` prints a line for the person at the terminal. `watched` are those whose end ends everything."""
 
     say: Callable[[str], None]
@@ -69,16 +69,20 @@ class Supervisor:
         self._guard()
 
     def start(self, part: Part, *, failures: int = 0) -> None:
+        gc.freeze()  # looking for garbage in what is shared would copy it
         pid = os.fork()
         if pid == 0:
             self._become(part)
         self._children[pid] = _Child(part, pid, time.monotonic(), failures)
 
-    def run_until_ended(self, name: str) -> int | None:
-        """Supervise until that part ends; its exit status, or None when everything is to stop."""
+    def run_until_ended(self, name: str, *, at_most: float = math.inf) -> int | None:
+        """Supervise until that part ends, some seconds at most; its exit status, None if it has not ended."""
+        until = time.monotonic() + at_most
         for _ in self.events():
             if name in self._exits:
                 return self._exits.pop(name)
+            if time.monotonic() > until:
+                break
         return None
 
     def events(self) -> Iterator[None]:

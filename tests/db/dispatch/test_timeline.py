@@ -1,11 +1,11 @@
 """One message through 450, a time-out and 250: over a real connection, by a clock in the test's hand."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from msgspec import structs
 
 from dispatch import timeline
 from dispatch.models import Attempt, Delivery
@@ -85,7 +85,7 @@ def test_a_server_that_is_stopped_says_so(server, clock, channel):
 
 
 def test_a_wait_that_the_server_asked_for_says_so(server, clock, channel):
-    channel.answer = lambda wire, to: replace(flow.GREYLISTED, retry_after=timedelta(minutes=10))
+    channel.answer = lambda wire, to: structs.replace(flow.GREYLISTED, retry_after=timedelta(minutes=10))
     flow.post()
     flow.send(server, clock)
     assert list(timeline.lines(Delivery.objects.get()))[-1].strip() == (

@@ -1,13 +1,13 @@
 """Versions: each save is one, old ones stay, predefined templates come back."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from msgspec import structs
 
 from actions.models import Rule
 from templates_app import predefined, queries, versions
@@ -175,7 +175,7 @@ def test_installing_keeps_what_an_administrator_wrote():
 
 
 def test_installing_renews_what_nobody_has_changed(monkeypatch):
-    new = replace(predefined.TEXTS["device.wiped"], sms="Wiped.")
+    new = structs.replace(predefined.TEXTS["device.wiped"], sms="Wiped.")
     monkeypatch.setitem(predefined.TEXTS, "device.wiped", new)
     install(apps)
     current = stored("Device Wiped").current

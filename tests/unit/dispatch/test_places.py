@@ -22,3 +22,12 @@ def test_a_place_is_free_again_after_its_drain_whatever_became_of_it():
             raise OSError("lost")
     with ExitStack() as held:
         assert all(held.enter_context(places.of_server(1)) for _ in range(places.MOST))
+
+
+def test_the_last_lane_of_a_server_knows_that_it_is():
+    for _ in range(2):
+        places.lane_taken(1)
+    places.lane_taken(2)
+    assert not places.lane_released(1)
+    assert places.lane_released(1)
+    assert places.lane_released(2)

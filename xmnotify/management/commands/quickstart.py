@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import time
@@ -19,6 +18,8 @@ from xmnotify.quickstart import lineage, preflight
 from xmnotify.quickstart.supervisor import Part, Supervisor
 
 _BROKER_SECONDS = 10.0
+_SAMPLE_SECONDS = 3.0
+"""How long the control worker, whose start takes a core, gives way to the first messages."""
 
 
 class Command(BaseCommand):
@@ -64,18 +65,19 @@ class Command(BaseCommand):
         binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
         broker_socket = env.broker_socket(var)
         os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: stop soon, not after every task
-        from xmnotify.quickstart import herald, parts, prepare  # noqa: PLC0415 - after the line above and the checks
+        from xmnotify.quickstart import prepare  # noqa: PLC0415 - after the line above and the checks
+
+        preparation = partial(prepare.everything, self._say, **simulated)
+        supervisor.start(Part("preparation", preparation, kept=False))
+        from xmnotify.quickstart import herald, parts  # noqa: PLC0415 - while the preparation runs
 
         if binary:
             run = partial(parts.broker, binary, socket=broker_socket, var=var)
             supervisor.start(Part("broker", run, log / "broker.log"))
         parts.make_queue_folders()
-        parts.preload()
-        gc.freeze()
         outside = partial(parts.simulated_servers, **simulated, inbox_port=inbox_port, var=var)
         supervisor.start(Part("simulated servers", outside, log / "simulated.log"))
-        preparation = partial(prepare.everything, self._say, **simulated)
-        supervisor.start(Part("preparation", preparation, kept=False))
+        parts.preload_tasks()
         status = supervisor.run_until_ended("preparation")
         if status is None:
             return
@@ -84,11 +86,13 @@ class Command(BaseCommand):
         if binary:
             _wait_for_broker(broker_socket)
         supervisor.start(Part("worker", parts.drain_worker, log / "worker.log"))
+        parts.preload_pages()
         supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
-        control = partial(parts.control_worker, var / "beat-schedule")
-        supervisor.start(Part("control worker", control, log / "control.log"))
         sample = partial(herald.first_messages, self._say, port=port, inbox_port=inbox_port, var=var, **simulated)
         supervisor.start(Part("sample event", sample, kept=False))
+        supervisor.run_until_ended("sample event", at_most=_SAMPLE_SECONDS)
+        control = partial(parts.control_worker, var / "beat-schedule")
+        supervisor.start(Part("control worker", control, log / "control.log"))
         for _ in supervisor.events():
             pass
 
