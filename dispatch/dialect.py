@@ -128,6 +128,38 @@ def pack(columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> str:
     return msgspec.json.encode(plain).decode()
 
 
+def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: str = "x") -> tuple[str, list[Any]]:
+    """A table expression over value rows, each in the order of `columns`, and its parameters.
+
+    Only the first column and what differs from row to row is brought as JSON: reading a value out of it costs
+    PostgreSQL more than a microsecond, and most rows of a group are alike but for a few.
+    """
+    by_column = dict(zip(columns, zip(*values, strict=True), strict=True))
+    first = next(iter(columns))
+    many = {key: kind for key, kind in columns.items() if key == first or not _all_same(by_column[key])}
+    packed = pack(many, list(zip(*(by_column[key] for key in many), strict=True)))
+    brought = rows(many, name="many")
+    picked = ", ".join(f"many.{key}" if key in many else f"{_constant(columns[key])} AS {key}" for key in columns)
+    constants = [_value(columns[key], by_column[key][0]) for key in columns if key not in many]
+    return f"(SELECT {picked} FROM {brought}) AS {name}", [*constants, packed]  # noqa: S608 - column names of our own
+
+
+def _all_same(values: tuple[Any, ...]) -> bool:
+    return values.count(values[0]) == len(values)
+
+
+def _constant(kind: str) -> str:
+    return f"%s::{_JSON_TYPES[kind]}" if is_postgresql() else "%s"
+
+
+def _value(kind: str, value: Any) -> Any:
+    """A value as a parameter of its own."""
+    if is_postgresql():
+        return _json(value) if kind == "json" else value
+    convert = _SQLITE.get(kind)
+    return value if convert is None or value is None else convert(value)
+
+
 def copy(table: str, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
     """Insert rows, each in the order of `columns`, by PostgreSQL's COPY."""
     kinds = [_COPIED.get(kind) for kind in columns.values()]

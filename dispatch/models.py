@@ -276,7 +276,7 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
-            models.Index(fields=["lease_until"], condition=Q(state="claimed"), name="delivery_claimed"),
+            models.Index(fields=["lease"], condition=Q(state="claimed"), name="delivery_claimed"),
             models.Index(fields=["event", "id"], name="delivery_event"),
             models.Index(
                 fields=["expires_at"], condition=Q(state__in=["due", "paused", "held"]), name="delivery_expiry"

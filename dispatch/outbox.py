@@ -151,28 +151,25 @@ def begin(
     """
     with transaction.atomic(), dialect.cursor() as cursor:
         if texts:
+            rows, brought = dialect.table(
+                _TEXT,
+                [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
+            )
             cursor.execute(
                 f"""INSERT INTO dispatch_deliverytext
                     (id, sender, subject, text, html, sound, visible_to, empty, sealed)
-                SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {dialect.rows(_TEXT)}
+                SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
                 WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants of this module only
-                [
-                    dialect.pack(
-                        _TEXT,
-                        [
-                            (t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed)
-                            for t in texts
-                        ],
-                    )
-                ],
+                brought,
             )
+        rows, brought = dialect.table(_BEGIN, group)
         cursor.execute(
             f"""UPDATE dispatch_delivery AS d
             SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
-            FROM {dialect.rows(_BEGIN)}
+            FROM {rows}
             WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s AND begun_at IS NULL
             RETURNING id""",  # noqa: S608
-            [dialect.time(now), dialect.pack(_BEGIN, group), dialect.uid(lease), dialect.time(until)],
+            [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)],
         )
         return {dialect.read_uid(row[0]) for row in cursor.fetchall()}
 
@@ -211,8 +208,7 @@ def settle(
 
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
-    packed = dialect.pack(_SETTLE, [_settle_row(item) for item in settlements])
-    rows = dialect.rows(_SETTLE)
+    rows, brought = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
     ours = "d.state = 'claimed' AND d.lease = %s"
     attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
             outcome, code, reply, enhanced, detail, dialogue, next_try_at)
@@ -228,14 +224,14 @@ def settle(
                 f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
                 changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
                 {attempts} x JOIN changed USING (id)""",  # noqa: S608
-                [packed, dialect.uid(lease), server_id, server_name],
+                [*brought, dialect.uid(lease), server_id, server_name],
             )
         else:
             cursor.execute(
                 f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}",
-                [server_id, server_name, packed, dialect.uid(lease)],
+                [server_id, server_name, *brought, dialect.uid(lease)],
             )
-            cursor.execute(f"{changes} {rows} WHERE d.id = x.id AND {ours}", [packed, dialect.uid(lease)])
+            cursor.execute(f"{changes} {rows} WHERE d.id = x.id AND {ours}", [*brought, dialect.uid(lease)])
         changed: int = cursor.rowcount
     return changed
 

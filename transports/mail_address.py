@@ -22,6 +22,7 @@ _MAX_NAME = 200  # shown on one line up to this; a header line may have 998 char
 _WORD_OCTETS = 39  # 52 characters of base64 and 12 around them: "Reply-To: " and one word fit in the 76 of RFC 2047
 
 
+@lru_cache(maxsize=4096)
 def normalise(address: str) -> str:
     """`address` as it is sent, its domain in ASCII (IDNA 2008, UTS 46); raises ValueError when it is none."""
     if len(address) > 254:

@@ -1,0 +1,47 @@
+"""Rows that a statement brings along come out of the database as they went in."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from dispatch import dialect
+
+pytestmark = pytest.mark.django_db
+
+COLUMNS = {"id": "uuid", "at": "time", "number": "int", "text": "text", "yes": "bool", "words": "json"}
+AT = datetime(2026, 5, 4, 3, 2, 1, 5, tzinfo=UTC)
+FIRST = (UUID(int=1), AT, 7, 'it\'s "so" %s', True, ["a", {"b": None}])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [FIRST],
+        [FIRST, (UUID(int=2), *FIRST[1:])],
+        [FIRST, (UUID(int=2), None, None, "", False, [])],
+        [(UUID(int=1), None, None, "", False, []), (UUID(int=2), None, None, "", False, [])],
+    ],
+    ids=["one", "alike but for the id", "all different", "all empty"],
+)
+def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(rows):
+    table, brought = dialect.table(COLUMNS, rows)
+    with dialect.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {table} ORDER BY id", brought)
+        found = [
+            (
+                dialect.read_uid(row[0]),
+                row[1] and dialect.read_time(row[1]),
+                *row[2:4],
+                bool(row[4]),
+                dialect.read_json(row[5]),
+            )
+            for row in cursor.fetchall()
+        ]
+    assert found == rows
+
+
+def test_only_what_differs_is_brought_row_by_row():
+    _, brought = dialect.table(COLUMNS, [FIRST, (UUID(int=2), *FIRST[1:])])
+    assert len(brought) == len(COLUMNS)
+    assert FIRST[3] in brought
