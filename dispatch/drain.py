@@ -39,6 +39,7 @@ MOST_CLAIMED = 200
 GROUP = 200
 CALLED = 2
 CALL_EVERY = 1.0  # seconds
+AHEAD = 2.0  # seconds of work that a lane claims at a time
 LONGEST = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=1)
 LONGEST_TURN = timedelta(seconds=5)
@@ -133,7 +134,7 @@ def _rounds(work: Work) -> None:
             _call_others(work, now=now)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
-        most = _batch(_in_a_second(len(claims), since=started, clock=work.clock), limits=work.limits)
+        most = _batch(_for_a_while(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
             return
@@ -150,10 +151,10 @@ def _call_others(work: Work, *, now: datetime) -> None:
     doorbell.call(work.server_id, lanes=min(CALLED, free))
 
 
-def _in_a_second(count: int, *, since: float, clock: Clock) -> int:
-    """What this server takes in a second, so that a slow one leaves work for the other lanes."""
+def _for_a_while(count: int, *, since: float, clock: Clock) -> int:
+    """What this server takes in AHEAD, so that a slow one leaves work for the other lanes."""
     seconds = clock.monotonic() - since
-    return MOST_CLAIMED if seconds * MOST_CLAIMED <= count else int(count / seconds)
+    return MOST_CLAIMED if seconds * MOST_CLAIMED <= AHEAD * count else int(AHEAD * count / seconds)
 
 
 def _batch(wanted: int, *, limits: Limits) -> int:

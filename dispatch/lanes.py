@@ -46,7 +46,12 @@ def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
 
 def free(server_id: int, *, limits: Limits, now: datetime) -> int:
     """How many more lanes could be taken."""
-    busy = Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes, lease_until__gt=now).count()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease_until > %s",
+            [server_id, limits.lanes, dialect.time(now)],
+        )
+        busy: int = cursor.fetchone()[0]
     return max(0, limits.lanes - busy)
 
 
