@@ -12,16 +12,16 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection
 from msgspec import Struct
 
 from api.models import ApiKey
+from devices import statements
 
 PREFIX = "xmn"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _USED_EVERY = timedelta(minutes=1)
 _BY_LOOKUP = """SELECT id, name, digest, scopes, expires_at, last_used_at FROM api_apikey
-    WHERE lookup = %s AND revoked_at IS NULL"""  # asked for every request: compiling it would cost more
+    WHERE lookup = %s AND revoked_at IS NULL"""
 
 
 class ApiScope(StrEnum):
@@ -70,12 +70,10 @@ def check(text: str, *, now: datetime) -> Caller | None:
     lookup, _, _secret = rest.partition("_")
     if prefix != PREFIX or not set(lookup) <= set(_ALPHABET):
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_LOOKUP, [lookup])
-        row = cursor.fetchone()
-    if row is None:
+    found = statements.read(_BY_LOOKUP, [lookup])
+    if not found:
         return None
-    pk, name, digest, scopes, expires_at, used_at = row
+    pk, name, digest, scopes, expires_at, used_at = found[0]
     if not hmac.compare_digest(digest, _digest(text)):
         return None
     if expires_at is not None and _moment(expires_at) <= now:

@@ -13,6 +13,7 @@ from django.db.models import Count, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
+from devices import statements
 from devices.models import Device, Person
 from devices.values import Phone, Target, Token
 from transports.types import AddressKind
@@ -124,13 +125,10 @@ def find_devices(keys: Collection[Key]) -> dict[Key, KnownDevice]:
 
 
 def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> list[tuple[Any, ...]]:
-    """Statements of our own: every event and claim asks, and compiling Django's would cost more than they do."""
     if not values:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(f"{statement} ({', '.join([placeholder] * len(values))}) {order}", values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    one_of = f"{statement} ({', '.join([placeholder] * len(values))}) {order}"
+    return statements.read(one_of, values, prepare=len(values) == 1)
 
 
 def _person_of(row: Sequence[Any]) -> KnownPerson:

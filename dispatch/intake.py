@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from msgspec import Struct, field
 
+from devices import statements
 from dispatch import dialect
 from dispatch.plan import Planned
 
@@ -98,16 +100,9 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
     if dialect.is_postgresql() and len(events) >= _COPIED and not any(event.idempotency_key for event in events):
         return _copy(events, planned=planned, now=now)
     packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
-    insert = f"""INSERT INTO dispatch_event ({_EVENT_NAMES})
-        SELECT {_EVENT_NAMES} FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
     if not dialect.is_postgresql():
-        return _one_after_the_other(insert, packed, planned=planned, now=now)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH e AS ({insert}), d AS ({_insert_deliveries('JOIN e ON e.id = x.event_id')}) SELECT id FROM e",  # noqa: S608
-            [packed, now, now, _pack(planned)],
-        )
-        return {row[0] for row in cursor.fetchall()}
+        return _one_after_the_other(packed, planned=planned, now=now)
+    return {row[0] for row in statements.rows(_both(), [packed, now, now, _pack(planned)])}
 
 
 def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
@@ -122,20 +117,33 @@ def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
 def add(planned: Sequence[Planned], *, now: datetime) -> None:
     """Store deliveries, due at once, of an event or broadcast that is stored already; one that is there stays."""
     moment = dialect.time(now)
+    insert = _insert_deliveries("WHERE true ON CONFLICT (id) DO NOTHING")
     with connection.cursor() as cursor:
-        cursor.execute(_insert_deliveries("WHERE true ON CONFLICT (id) DO NOTHING"), [moment, moment, _pack(planned)])
+        cursor.execute(insert, [moment, moment, _pack(planned)])
 
 
-def _one_after_the_other(insert: str, packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(insert, [packed])
-        stored = {dialect.read_uid(row[0]) for row in cursor.fetchall()}
+def _one_after_the_other(packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
+    with transaction.atomic():
+        stored = {dialect.read_uid(row[0]) for row in statements.rows(_insert_events(), [packed])}
         wanted = [row for row in planned if row.event_id in stored]
         if wanted:
             add(wanted, now=now)
         return stored
 
 
+@cache
+def _both() -> str:
+    deliveries = _insert_deliveries("JOIN e ON e.id = x.event_id")
+    return f"WITH e AS ({_insert_events()}), d AS ({deliveries}) SELECT id FROM e"  # noqa: S608
+
+
+@cache
+def _insert_events() -> str:
+    return f"""INSERT INTO dispatch_event ({_EVENT_NAMES})
+        SELECT {_EVENT_NAMES} FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
+
+
+@cache
 def _insert_deliveries(condition: str) -> str:
     picked = ", ".join(f"x.{name}" for name in _DELIVERY)
     return f"""INSERT INTO dispatch_delivery ({_DELIVERY_NAMES}, {_CONSTANT_NAMES})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from django.db import connection
-
+from devices import statements
 from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
 from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
@@ -14,9 +13,8 @@ AnyServer = SmtpServer | SmsGateway | PushService
 
 def active_routes() -> dict[ServerKind, Route]:
     """The active server of each kind that has one; read for every event, so only its revision is asked for."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, kind, revision, created_at FROM servers_server WHERE active")
-        return {ServerKind(row[1]): _route(row[0], row[2], row[3]) for row in cursor.fetchall()}
+    found = statements.read("SELECT id, kind, revision, created_at FROM servers_server WHERE active")
+    return {ServerKind(row[1]): _route(row[0], row[2], row[3]) for row in found}
 
 
 @lru_cache(maxsize=64)
@@ -42,10 +40,8 @@ def _carriers() -> dict[tuple[str, str], CarrierRoute]:
 
 def settings_of(server_id: int) -> AnyServer | None:
     """The server as people set it, read anew when they change it; what it tells of its health may be old."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT revision, created_at FROM servers_server WHERE id = %s", [server_id])
-        row = cursor.fetchone()
-    return _revision_of(server_id, row[0], row[1]) if row else None
+    found = statements.read("SELECT revision, created_at FROM servers_server WHERE id = %s", [server_id])
+    return _revision_of(server_id, found[0][0], found[0][1]) if found else None
 
 
 @lru_cache(maxsize=64)

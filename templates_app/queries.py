@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
+from devices import statements
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
 from templates_app.content import Channel, Content
@@ -27,14 +27,12 @@ from transports.types import ChannelKind
 _OF_TYPE = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
     FROM templates_app_notificationtemplate
     WHERE type = %s AND current_id IS NOT NULL AND deleted_at IS NULL
-    ORDER BY name"""  # asked for every event: compiling it would cost more
+    ORDER BY name"""
 
 
 def for_type(type_code: str) -> list[Template]:
     """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
-    with connection.cursor() as cursor:
-        cursor.execute(_OF_TYPE, [type_code])
-        found = [_template(row) for row in cursor.fetchall()]
+    found = [_template(row) for row in statements.read(_OF_TYPE, [type_code])]
     own = [template for template in found if not template.predefined and _any_active(template)]
     return own or [template for template in found if template.predefined]
 

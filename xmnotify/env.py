@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import environ
 from cryptography.fernet import Fernet
@@ -108,7 +108,7 @@ def fernet_keys() -> list[str]:
     return keys
 
 
-def database(var: Path) -> dict[str, object]:
+def database(var: Path) -> dict[str, Any]:
     """DATABASE_URL, else SQLite in the data folder."""
     url = text("DATABASE_URL") or f"sqlite:///{var / 'xmnotify.sqlite3'}"
     try:

@@ -80,6 +80,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728;",
     }
+elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is said behind a pooler of transactions
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = sys.maxsize  # only what asks for it is
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PASSWORD_HASHERS = [
