@@ -57,6 +57,7 @@ def test_a_posted_event_becomes_an_sms_whose_signed_receipts_come_back(
     found = wait_for(state, sweeping=order.before_answer)
     (text,) = nexmo.phone.texts()
     assert (text.client_ref, len(text.parts)) == (str(found.pk), 2)
+    nexmo.receipts.wait_until_sent(len(text.parts) * len(order.statuses) * order.times, timeout=30)
     assert set(nexmo.receipts.answers) == {204}
 
 
