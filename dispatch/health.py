@@ -24,11 +24,9 @@ def findings() -> Iterator[Finding]:
         yield Finding(_("Workers"), words, Level.ERROR, banner=True)
     else:
         yield Finding(_("Workers"), _("They answer through the queue."), Level.OK)
-    for server in Server.objects.filter(active=True, stopped_at=None):
-        since = queries.waiting_since(server, now=now)
-        if since and not (server.paused_until and server.paused_until > now):
-            words = _("A message has waited for this server for %s.") % timesince(since, now, depth=1)
-            yield Finding(server.name, words, Level.WARNING, banner=True)
+    for name, since in queries.waiting_long(now=now):
+        words = _("A message has waited for this server for %s.") % timesince(since, now, depth=1)
+        yield Finding(name, words, Level.WARNING, banner=True)
 
 
 def of_server(server: Server) -> Iterator[str]:

@@ -116,6 +116,10 @@ class LogBulk(LogView):
         if do not in DEEDS:
             raise Http404
         deed, changed = DEEDS[do], 0
+        back = redirect(f"{reverse(PAGE)}?{query.urlencode()}")
+        if request.POST.get("scope") != "all" and not request.POST.getlist("id"):
+            messages.error(request, _("Tick at least one delivery."))
+            return back
         for chunk in self._chunks(request, query=query, deed=deed):
             with transaction.atomic():
                 number = deed.many(chunk, now=timezone.now())
@@ -123,7 +127,7 @@ class LogBulk(LogView):
                     self._audit(request, do=do, ids=chunk, words=deed.counted(number))
             changed += number
         messages.success(request, deed.counted(changed))
-        return redirect(f"{reverse(PAGE)}?{query.urlencode()}")
+        return back
 
     def _audit(self, request: HttpRequest, *, do: str, ids: list[UUID], words: str) -> None:
         """One entry a chunk: how many, and which were chosen or which filter chose them."""

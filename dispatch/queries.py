@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
@@ -21,11 +21,14 @@ _SENT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
 _FAILED = (State.FAILED, State.EXPIRED)
 _WAITING = timedelta(minutes=5)
 _HASTY = (0, 5)
-_OLDEST = " UNION ALL ".join(
-    f"""SELECT due_at FROM (SELECT due_at FROM dispatch_delivery WHERE state = 'due' AND server_id = %s
-    AND priority = {priority} ORDER BY due_at LIMIT 1) AS p{priority}"""  # noqa: S608 - constants of this module only
+_OLDEST = ", ".join(
+    f"""(SELECT due_at FROM dispatch_delivery WHERE state = 'due' AND server_id = servers_server.id
+    AND priority = {priority} ORDER BY due_at LIMIT 1)"""  # noqa: S608 - constants of this module only
     for priority in _HASTY
 )
+_WAITING_FOR_ACTIVE = f"""SELECT name, paused_until, {_OLDEST} FROM servers_server
+    WHERE active AND stopped_at IS NULL ORDER BY name"""  # noqa: S608 - as above
+_NEWEST = "SELECT created_at, sent_at FROM dispatch_delivery ORDER BY id DESC LIMIT %s"
 
 
 def _literally(condition: str) -> RawSQL:
@@ -57,41 +60,68 @@ class Now(Struct, frozen=True):
     queued: int
     latency: Latency | None
     counted_at: datetime | None
+    anything_sent: bool
 
 
-def now_figures(*, now: datetime) -> Now:
+class Hour(Struct, frozen=True):
+    """What was accepted in it: `counts` is {server kind: {state: number}}."""
+
+    start: datetime
+    counts: dict[str, dict[str, int]]
+    median_ms: int | None
+    counted_at: datetime
+
+
+def hours(*, now: datetime) -> list[Hour]:
+    """Those of the last two weeks that were counted."""
+    rows = HourFigures.objects.filter(start__gte=_first_midnight(now))
+    return [Hour(*row) for row in rows.values_list("start", "counts", "median_ms", "counted_at")]
+
+
+def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
     day_ago = now - timedelta(days=1)
-    hours = list(HourFigures.objects.filter(start__gt=day_ago - timedelta(hours=1)))
-    recent = list(Delivery.objects.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
+    lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
+    recent = _newest()
     failed = sum(
         Delivery.objects.filter(_TROUBLE, _in_state(state), id__gte=first_id(day_ago)).order_by()[:MOST_COUNTED].count()
         for state in _FAILED
     )
     return Now(
-        sent=sum(_count(row, _SENT) for row in hours),
+        sent=sum(_count(hour.counts, _SENT) for hour in lately),
         failed=min(failed, MOST_COUNTED),
         queued=Delivery.objects.filter(_in_state(State.DUE)).order_by()[:MOST_COUNTED].count(),
         latency=latency([pair for pair in recent if pair[0] >= day_ago]),
-        counted_at=max((row.counted_at for row in hours), default=None),
+        counted_at=max((hour.counted_at for hour in lately), default=None),
+        anything_sent=any(sent for _accepted, sent in recent) or _was_counted_as_sent(),
     )
 
 
-def days(*, now: datetime) -> list[Day]:
+def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
     """The last two weeks by the day (UTC) of acceptance, oldest first."""
-    today = now.astimezone(UTC).date()
-    first = today - timedelta(days=DAYS - 1)
-    by_day: dict[date, list[HourFigures]] = {first + timedelta(days=number): [] for number in range(DAYS)}
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    for row in HourFigures.objects.filter(start__gte=start):
-        if row.start.astimezone(UTC).date() in by_day:
-            by_day[row.start.astimezone(UTC).date()].append(row)
+    first = _first_midnight(now).date()
+    by_day: dict[date, list[Hour]] = {first + timedelta(days=number): [] for number in range(DAYS)}
+    for hour in hours:
+        on = hour.start.astimezone(UTC).date()
+        if on in by_day:
+            by_day[on].append(hour)
     return [_day(on, rows) for on, rows in by_day.items()]
 
 
-def anything_sent() -> bool:
-    """Whether a delivery ever succeeded, as far as the figures and the newest deliveries tell."""
-    recent = Delivery.objects.order_by("-id").values_list("sent_at", flat=True)[:SAMPLE]
-    return any(recent) or any(_count(row, _SENT) for row in HourFigures.objects.order_by("-start")[: 24 * DAYS])
+def _first_midnight(now: datetime) -> datetime:
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=DAYS - 1)
+
+
+def _newest() -> list[tuple[datetime, datetime | None]]:
+    """When the newest deliveries were accepted and sent."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [SAMPLE])
+        return [(dialect.read_time(at), dialect.read_time(sent) if sent else None) for at, sent in cursor.fetchall()]
+
+
+def _was_counted_as_sent() -> bool:
+    newest = HourFigures.objects.order_by("-start").values_list("counts", flat=True)[: 24 * DAYS]
+    return any(_count(counts, _SENT) for counts in newest)
 
 
 def recent_failures(*, limit: int = 8) -> list[Delivery]:
@@ -104,12 +134,19 @@ def recent_failures(*, limit: int = 8) -> list[Delivery]:
     )
 
 
-def waiting_since(server: Server, *, now: datetime) -> datetime | None:
-    """Since when the oldest message that is no broadcast waits for this server, if that is longer than it should."""
+def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
+    """The active servers that neither stopped nor rest and yet let a message wait longer than they should.
+
+    Each with the time since when the oldest one waits that is no broadcast.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_OLDEST, [server.pk, server.pk])
-        since = min((dialect.read_time(row[0]) for row in cursor.fetchall()), default=now)
-    return since if now - since > _WAITING else None
+        cursor.execute(_WAITING_FOR_ACTIVE)
+        rows = cursor.fetchall()
+    for name, paused_until, *oldest in rows:
+        since = min((dialect.read_time(due) for due in oldest if due), default=now)
+        rests = paused_until and dialect.read_time(paused_until) > now
+        if now - since > _WAITING and not rests:
+            yield name, since
 
 
 def waiting_for(server: Server) -> int:
@@ -117,22 +154,22 @@ def waiting_for(server: Server) -> int:
     return Delivery.objects.filter(_in_state(State.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
 
 
-def _count(row: HourFigures, states: Iterable[str]) -> int:
-    return sum(by_state.get(state, 0) for by_state in row.counts.values() for state in states)
+def _count(counts: Mapping[str, Mapping[str, int]], states: Iterable[str]) -> int:
+    return sum(by_state.get(state, 0) for by_state in counts.values() for state in states)
 
 
-def _day(on: date, rows: list[HourFigures]) -> Day:
+def _day(on: date, rows: Sequence[Hour]) -> Day:
     sent: dict[str, int] = {}
     weighted: list[tuple[int, int]] = []
     for row in rows:
         for kind, by_state in row.counts.items():
             sent[kind] = sent.get(kind, 0) + sum(by_state.get(state, 0) for state in _SENT)
         if row.median_ms is not None:
-            weighted.append((row.median_ms, _count(row, _SENT)))
+            weighted.append((row.median_ms, _count(row.counts, _SENT)))
     return Day(
         on=on,
         sent=sent,
-        failed=sum(_count(row, _FAILED) for row in rows),
+        failed=sum(_count(row.counts, _FAILED) for row in rows),
         median=_weighted_median(weighted) / 1000 if weighted else None,
     )
 

@@ -27,6 +27,8 @@ from transports.types import AddressKind
 
 _STYLES = ((ServerKind.SMTP, "s1"), (ServerKind.SMS, "s2"), (ServerKind.APNS, "s3"), (ServerKind.FCM, "s5"))
 
+_SHOWN = ("kind", "name", "active", "stopped_at", "paused_until", "last_test_passed")
+
 
 class DashboardPage(ConsoleView, TemplateView):
     """How sending goes: now, over two weeks, each server, the latest failures; what to set up, until mail goes out."""
@@ -38,18 +40,19 @@ class DashboardPage(ConsoleView, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         now = timezone.now()
-        days = queries.days(now=now)
-        servers = list(Server.objects.filter(active=True))
-        names = dict(Server.objects.values_list("pk", "name"))
+        hours = queries.hours(now=now)
+        days, figures = queries.days(hours, now=now), queries.now_figures(hours, now=now)
+        every = list(Server.objects.only(*_SHOWN))
+        servers, names = [server for server in every if server.active], {server.pk: server.name for server in every}
         context = {
-            "figures": queries.now_figures(now=now),
+            "figures": figures,
             "most": queries.MOST_COUNTED,
             "yesterday": now - timedelta(days=1),
             "messages_chart": _messages_chart(days),
             "latency_chart": _latency_chart(days),
             "servers": [_server(server) for server in servers],
             "failures": [_failure(row, names=names) for row in queries.recent_failures()],
-            "steps": [] if queries.anything_sent() else _steps(servers),
+            "steps": [] if figures.anything_sent else _steps(servers),
             "panels": registry.panels("dashboard", self.request),
         }
         return super().get_context_data(**context, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,22 +22,33 @@ from transports.types import Reason, ReasonCode, Scope
 
 _PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
 _RISKS = ("security", "verify_certificate", "ntlm_v1")
+_STATE = ("kind", "name", "active", "paused_until", "stopped_at", "trouble_code", "trouble_detail")
+_OF_SMTP = ("security", "verify_certificate", "authentication", "port", "timeout", "spa", "ntlm_v1")
+_OF_SMS = ("https", "base_url", "virtual_number")
+_LOOKED_AT = (
+    *_STATE,
+    *(f"smtpserver__{name}" for name in _OF_SMTP),
+    *(f"smsgateway__{name}" for name in _OF_SMS),
+)
+"""What the findings are made from; every page asks for it."""
 
 
 def findings() -> Iterator[Finding]:
     """One line for each active server, and one for a missing SMTP server."""
-    active = list(Server.objects.filter(active=True))
+    unencrypted = Q(kind=ServerKind.SMS, smsgateway__https=False)
+    rows = Server.objects.filter(Q(active=True) | unencrypted).select_related("smtpserver", "smsgateway")
+    servers = list(rows.only(*_LOOKED_AT))
+    active = [server for server in servers if server.active]
     if not any(server.kind == ServerKind.SMTP for server in active):
         yield _none_active()
     for server in active:
         yield _finding(server)
-    for sms in SmsGateway.objects.filter(https=False):
-        link = _("Look at it") if stays_here(sms) else _("Switch HTTPS on")
-        yield Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=link)
-    for smtp in SmtpServer.objects.filter(active=True):
-        for name, words in smtp_warnings(smtp).items():
-            if name in _RISKS:
-                yield Finding(smtp.name, words, Level.WARNING, url=address(smtp), link=_("Change it"))
+    for server in servers:
+        if server.kind == ServerKind.SMS and not server.smsgateway.https:
+            yield _unencrypted(server.smsgateway)
+    for server in active:
+        if server.kind == ServerKind.SMTP:
+            yield from _risks(server.smtpserver)
 
 
 def level(server: Server) -> Level:
@@ -120,6 +132,17 @@ def _of_server(server: Server) -> Iterator[str]:
             yield _("SMS go through the SMS gateway instead of carrier gateways, as long as no SMTP server is active.")
         elif server.kind == ServerKind.SMS:
             yield _("No SMS goes through carrier gateways either: the SMS gateway holds the switch for them.")
+
+
+def _unencrypted(sms: SmsGateway) -> Finding:
+    link = _("Look at it") if stays_here(sms) else _("Switch HTTPS on")
+    return Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=link)
+
+
+def _risks(smtp: SmtpServer) -> Iterator[Finding]:
+    for name, words in smtp_warnings(smtp).items():
+        if name in _RISKS:
+            yield Finding(smtp.name, words, Level.WARNING, url=address(smtp), link=_("Change it"))
 
 
 def _none_active() -> Finding:

@@ -154,8 +154,17 @@ document.addEventListener("htmx:afterSettle", (event) => {
 });
 document.addEventListener("htmx:load", (event) => readyForms(event.target.parentNode || document));
 
+// On a phone the links of a part stand in one line that scrolls: to where the current one is seen.
+function showCurrent(line) {
+  const link = line.querySelector("[aria-current]");
+  if (!link) return;
+  const [outer, inner] = [line, link].map((element) => element.getBoundingClientRect());
+  line.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   readyForms(document);
+  document.querySelectorAll(".side, .tabs").forEach(showCurrent);
   const said = document.getElementById("messages").textContent.trim();
   if (said) announce(said);
   const invalid = document.querySelector("form [aria-invalid=true]");

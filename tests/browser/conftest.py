@@ -60,10 +60,23 @@ def page(browser, live_server):
 @pytest.fixture
 def staff_page(page, client, admin_user, live_server):
     """A page of an administrator who is logged in."""
-    client.force_login(admin_user)
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-    page.context.add_cookies([cookie])
+    _log_in(page.context, client, admin_user, live_server)
     return page
+
+
+@pytest.fixture
+def plain_page(browser, client, admin_user, live_server):
+    """The same in a browser without script."""
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.set_default_timeout(15_000)
+    _log_in(context, client, admin_user, live_server)
+    yield context.new_page()
+    context.close()
+
+
+def _log_in(context, client, user, server):
+    client.force_login(user)
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": server.url}])
 
 
 @pytest.fixture

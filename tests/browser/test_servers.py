@@ -100,29 +100,6 @@ def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulat
     looks.check(staff_page, show=show, name="test-failed")
 
 
-def test_without_script_a_server_is_tested_added_and_deleted(browser, client, admin_user, live_server, simulator):
-    client.force_login(admin_user)
-    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-    context.add_cookies([cookie])
-    page = context.new_page()
-    page.goto(LIST)
-    page.locator("summary", has_text="Add").click()
-    page.get_by_role("link", name="SMTP Server", exact=True).click()
-    fill(page, simulator.port)
-    page.locator("noscript button").click()
-    page.locator("#test-result .stages").wait_for()
-    assert page.get_by_role("textbox", name="From email").input_value() == "it@example.com"
-    page.locator("#id_name").fill("Plain")
-    page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("“Plain” was added.").wait_for()
-    page.get_by_role("link", name="Delete Plain").click()
-    page.get_by_role("heading", name="Delete “Plain”?").wait_for()
-    page.get_by_role("button", name="Delete").click()
-    page.get_by_text("“Plain” was deleted.").wait_for()
-    context.close()
-
-
 def fill(page, port):
     page.get_by_role("textbox", name="SMTP Server").fill("127.0.0.1")
     page.get_by_label("SMTP server port").fill(str(port))

@@ -7,9 +7,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from api.models import ApiKey
 from console import roles
 from tests.browser import looks
-from tests.db import world
 from tests.db.console.test_login import code_of
-from tests.db.dispatch import flow
 
 
 def test_one_logs_in_and_out(page, admin_user, show):
@@ -141,21 +139,9 @@ def test_a_double_click_sends_a_form_once(staff_page):
     assert ApiKey.objects.count() == 1
 
 
-def test_without_script_roles_and_deliveries_are_changed(browser, client, admin_user, live_server, transactional_db):
-    client.force_login(admin_user)
-    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-    page = context.new_page()
-    page.goto("/settings/roles/add/")
-    page.get_by_label("Name").fill("Plain")
-    page.get_by_role("button", name="Add").click()
-    page.get_by_text("“Plain” was added.").wait_for()
-    page.get_by_role("link", name="Delete Plain").click()
-    page.get_by_role("button", name="Delete").click()
-    page.get_by_text("“Plain” was deleted.").wait_for()
-    flow.deliveries(1, server_id=world.smtp_server().pk)
-    page.goto("/log/")
-    page.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Cancel (if queued)").click()
-    page.get_by_text("1 delivery was called off.").wait_for()
-    context.close()
+def test_on_a_phone_the_link_to_the_current_page_is_in_view(staff_page):
+    staff_page.set_viewport_size(looks.PHONE)
+    staff_page.goto("/settings/about/")
+    link = staff_page.locator(".side a[aria-current]").bounding_box()
+    assert link["x"] >= 0
+    assert link["x"] + link["width"] <= looks.PHONE["width"]

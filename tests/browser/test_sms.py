@@ -155,32 +155,3 @@ def test_detect_says_that_there_is_none_or_lets_new_carriers_be_ticked(staff_pag
     dialog.get_by_role("button", name="Add").click()
     staff_page.get_by_text("1 carrier was added.").first.wait_for()
     assert CarrierGateway.objects.get().country == "US"
-
-
-def test_without_script_gateways_and_carriers_are_added_tested_and_deleted(
-    browser, client, admin_user, live_server, nexmo
-):
-    client.force_login(admin_user)
-    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-    page = context.new_page()
-    page.goto(f"{LIST}sms/add/")
-    fill(page, nexmo)
-    page.locator("noscript button").click()
-    page.locator("#test-result .stages").wait_for()
-    page.locator("#id_name").fill("Plain")
-    page.locator("#id_secret").fill("demo-secret")
-    page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("“Plain” was added.").wait_for()
-    world.device(serial="D1", carrier="Vodafone", phone_number="+491712345678")
-    page.goto(CARRIERS)
-    page.get_by_role("link", name="Detect").click()
-    page.get_by_label("Vodafone").check()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Gateway SMTP domain").fill("sms.vodafone.example")
-    page.get_by_role("button", name="Add").click()
-    page.get_by_text("1 carrier was added.").wait_for()
-    page.get_by_role("link", name="Delete Vodafone").click()
-    page.get_by_role("button", name="Delete").click()
-    page.get_by_text("“Vodafone” was deleted.").wait_for()
-    context.close()

@@ -1,0 +1,149 @@
+"""Templates and deliveries without script."""
+
+from django.apps import apps
+
+from dispatch.models import Delivery
+from templates_app.install import install
+from templates_app.models import NotificationTemplate
+from tests.browser.without_script import case, press, refused, says
+from tests.db import world
+from tests.db.dispatch import flow
+from tests.db.dispatch.test_log import fail, hold
+
+TEMPLATES = "/settings/notification-templates/"
+WRONG = "Hello ${user.dispayname | toLower}"
+
+
+def open_template(page, name):
+    page.goto(TEMPLATES)
+    page.get_by_role("link", name=name, exact=True).click()
+
+
+def jailbroken():
+    install(apps)
+    return NotificationTemplate.objects.get(type="device.jailbroken", predefined=True)
+
+
+@case("settings/notification-templates/add/")
+def adding_a_template(page):
+    page.goto(TEMPLATES)
+    page.get_by_role("link", name="Add", exact=True).click()
+    page.get_by_role("link", name="Set up later").click()
+    page.get_by_label("Name").fill("Ours")
+    page.get_by_label("Type").select_option("system.license_expiring")
+    press(page, "Show the channels of this type")
+    page.get_by_label("Language", exact=True).fill("de")
+    press(page, "Add language")
+    page.get_by_label("Subject").first.fill(WRONG)
+    page.locator("details.fold").get_by_label("Subject").fill("Die Lizenz endet")
+    press(page, "Add")
+    refused(page, page.get_by_label("Subject").first, "toLowerCase", typed=WRONG)
+    page.get_by_label("Subject").first.fill("The license ends")
+    press(page, "Add")
+    says(page, "“Ours” was added.")
+    texts = NotificationTemplate.objects.get(name="Ours").current.channels.get().texts
+    assert dict(texts.values_list("language", "subject")) == {"": "The license ends", "de": "Die Lizenz endet"}
+
+
+@case("settings/notification-templates/<int:pk>/")
+def changing_a_template(page):
+    made = world.template(name="Mine")
+    open_template(page, "Mine")
+    subject = page.get_by_label("Subject")
+    subject.fill(WRONG)
+    press(page, "Save")
+    refused(page, subject, "toLowerCase", typed=WRONG)
+    subject.fill("Changed")
+    press(page, "Save")
+    says(page, "version 2 is current")
+    made.refresh_from_db()
+    assert made.current.channels.get(kind="smtp").texts.get().subject == "Changed"
+
+
+@case("settings/notification-templates/<int:pk>/delete/")
+def deleting_a_template(page):
+    world.template(name="Mine")
+    open_template(page, "Mine")
+    page.get_by_role("link", name="Delete", exact=True).click()
+    press(page, "Delete")
+    says(page, "“Mine” was deleted.")
+    assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()
+
+
+@case(
+    "settings/notification-templates/<int:pk>/versions/<int:number>/", "settings/notification-templates/<int:pk>/reset/"
+)
+def going_back_to_a_version_and_to_the_predefined_text(page):
+    row = jailbroken()
+    for number, way in ((2, "a version"), (4, "the predefined text")):
+        open_template(page, row.name)
+        page.get_by_label("Subject").fill(f"Changed {number}")
+        press(page, "Save")
+        says(page, f"version {number} is current")
+        open_template(page, row.name)
+        if way == "a version":
+            page.get_by_role("link", name="Versions").click()
+            page.get_by_role("link", name="Version 1").click()
+            press(page, "Roll back to version 1")
+        else:
+            page.get_by_role("link", name="Reset to default").click()
+            press(page, "Reset to default")
+        says(page, f"Version {number + 1} is current.")
+        assert not page.get_by_label("Subject").input_value().startswith("Changed")
+    row.refresh_from_db()
+    assert row.current.number == 5
+
+
+@case("settings/notification-templates/<int:pk>/test/")
+def sending_a_test_to_oneself(page):
+    world.smtp_server()
+    world.template(name="Mine")
+    open_template(page, "Mine")
+    press(page, "Send a test to me")
+    page.get_by_role("heading", name="Delivery to admin@example.com").wait_for()
+    assert Delivery.objects.get().address == "admin@example.com"
+
+
+@case("log/bulk/")
+def doing_it_to_what_is_ticked_or_to_all(page):
+    failed, held, *queued = flow.deliveries(4, server_id=world.smtp_server().pk)
+    fail(failed)
+    hold(held)
+    page.goto("/log/")
+    press(page, "Retry (if failed)")
+    says(page, "Tick at least one delivery")
+    for pk, button, told in (
+        (failed, "Retry (if failed)", "1 delivery will be sent again."),
+        (held, "Mark as sent (if held)", "1 delivery was marked as sent."),
+        (queued[0], "Cancel (if queued)", "1 delivery was called off."),
+    ):
+        page.locator(f"input[value='{pk}']").check()
+        press(page, button)
+        says(page, told)
+    page.get_by_label("What").select_option("all")
+    press(page, "Cancel (if queued)")
+    says(page, "2 deliveries were called off.")
+    states = dict(Delivery.objects.values_list("pk", "state"))
+    assert states == {failed: "cancelled", held: "sent", queued[0]: "cancelled", queued[1]: "cancelled"}
+
+
+@case("log/<uuid:pk>/retry/", "log/<uuid:pk>/sent/", "log/<uuid:pk>/cancel/")
+def doing_it_to_one_delivery(page):
+    failed, held, queued = flow.deliveries(3, server_id=world.smtp_server().pk)
+    fail(failed)
+    hold(held)
+    for pk, button, told, state in (
+        (failed, "Send again", "The delivery will be sent again.", "due"),
+        (held, "Mark as sent", "The delivery was marked as sent.", "sent"),
+        (queued, "Call off", "The delivery was called off.", "cancelled"),
+    ):
+        page.goto(f"/log/{pk}/")
+        was = Delivery.objects.get(pk=pk).state
+        Delivery.objects.filter(pk=pk).update(state="cancelled")
+        press(page, button)
+        says(page, "Its state changed meanwhile, so nothing was done.")
+        Delivery.objects.filter(pk=pk).update(state=was)
+        page.goto(f"/log/{pk}/")
+        press(page, button)
+        says(page, told)
+        assert Delivery.objects.get(pk=pk).state == state

@@ -1,0 +1,27 @@
+"""Every POST of the console works without script: a case for each, found by walking through the addresses."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from tests.browser import cases_of_access, cases_of_messages, cases_of_servers  # noqa: F401 - they register cases
+from tests.browser.without_script import CASES, NEEDS_SCRIPT, posts
+
+ROUTES = posts()
+
+
+@pytest.fixture(autouse=True)
+def _loopback(settings):
+    settings.XMNOTIFY_SMTP_PORTS = settings.XMNOTIFY_HTTP_PORTS = None
+    settings.XMNOTIFY_ALLOWED_NETWORKS = (ip_network("127.0.0.1/32"),)
+
+
+def test_every_case_is_of_a_route_and_none_of_one_that_needs_script():
+    assert set(ROUTES) == {*CASES, *NEEDS_SCRIPT}
+    assert not set(CASES) & set(NEEDS_SCRIPT)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in NEEDS_SCRIPT])
+def test_a_post_works_without_script(plain_page, route):
+    assert route in CASES, "Every POST needs a case, or its reason in NEEDS_SCRIPT."
+    CASES[route](plain_page)
