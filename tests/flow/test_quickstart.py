@@ -108,6 +108,12 @@ class QuickStart:
                 connection.close()
                 return
 
+    def wait_for_processes(self, count):
+        until = time.monotonic() + 30
+        while len(found := self.processes()) < count:
+            assert time.monotonic() < until, [(process.pid, process.cmdline()) for process in found]
+            time.sleep(0.05)
+
     def assert_gone_within(self, seconds):
         until = time.monotonic() + seconds
         while left := self.processes():
@@ -167,7 +173,7 @@ def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start
 @pytest.mark.parametrize("victim", ["shell", "make", "recipe", "supervisor"])
 def test_a_kill_of_anybody_above_leaves_nothing_behind(quick_start, victim):
     running = quick_start()
-    assert len(running.processes()) >= 11
+    running.wait_for_processes(11)
     os.kill(getattr(running, victim).pid, signal.SIGKILL)
     running.assert_gone_within(10)
 

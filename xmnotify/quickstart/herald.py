@@ -18,7 +18,7 @@ from api.models import ApiKey
 from simulators.mailbox import read_ledger
 from xmnotify import demo
 from xmnotify.quickstart import lineage, prepare
-from xmnotify.quickstart.parts import MAIL_LEDGER, SMS_LEDGER
+from xmnotify.quickstart.outside import MAIL_LEDGER, SMS_LEDGER
 
 _KEY_NAME = "Quick start"
 _PATIENCE_SECONDS = 30.0

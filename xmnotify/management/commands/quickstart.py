@@ -65,19 +65,17 @@ class Command(BaseCommand):
         binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
         broker_socket = env.broker_socket(var)
         os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: stop soon, not after every task
-        from xmnotify.quickstart import prepare  # noqa: PLC0415 - after the line above and the checks
+        from xmnotify.quickstart import broker, prepare  # noqa: PLC0415 - after the line above and the checks
 
         preparation = partial(prepare.everything, self._say, **simulated)
         supervisor.start(Part("preparation", preparation, kept=False))
-        from xmnotify.quickstart import herald, parts  # noqa: PLC0415 - while the preparation runs
-
         if binary:
-            run = partial(parts.broker, binary, socket=broker_socket, var=var)
+            run = partial(broker.serve, binary, socket=broker_socket, var=var)
             supervisor.start(Part("broker", run, log / "broker.log"))
-        parts.make_queue_folders()
-        outside = partial(parts.simulated_servers, **simulated, inbox_port=inbox_port, var=var)
-        supervisor.start(Part("simulated servers", outside, log / "simulated.log"))
-        parts.preload_tasks()
+        broker.make_queue_folders()
+        from xmnotify.quickstart import web  # noqa: PLC0415 - while the preparation runs, as far as it is needed next
+
+        web.preload()
         status = supervisor.run_until_ended("preparation")
         if status is None:
             return
@@ -85,13 +83,19 @@ class Command(BaseCommand):
             raise CommandError("The preparation failed; what is said above tells why.")
         if binary:
             _wait_for_broker(broker_socket)
-        supervisor.start(Part("worker", parts.drain_worker, log / "worker.log"))
-        parts.preload_pages()
-        supervisor.start(Part("web", partial(parts.web, host=host, port=port), log / "web.log"))
+        supervisor.start(Part("web", partial(web.serve, host=host, port=port), log / "web.log"))
+        from xmnotify.quickstart import herald, outside  # noqa: PLC0415 - while the web server starts
+
+        servers = partial(outside.serve, **simulated, inbox_port=inbox_port, var=var)
+        supervisor.start(Part("simulated servers", servers, log / "simulated.log"))
         sample = partial(herald.first_messages, self._say, port=port, inbox_port=inbox_port, var=var, **simulated)
         supervisor.start(Part("sample event", sample, kept=False))
+        from xmnotify.quickstart import workers  # noqa: PLC0415 - as above
+
+        workers.preload()
+        supervisor.start(Part("worker", workers.drain, log / "worker.log"))
         supervisor.run_until_ended("sample event", at_most=_SAMPLE_SECONDS)
-        control = partial(parts.control_worker, var / "beat-schedule")
+        control = partial(workers.control, var / "beat-schedule")
         supervisor.start(Part("control worker", control, log / "control.log"))
         for _ in supervisor.events():
             pass

@@ -1,0 +1,27 @@
+"""What the quick start has for the outside world: a simulated mail server and SMS service, with their page."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from simulators.inbox import InboxPage
+from simulators.nexmo import NexmoSimulator
+from simulators.smtp import SmtpSimulator
+
+MAIL_LEDGER, SMS_LEDGER = "inbox.ledger", "phone.ledger"
+_IDLE_SECONDS = 0.5
+
+
+def serve(*, smtp_port: int, sms_port: int, inbox_port: int, var: Path) -> None:
+    """The simulated mail server and SMS service with their page, until SIGTERM. The ledgers begin anew."""
+    mails, texts = var / MAIL_LEDGER, var / SMS_LEDGER
+    for ledger in (mails, texts):
+        ledger.unlink(missing_ok=True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    with (
+        SmtpSimulator(port=smtp_port, ledger=mails) as smtp,
+        NexmoSimulator(port=sms_port, ledger=texts, look=_IDLE_SECONDS) as nexmo,
+        InboxPage(smtp, nexmo=nexmo, port=inbox_port, look=_IDLE_SECONDS),
+    ):
+        signal.sigwait({signal.SIGTERM})

@@ -1,0 +1,53 @@
+"""The workers of the quick start; imported before they are forked, so that they share what they load."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import celery.apps.worker
+import celery.concurrency.solo
+import celery.concurrency.thread
+import celery.worker.consumer
+import kombu.transport.redis
+from celery.beat import Service
+from django.core.checks.registry import registry
+
+from xmnotify.celery import app
+
+_PRELOADED = (celery.apps.worker, celery.concurrency.solo, celery.concurrency.thread, celery.worker.consumer, kombu)
+
+
+def preload() -> None:
+    """Import the tasks."""
+    registry.registered_checks.clear()  # Celery runs Django's checks in each worker, which takes most of its start
+    app.loader.import_default_modules()
+
+
+def drain() -> None:
+    _worker("drain", pool="threads")
+
+
+def control(schedule: Path) -> None:
+    """Sweeps and watches, apart from the drains so that those can't starve it; beat is a thread beside it."""
+    beat = Service(app, schedule_filename=str(schedule))
+    threading.Thread(target=beat.start, name="beat", daemon=True).start()
+    _worker("control", pool="solo")
+
+
+def _worker(queue: str, *, pool: str) -> None:
+    """A worker as Celery's command line makes it; loading that command line would take a third of its memory."""
+    worker = app.Worker(
+        hostname=f"{queue}@{socket.gethostname()}",
+        queues=[queue],
+        pool_cls=pool,
+        loglevel="INFO",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    sys.exit(worker.exitcode)
