@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from django.db import connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
-from msgspec import Struct
+from msgspec import Struct, json
 
 from dispatch import dialect
 from dispatch.models import TROUBLE, Delivery, HourFigures
@@ -28,6 +28,7 @@ _OLDEST = ", ".join(
 )
 _WAITING_FOR_ACTIVE = f"""SELECT name, paused_until, {_OLDEST} FROM servers_server
     WHERE active AND stopped_at IS NULL ORDER BY name"""  # noqa: S608 - as above
+_HOURS = "SELECT start, counts, median_ms, counted_at FROM dispatch_hourfigures WHERE start >= %s"
 _NEWEST = "SELECT created_at, sent_at FROM dispatch_delivery ORDER BY id DESC LIMIT %s"
 
 
@@ -74,8 +75,12 @@ class Hour(Struct, frozen=True):
 
 def hours(*, now: datetime) -> list[Hour]:
     """Those of the last two weeks that were counted."""
-    rows = HourFigures.objects.filter(start__gte=_first_midnight(now))
-    return [Hour(*row) for row in rows.values_list("start", "counts", "median_ms", "counted_at")]
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURS, [dialect.time(_first_midnight(now))])
+        return [
+            Hour(dialect.read_time(start), json.decode(counts), median_ms, dialect.read_time(counted_at))
+            for start, counts, median_ms, counted_at in cursor.fetchall()
+        ]
 
 
 def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
