@@ -55,7 +55,7 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 def badge(level: Level | str, words: Words) -> SafeString:
     """A state: icon, colour and word, so that none of them carries it alone."""
-    said = conditional_escape(words)
+    said = conditional_escape(str(words))
     return mark_safe(f'<span class="badge is-{level}">{icon(level)}{said}</span>')  # noqa: S308 - the words are escaped
 
 
