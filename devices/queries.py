@@ -83,12 +83,16 @@ def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> dict[
 
 def told_user(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`user.*` as an event itself told them; `fields` are checked (see devices.fields)."""
+    if not fields:
+        return {}
     named = {name: value or "" for name, value in fields.items() if name in USER_FIELDS}
     return {**_told_properties(fields), **named}
 
 
 def told_device(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`device.*` as an event itself told them; `fields` are checked (see devices.fields)."""
+    if not fields:
+        return {}
     named = {name: fields[field] or "" for name, field in DEVICE_NAMES.items() if field in fields}
     return {**_told_properties(fields), **named}
 
@@ -211,7 +215,7 @@ def _target(
         user=user,
         device=device,
         tokens=_told_token(told) or tuple(token for row in devices for token in tokens.get(row.id, ())),
-        has_sim=False if sims and all(sim is False for sim in sims) else None,
+        has_sim=False if sims and sims.count(False) == len(sims) else None,
         phones=tuple(Phone(row.carrier, row.number) for row in phones if row.carrier and row.has_sim is not False),
         language=str(user.get("language") or ""),
         time_zone=str(subject.user_told.get("time_zone", time_zone) or ""),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
 
 def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) -> list[tuple[Any, ...]]:
@@ -14,44 +14,55 @@ def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) ->
 
     It also shows whether a connection kept from an earlier request is alive; on a dead one it is asked once more anew.
     """
-    own: Any = connection  # its health check is unknown to Django's stubs
-    kept = own.health_check_enabled and not own.health_check_done and not own.in_atomic_block
-    own.health_check_done = True
+    database = _database()
+    kept = database.health_check_enabled and not database.health_check_done and not database.in_atomic_block
+    database.health_check_done = True
     try:
-        return rows(statement, values, prepare=prepare)
+        return _rows(database, statement, values, prepare=prepare)
     except (OperationalError, InterfaceError):
         if not kept:
             raise
-        connection.close()
-        return rows(statement, values, prepare=prepare)
+        database.close()
+        return _rows(database, statement, values, prepare=prepare)
 
 
-def rows(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers, past Django's cursor, which costs as much again.
+def rows(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers which may change something."""
+    return _rows(_database(), statement, values, prepare=True)
+
+
+def _database() -> Any:
+    """The connection itself: `django.db.connection` looks for it anew with each attribute."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _rows(database: Any, statement: str, values: Sequence[Any], *, prepare: bool) -> list[tuple[Any, ...]]:
+    """What a statement answers, past Django's cursor, which costs as much again.
 
     `prepare`: it comes again, so PostgreSQL keeps it parsed and planned.
     """
-    if connection.queries_logged:
-        with connection.cursor() as cursor:
+    found: list[tuple[Any, ...]]
+    if database.queries_logged:
+        with database.cursor() as cursor:
             cursor.execute(statement, values)
-            logged: list[tuple[Any, ...]] = cursor.fetchall()
-            return logged
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        found: list[tuple[Any, ...]]
-        if connection.vendor == "postgresql":
-            found = _bound(statement, values, prepare=prepare)
+            found = cursor.fetchall()
+            return found
+    if database.connection is None:
+        database.connect()
+    with database.wrap_database_errors:
+        if database.vendor == "postgresql":
+            found = _bound(database.connection, statement, values, prepare=prepare)
         else:
-            found = connection.connection.execute(_with_question_marks(statement), values).fetchall()
-        return found
+            found = database.connection.execute(_with_question_marks(statement), values).fetchall()
+    return found
 
 
-def _bound(statement: str, values: Sequence[Any], *, prepare: bool) -> list[tuple[Any, ...]]:
+def _bound(line: Any, statement: str, values: Sequence[Any], *, prepare: bool) -> list[tuple[Any, ...]]:
     import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
 
-    with psycopg.Cursor(connection.connection) as cursor:
+    with psycopg.Cursor(line) as cursor:
         found: list[tuple[Any, ...]] = cursor.execute(statement, values, prepare=prepare or None).fetchall()
-        return found
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -120,12 +120,7 @@ def pack(columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> str:
     if is_postgresql():
         names = tuple(columns)
         return msgspec.json.encode([dict(zip(names, row, strict=True)) for row in values]).decode()
-    kinds = [_SQLITE.get(kind) for kind in columns.values()]
-    plain = [
-        [value if kind is None or value is None else kind(value) for kind, value in zip(kinds, row, strict=True)]
-        for row in values
-    ]
-    return msgspec.json.encode(plain).decode()
+    return msgspec.json.encode(list(_as(_SQLITE, columns, values))).decode()
 
 
 def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: str = "x") -> tuple[str, list[Any]]:
@@ -162,16 +157,23 @@ def _value(kind: str, value: Any) -> Any:
 
 def copy(table: str, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
     """Insert rows, each in the order of `columns`, by PostgreSQL's COPY."""
-    kinds = [_COPIED.get(kind) for kind in columns.values()]
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as into:
-        for row in values:
-            into.write_row(
-                [
-                    value if kind is None or value is None else kind(value)
-                    for kind, value in zip(kinds, row, strict=True)
-                ]
-            )
+        for row in _as(_COPIED, columns, values):
+            into.write_row(row)
+
+
+def _as(
+    forms: Mapping[str, Callable[[Any], Any]], columns: Mapping[str, str], values: Sequence[Sequence[Any]]
+) -> Iterator[list[Any]]:
+    """The rows with each value in the form that its kind has there."""
+    changed = [(place, forms[kind]) for place, kind in enumerate(columns.values()) if kind in forms]
+    for row in values:
+        formed = list(row)
+        for place, form in changed:
+            if formed[place] is not None:
+                formed[place] = form(formed[place])
+        yield formed
 
 
 def ids(values: Sequence[UUID]) -> Any:

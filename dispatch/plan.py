@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from transports import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
 _TOLD_SPACES = ("certificate", "server")
+_ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
 
 
@@ -196,23 +197,24 @@ def _reached(
 def _entry(
     entry: Entry, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
 ) -> Iterator[_Reached]:
-    names = entry.names
+    spaces = entry.spaces
     values = {**occasion.values, "user": target.user, "device": target.device}
     kind = _KIND_OF_CHANNEL[channel]
+    name = str(target.user.get("displayname") or "") if "user" in spaces else ""
     country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
-    people = [{**values, "admin": admin} for admin in occasion.admins] if _of_admins(names) else [values]
+    people = [{**values, "admin": admin} for admin in occasion.admins] if "admin" in spaces else [values]
     if not people:
         yield _Reached(Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address"))
     for known in people:
         filled = fill(entry, known)
         if not filled.address:
             reason = _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
-            yield _Reached(Recipient(kind, "", _name(names, target)), reason)
+            yield _Reached(Recipient(kind, "", name), reason)
             continue
-        to, skip = _address(filled.address, kind=kind, name=_name(names, target), country=country)
-        if skip is None and kind is AddressKind.PHONE and target.has_sim is False and _of_subject(names):
+        to, skip = _address(filled.address, kind=kind, name=name, country=country)
+        if skip is None and kind is AddressKind.PHONE and target.has_sim is False and spaces - _ADMINS:
             skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
-        yield _Reached(to, skip, own=_of_owner(names))
+        yield _Reached(to, skip, own=not spaces.isdisjoint(_OWNERS))
 
 
 def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[Recipient, Reason | None]:
@@ -255,28 +257,15 @@ def _carrier(reached: _Reached, *, routes: Mapping[ServerKind, Route], target: T
 def _once(found: Sequence[tuple[Recipient, Planned]]) -> Iterator[Planned]:
     """No address twice from one template, as it was named or as it is sent to; what is skipped, once a channel."""
     seen: set[object] = set()
+    if len(found) == 1:
+        yield found[0][1]
+        return
     for named, row in found:
         origin = (row.template_version_id, row.rule_id, row.skip and row.skip.code)
         keys = {(*origin, to.kind, to.address) for to in (named, row.to)}
         if seen.isdisjoint(keys):
             seen |= keys
             yield row
-
-
-def _of_admins(names: Collection[str]) -> bool:
-    return any(name.startswith("admin.") for name in names)
-
-
-def _of_subject(names: Collection[str]) -> bool:
-    return any(not name.startswith("admin.") for name in names)
-
-
-def _of_owner(names: Collection[str]) -> bool:
-    return any(name.startswith(("user.", "device.")) for name in names)
-
-
-def _name(names: Collection[str], target: Target) -> str:
-    return str(target.user.get("displayname") or "") if any(name.startswith("user.") for name in names) else ""
 
 
 def _about_recipient(code: ReasonCode, detail: str) -> Reason:

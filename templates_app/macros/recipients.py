@@ -18,11 +18,15 @@ _NO_ADDRESS = re.compile(r"[;,\s]")
 
 
 class Entry(Struct, frozen=True):
-    """One recipient of the field, as it was written, ready to be filled; `names` are the values that it uses."""
+    """One recipient of the field, as it was written, ready to be filled.
+
+    `names` are the values that it uses, `spaces` the beginnings of their names, such as "user".
+    """
 
     source: str
     program: Program
     names: frozenset[str]
+    spaces: frozenset[str]
 
 
 class Filled(Struct, frozen=True):
@@ -42,7 +46,8 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 def _entry(template: Template) -> Entry:
     program = compiled(template, mode=Mode.RECIPIENT)
-    return Entry(to_source(template), program, names=frozenset().union(*(used for _, used in program.names)))
+    names = frozenset[str]().union(*(used for _, used in program.names))
+    return Entry(to_source(template), program, names, frozenset(name.partition(".")[0] for name in names))
 
 
 def fill(entry: Entry, values: Values) -> Filled:
