@@ -27,7 +27,7 @@ def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) ->
 
 
 def rows(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers which may change something."""
+    """The rows that a statement answers which may change something; none if it has no RETURNING."""
     return _rows(_database(), statement, values, prepare=True)
 
 
@@ -45,7 +45,7 @@ def _rows(database: Any, statement: str, values: Sequence[Any], *, prepare: bool
     if database.queries_logged:
         with database.cursor() as cursor:
             cursor.execute(statement, values)
-            found = cursor.fetchall()
+            found = cursor.fetchall() if cursor.description else []
             return found
     if database.connection is None:
         database.connect()
@@ -61,8 +61,8 @@ def _bound(line: Any, statement: str, values: Sequence[Any], *, prepare: bool) -
     import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
 
     with psycopg.Cursor(line) as cursor:
-        found: list[tuple[Any, ...]] = cursor.execute(statement, values, prepare=prepare or None).fetchall()
-    return found
+        cursor.execute(statement, values, prepare=prepare or None)
+        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from msgspec import Struct, field
 
 from devices import statements
@@ -118,8 +118,7 @@ def add(planned: Sequence[Planned], *, now: datetime) -> None:
     """Store deliveries, due at once, of an event or broadcast that is stored already; one that is there stays."""
     moment = dialect.time(now)
     insert = _insert_deliveries("WHERE true ON CONFLICT (id) DO NOTHING")
-    with connection.cursor() as cursor:
-        cursor.execute(insert, [moment, moment, _pack(planned)])
+    statements.rows(insert, [moment, moment, _pack(planned)])
 
 
 def _one_after_the_other(packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
