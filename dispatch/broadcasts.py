@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.functions import Length
 from msgspec import Struct, structs
 
 from devices import filters, selection
@@ -192,8 +193,10 @@ def _next(
 ) -> _Targets | None:
     """Those that were there when the broadcast was accepted, in the order of their numbers."""
     there = found.filter(pk__gt=after, uid__lt=first_id(run.broadcast.created_at + _MILLISECOND))
-    plain = ExpressionWrapper(Q(**{f"{mail}__regex": fanout.PLAIN}), output_field=BooleanField())
-    rows = list(there.order_by("pk").annotate(plain=plain).values_list("pk", "plain")[:most])
+    usual = Q(**{f"{mail}__regex": fanout.PLAIN}, length__range=fanout.PLAIN_LENGTHS)
+    plain = ExpressionWrapper(usual, output_field=BooleanField())
+    measured = there.order_by("pk").annotate(length=Length(mail))
+    rows = list(measured.annotate(plain=plain).values_list("pk", "plain")[:most])
     if not rows:
         return None
     return _Targets(model, [pk for pk, _ in rows], [pk for pk, is_plain in rows if is_plain])

@@ -15,8 +15,10 @@ from templates_app.render import ChannelTexts
 from transports.types import ChannelKind
 
 PREBUILT = "${user.mail}"
-PLAIN = r"\A(?=.{6,63}\Z)[A-Za-z0-9._%+-]+@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*\Z"
+PLAIN = r"\A[A-Za-z0-9._%+-]+@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*\Z"
 """Addresses that are sent as they stand (see transports.mail_address); what else there is is left to `plan`."""
+PLAIN_LENGTHS = (6, 63)
+"""Of these lengths, apart: looking ahead in PLAIN for them makes PostgreSQL take eight times as long."""
 
 _VERSION, _VARIANT = "7", "8"  # RFC 9562 5.7
 _COLUMNS = (
