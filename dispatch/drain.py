@@ -63,6 +63,7 @@ class Work(Struct):
     open: dict[UUID, Claim] = field(default_factory=dict)
     begun: set[UUID] = field(default_factory=set)
     down: bool = False
+    shed: bool = False
     settled: int = 0
     ends_at: float = 0.0
     calls_at: float = 0.0
@@ -75,10 +76,12 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     """Send what is due for one server through one lane; answers how many tries it settled.
 
     Ends when nothing is due, the server rests or is stopped, the worker is stopping, or after 30 s; then it rings
-    again if more is due. Where nothing was, another lane of the server that is at work here will look in its turn.
+    again if more is due. Where nothing was, another lane of the server that is at work here will look in its turn. It
+    also ends when this process has more lanes of the server than it can use.
     """
     with places.of_server(server_id) as free:
-        work = _work(server_id, clock=clock, stopping=stopping) if free else None
+        wanted = free and not places.is_crowded(server_id)
+        work = _work(server_id, clock=clock, stopping=stopping) if wanted else None
         if work is None:
             return 0
         places.lane_taken(server_id)
@@ -86,7 +89,7 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
             _drain(work)
         finally:
             last = places.lane_released(server_id)
-    looks = last or clock.monotonic() > work.ends_at
+    looks = last or work.shed or clock.monotonic() > work.ends_at
     if looks and not work.down and outbox.any_due(server_id, now=clock.now()):
         doorbell.ring(server_id)
     return work.settled
@@ -138,7 +141,8 @@ def _rounds(work: Work) -> None:
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
             return
-        if not lanes.may_send(work.held):
+        work.shed = places.must_shed(work.server_id)
+        if work.shed or not lanes.may_send(work.held):
             return
 
 

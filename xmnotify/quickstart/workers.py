@@ -5,23 +5,37 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
-import celery.apps.worker
-import celery.concurrency.solo
-import celery.concurrency.thread
-import celery.worker.consumer
-import kombu.transport.redis
 from celery.beat import Service
 from django.core.checks.registry import registry
 
 from xmnotify.celery import app
 
-_PRELOADED = (celery.apps.worker, celery.concurrency.solo, celery.concurrency.thread, celery.worker.consumer, kombu)
+_SHARED = (
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.log",
+    "celery.apps.worker",
+    "celery.concurrency.solo",
+    "celery.concurrency.thread",
+    "celery.contrib.django.task",
+    "celery.events",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy",
+    "django.db.models.sql.compiler",
+    "kombu.transport.redis",
+)
 
 
 def preload() -> None:
-    """Import the tasks."""
+    """Import what both workers need, their tasks too."""
+    for name in _SHARED:
+        import_module(name)
     registry.registered_checks.clear()  # Celery runs Django's checks in each worker, which takes most of its start
     app.loader.import_default_modules()
 

@@ -481,6 +481,18 @@ def test_a_slow_server_is_given_two_seconds_of_work_at_a_time_and_a_quick_one_al
     assert (claimed[0], max(claimed[50:])) == (50, 40)
 
 
+def test_a_lane_that_a_busy_process_gives_away_rings_for_the_rest(server, channel, clock, rings, monkeypatch):
+    world.template(recipient="", message="Hello")
+    world.device()
+    flow.post_to(*(f"user{number}@example.com" for number in range(60)))
+    rings.clear()
+    monkeypatch.setattr("dispatch.places.must_shed", lambda server_id: True)
+    assert flow.send(server, clock) == 50
+    assert rings[-1] == server.pk
+    monkeypatch.setattr("dispatch.places.is_crowded", lambda server_id: True)
+    assert flow.send(server, clock) == 0
+
+
 def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free(server, channel, clock, rings):
     SmtpServer.objects.update(connections=4)
     world.template(recipient="", message="Hello")

@@ -1,5 +1,6 @@
 """No server has all threads of a worker."""
 
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -31,3 +32,51 @@ def test_the_last_lane_of_a_server_knows_that_it_is():
     assert not places.lane_released(1)
     assert places.lane_released(1)
     assert places.lane_released(2)
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """What share of a core this process uses, as if it had just been measured."""
+
+    def say(share):
+        monkeypatch.setattr(places, "_load", places._Load(at=time.monotonic() + 1000, share=share))
+
+    return say
+
+
+@pytest.fixture
+def two_lanes():
+    for _ in range(2):
+        places.lane_taken(3)
+    yield 3
+    while not places.lane_released(3):
+        pass
+
+
+def test_a_busy_process_takes_no_more_lanes_of_a_server_and_gives_one_away_at_a_time(load, two_lanes):
+    load(0.9)
+    assert places.is_crowded(two_lanes)
+    assert [places.must_shed(two_lanes) for _ in range(3)] == [True, False, False]
+    load(0.9)
+    assert places.must_shed(two_lanes)
+
+
+def test_a_process_whose_lanes_mostly_wait_takes_more_and_keeps_them(load, two_lanes):
+    load(0.5)
+    assert not places.is_crowded(two_lanes)
+    assert not places.must_shed(two_lanes)
+
+
+def test_the_first_lane_of_a_server_is_taken_and_kept_however_busy_the_process(load):
+    load(1.0)
+    assert not places.is_crowded(4)
+    places.lane_taken(4)
+    assert not places.must_shed(4)
+    places.lane_released(4)
+
+
+def test_the_share_of_a_core_is_measured_anew_after_a_while():
+    load = places._Load(at=time.monotonic() - 1, spent=time.process_time() - 0.95)
+    assert load.is_saturated()
+    load.at, load.spent = time.monotonic() - 1, time.process_time()
+    assert not load.is_saturated()
