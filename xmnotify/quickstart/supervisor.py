@@ -23,7 +23,7 @@ from xmnotify.quickstart import guardian
 from xmnotify.quickstart.lineage import Process
 
 _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
