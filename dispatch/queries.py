@@ -12,7 +12,7 @@ from msgspec import Struct, json
 
 from dispatch import dialect
 from dispatch.models import TROUBLE, Delivery, HourFigures
-from dispatch.statistics import DAYS, SAMPLE, Latency, first_id, latency
+from dispatch.statistics import DAYS, SAMPLE, Latency, first_hour, first_id, latency
 from servers.models import Server
 
 State = Delivery.State
@@ -76,7 +76,7 @@ class Hour(Struct, frozen=True):
 def hours(*, now: datetime) -> list[Hour]:
     """Those of the last two weeks that were counted."""
     with connection.cursor() as cursor:
-        cursor.execute(_HOURS, [dialect.time(_first_midnight(now))])
+        cursor.execute(_HOURS, [dialect.time(first_hour(now))])
         return [
             Hour(dialect.read_time(start), json.decode(counts), median_ms, dialect.read_time(counted_at))
             for start, counts, median_ms, counted_at in cursor.fetchall()
@@ -103,18 +103,13 @@ def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
 
 def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
     """The last two weeks by the day (UTC) of acceptance, oldest first."""
-    first = _first_midnight(now).date()
+    first = first_hour(now).date()
     by_day: dict[date, list[Hour]] = {first + timedelta(days=number): [] for number in range(DAYS)}
     for hour in hours:
         on = hour.start.astimezone(UTC).date()
         if on in by_day:
             by_day[on].append(hour)
     return [_day(on, rows) for on, rows in by_day.items()]
-
-
-def _first_midnight(now: datetime) -> datetime:
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=DAYS - 1)
 
 
 def _newest() -> list[tuple[datetime, datetime | None]]:

@@ -38,7 +38,7 @@ class Latency(Struct, frozen=True):
 
 def count(*, now: datetime) -> int:
     """Count the hours whose figures may be out of date; answers how many. Run every half minute by the beat."""
-    known = {row.start: row for row in HourFigures.objects.filter(start__gte=_first_hour(now))}
+    known = {row.start: row for row in HourFigures.objects.filter(start__gte=first_hour(now))}
     wanted = [start for start in _hours(now=now) if _is_stale(known.get(start), start=start, now=now)]
     for start in wanted[:_MOST_AT_ONCE]:
         _count_hour(start, now=now)
@@ -60,12 +60,12 @@ def latency(sample: list[tuple[datetime, datetime | None]]) -> Latency | None:
 
 def _hours(*, now: datetime) -> list[datetime]:
     """The hours of the last two weeks that can hold a delivery, newest first."""
-    oldest = Delivery.objects.filter(id__gte=first_id(_first_hour(now))).order_by("id").values_list("created_at")[:1]
+    oldest = Delivery.objects.filter(id__gte=first_id(first_hour(now))).order_by("id").values_list("created_at")[:1]
     found = [row[0] for row in oldest]
     if not found:
         return [_floor(now)]
     start, hours = _floor(now), []
-    while start >= max(_floor(found[0]) - HOUR, _first_hour(now)):
+    while start >= max(_floor(found[0]) - HOUR, first_hour(now)):
         hours.append(start)
         start -= HOUR
     return hours
@@ -109,5 +109,6 @@ def _floor(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _first_hour(now: datetime) -> datetime:
+def first_hour(now: datetime) -> datetime:
+    """The midnight (UTC) with which the last two weeks begin."""
     return _floor(now).replace(hour=0) - timedelta(days=DAYS - 1)

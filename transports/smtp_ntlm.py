@@ -18,15 +18,14 @@ _level_lock = threading.Lock()
 
 def answers(credentials: Credentials) -> Generator[bytes, bytes, None]:
     """Negotiate, then authenticate with the server's challenge. Raises ValueError for a challenge that is none."""
-    context = _context(credentials)
-    challenge = yield context.step() or b""
-    if not challenge:
-        raise ValueError("no challenge")
     try:
-        answer = context.step(challenge)
+        context = _context(credentials)
+        challenge = yield context.step() or b""
+        if not challenge:
+            raise ValueError("no challenge")
+        yield context.step(challenge) or b""
     except (spnego.exceptions.SpnegoError, LookupError, struct.error) as error:  # by pyspnego's parser
         raise ValueError("the challenge can't be read") from error
-    yield answer or b""
 
 
 def _context(credentials: Credentials) -> spnego.ContextProxy:

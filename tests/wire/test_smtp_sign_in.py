@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import spnego
@@ -219,6 +220,20 @@ def test_an_ntlm_challenge_that_is_none_is_a_broken_dialogue() -> None:
         prompt(talk, b"this is no challenge")
         return "235 welcome"
 
+    refusal, _ = signing_in("NTLM", sign_in, Credentials(NAME, password=WORD))
+    assert refusal is not None
+    assert refusal.reason.code is ReasonCode.PROTOCOL_ERROR
+
+
+def test_ntlm_that_can_not_even_begin_is_a_broken_dialogue_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise spnego.exceptions.SpnegoError(spnego.exceptions.ErrorCode.failure)
+
+    def sign_in(talk: Talk, line: str) -> str:
+        prompt(talk, b"")
+        return "501 cancelled"
+
+    monkeypatch.setattr("spnego.client", fail)
     refusal, _ = signing_in("NTLM", sign_in, Credentials(NAME, password=WORD))
     assert refusal is not None
     assert refusal.reason.code is ReasonCode.PROTOCOL_ERROR
