@@ -179,7 +179,8 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
     }
 elif CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "visibility_timeout": 300,
+        "ack_emulation": False,  # four commands a task to have it again after a crash, which the sweep sees to
+        "priority_steps": [0],
         "socket_timeout": 10,
         "socket_connect_timeout": 5,
         "health_check_interval": 25,
@@ -209,5 +210,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.log_level("XMNOTIFY_LOG_LEVEL", "INFO")},
-    "loggers": {"axes": {"level": "WARNING"}},  # it tells every log-in in several lines, and the audit trail has them
+    "loggers": {
+        "axes": {"level": "WARNING"},  # it tells every log-in in several lines, and the audit trail has them
+        "celery.app.trace": {"level": "WARNING"},  # with the next, two lines a task, whose work tells of itself
+        "celery.worker.strategy": {"level": "WARNING"},
+    },
 }
