@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 from django.conf import settings
+from django.db import transaction
 from msgspec import Struct
 
 from console.secrets import seal, unseal
@@ -69,25 +70,26 @@ def sources(claims: Sequence[Claim]) -> Sources:
     events = {claim.event_id for claim in claims if claim.event_id}
     broadcasts = {claim.broadcast_id for claim in claims if claim.broadcast_id}
     texts = {claim.text_id for claim in claims if claim.text_id}
-    return Sources(
-        events=_happened(events),
-        broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
-        people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
-        devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
-        texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
-    )
+    with transaction.atomic(), dialect.cursor() as cursor:
+        dialect.set_up(cursor, dialect.by_index())
+        return Sources(
+            events=_happened(events, cursor=cursor),
+            broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
+            people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
+            devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
+            texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
+        )
 
 
-def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
+def _happened(ids: Collection[UUID], *, cursor: Any) -> dict[UUID, Happened]:
     if not ids:
         return {}
-    with dialect.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT id, type, source, {dialect.as_text("occurred_at")}, {dialect.as_text("received_at")}, payload,
-                sealed FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
-            [dialect.ids(list(ids))],
-        )
-        rows = cursor.fetchall()
+    cursor.execute(
+        f"""SELECT id, type, source, occurred_at, received_at, CAST(payload AS text), sealed
+            FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
+        [dialect.ids(list(ids))],
+    )
+    rows = cursor.fetchall()
     found = (
         Happened(
             id=dialect.read_uid(row[0]),

@@ -105,8 +105,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
     A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try. A claim
     that a crash of the database undoes leaves rows that are due and can't begin under this lease.
     """
-    sql = f"""{dialect.in_index_order()} {dialect.not_waiting_for_disk()}
-        WITH pick AS (
+    sql = f"""WITH pick AS (
             SELECT id, lapsed, due_at FROM dispatch_delivery
             WHERE {_DUE} AND priority = ({_MOST_URGENT})
             ORDER BY due_at, id LIMIT %s {dialect.skip_locked()}
@@ -118,14 +117,16 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
         WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
         RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), dialect.cursor() as cursor:
+        dialect.set_up(cursor, dialect.in_index_order(), dialect.not_waiting_for_disk())
         cursor.execute(
             sql,
             [server_id, moment, moment, server_id, moment, moment, most, dialect.uid(lease), dialect.time(lease_until)],
         )
-        found = dialect.last_rows(cursor)
-    found.sort()
-    return [read_claim(row) for row in found]
+        found = cursor.fetchall()
+    claims = [read_claim(row) for row in found]
+    claims.sort(key=lambda claim: claim.id.int)
+    return claims
 
 
 _BEGIN = {"delivery_id": "uuid", "text_id": "uuid"}

@@ -90,15 +90,18 @@ class Session(smtplib.SMTP):
 
     def write(self, octets: bytes, deadline: Deadline) -> None:
         """Hand all of `octets` to the system before `deadline`; a TLS record at a time, so that `written` is exact."""
-        view = memoryview(octets)
         self.written = 0
+        rest: bytes | memoryview = octets if len(octets) <= _RECORD else memoryview(octets)
         try:
             peer = self._at_once
-            while self.written < len(octets):
+            while rest:
                 try:
-                    self.written += peer.send(view[self.written : self.written + _RECORD])
+                    sent = peer.send(rest[:_RECORD])
                 except _NOT_YET as wait:
                     self._wait(_wanted(wait, else_for=select.POLLOUT), deadline=deadline)
+                else:
+                    self.written += sent
+                    rest = rest[sent:]
         except OSError as error:
             raise ConnectionFailed(_lost(error)) from error
 

@@ -1,11 +1,11 @@
 """The one writer of deliveries: what each of its writes may change, and what not."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.test.utils import CaptureQueriesContext
 
 from dispatch import dialect, outbox
 from dispatch.models import Attempt, Delivery, Priority
@@ -41,14 +41,35 @@ def ids(claims):
     return [claim.id for claim in claims]
 
 
-def plan_of_a_claim():
-    with CaptureQueriesContext(connection) as caught:
-        flow.claim(SERVER, most=50)
-    sql = next(query["sql"] for query in caught.captured_queries if "UPDATE" in query["sql"])
-    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-    with connection.cursor() as cursor:
-        cursor.execute(sql.replace("WITH pick", f"{explain} WITH pick", 1))
-        return "\n".join(str(row[-1]) for row in dialect.last_rows(cursor))
+class Explaining:
+    """A cursor that has the plan of a claim told before it runs it."""
+
+    def __init__(self, cursor, plans):
+        self._cursor, self._plans = cursor, plans
+
+    def execute(self, sql, *values, **options):
+        if sql.startswith("WITH pick"):
+            explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+            self._cursor.execute(f"{explain} {sql}", *values)
+            self._plans.append("\n".join(str(row[-1]) for row in self._cursor.fetchall()))
+        return self._cursor.execute(sql, *values, **options)
+
+    def fetchall(self):
+        return self._cursor.fetchall()
+
+
+def plan_of_a_claim(monkeypatch):
+    plans, real = [], dialect.cursor
+
+    @contextmanager
+    def cursor():
+        with real() as found:
+            yield Explaining(found, plans)
+
+    monkeypatch.setattr(dialect, "cursor", cursor)
+    assert flow.claim(SERVER, most=50)
+    (plan,) = plans
+    return plan
 
 
 class TestClaim:
@@ -96,25 +117,25 @@ class TestClaim:
         Delivery.objects.update(lapsed=True)
         assert [ids(flow.claim(SERVER)) for _ in range(2)] == [rows[:1], rows[1:]]
 
-    def test_finds_them_by_the_partial_index_among_many_finished_ones(self):
+    def test_finds_them_by_the_partial_index_among_many_finished_ones(self, monkeypatch):
         rows = flow.deliveries(4000, server_id=SERVER)
         Delivery.objects.filter(id__in=rows[:3000]).update(state="sent", sent_at=NOW)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL enable_seqscan = off")  # so few rows it would read whole
-        plan = plan_of_a_claim()
+        plan = plan_of_a_claim(monkeypatch)
         assert plan.count("delivery_due") == 2, plan
         assert "Seq Scan on dispatch_delivery" not in plan, plan
         assert "SCAN dispatch_delivery" not in plan, plan
 
-    def test_finds_them_by_the_partial_index_where_statistics_know_of_none(self):
+    def test_finds_them_by_the_partial_index_where_statistics_know_of_none(self, monkeypatch):
         flow.deliveries(1000, server_id=SERVER)
         Delivery.objects.update(state="sent", sent_at=NOW)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         flow.deliveries(4000, server_id=SERVER)
-        plan = plan_of_a_claim()
+        plan = plan_of_a_claim(monkeypatch)
         assert plan.count("delivery_due") == 2, plan
         assert "delivery_expiry" not in plan, plan
 
