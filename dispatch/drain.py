@@ -214,11 +214,15 @@ def _send_group(group: Sequence[Claim], *, work: Work) -> None:
         work.down = True
         return
     texts = [envelope.new_text for envelope, _ in ready if envelope.new_text]
+    pairs: list[tuple[Claim, UUID | None]]
     pairs = [(claim, envelope.message.key) for envelope, _ in ready for claim in envelope.claims]
-    begun = _begin([*pairs, *((claim, claim.text_id) for claim, _ in refused)], texts=texts, work=work)
-    done = [_judge(claim, Rejected(reason), work=work) for claim, reason in refused if claim.id in begun]
-    whole = [(envelope, wire) for envelope, wire in ready if all(claim.id in begun for claim in envelope.claims)]
-    _exchange(whole, done=done, work=work)
+    pairs += [(claim, claim.text_id) for claim, _ in refused]
+    begun = _begin(pairs, texts=texts, work=work)
+    if len(begun) < len(pairs):
+        refused = [(claim, reason) for claim, reason in refused if claim.id in begun]
+        ready = [(envelope, wire) for envelope, wire in ready if all(claim.id in begun for claim in envelope.claims)]
+    done = [_judge(claim, Rejected(reason), work=work) for claim, reason in refused]
+    _exchange(ready, done=done, work=work)
 
 
 def _draft(claim: Claim, *, known: compose.Sources) -> compose.Draft | Reason:
@@ -259,7 +263,8 @@ def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox
         now=now,
     )
     work.begun |= begun
-    _give_back([claim.id for claim, _ in pairs if claim.id not in begun], work=work)
+    if len(begun) < len(pairs):
+        _give_back([claim.id for claim, _ in pairs if claim.id not in begun], work=work)
     return begun
 
 

@@ -85,10 +85,10 @@ def judge(
 
     What was not `charged` is not the message's own fault and never its last try.
     """
+    if isinstance(outcome, Sent):
+        return Finish(outcome.provider_id)
     again = partial(_again, tries=tries, limits=limits, now=now, jitter=jitter, charged=charged)
     match outcome:
-        case Sent(provider_id=provider_id):
-            return Finish(provider_id)
         case Deferred(reason=reason) | Rejected(reason=reason) if stops_server(reason):
             return WaitForServer(reason)
         case Deferred(reason=reason) if (soon := _free_wait(outcome)) is not None:

@@ -14,6 +14,21 @@ from transports.types import Deferred, Outcome, Reason, Rejected, Sent, Unknown
 
 MOST_DETAIL = 2000
 
+_STATES = {
+    retry.Finish: Delivery.State.SENT.value,
+    retry.RetryAt: Delivery.State.DUE.value,
+    retry.GiveUp: Delivery.State.FAILED.value,
+    retry.Hold: Delivery.State.HELD.value,
+    retry.WaitForServer: Delivery.State.DUE.value,
+}
+_NAMES = {
+    Sent: Attempt.Outcome.SENT.value,
+    Deferred: Attempt.Outcome.DEFERRED.value,
+    Rejected: Attempt.Outcome.REJECTED.value,
+    Unknown: Attempt.Outcome.UNKNOWN.value,
+}
+"""How states and outcomes are written; an enum's own member costs a search each time."""
+
 
 def judged(
     claim: Claim,
@@ -39,25 +54,24 @@ def judged(
         hold_unknown=claim.hold_unknown,
         charged=charged,
     )
-    state, due_at, sent_at, provider_id = Delivery.State.DUE, None, None, ""
+    due_at: datetime | None = None
+    sent_at: datetime | None = None
+    provider_id = ""
     match verdict:
         case retry.Finish(provider_id=provider_id):
-            state, sent_at = Delivery.State.SENT, now
-        case retry.RetryAt(at=at, charged=charged):
-            due_at = at
+            sent_at = now
+        case retry.RetryAt(at=due_at, charged=charged):
             tries = tries if charged else claim.tries
-        case retry.GiveUp():
-            state = Delivery.State.FAILED
-        case retry.Hold():
-            state = Delivery.State.HELD
         case retry.WaitForServer():
             tries = claim.tries
+        case retry.GiveUp() | retry.Hold():
+            pass
         case _:
             assert_never(verdict)
     reason = None if isinstance(outcome, Sent) else outcome.reason
     return Settlement(
         id=claim.id,
-        state=state.value,
+        state=_STATES[type(verdict)],
         tries=tries,
         attempt_count=claim.attempt_count + 1,
         due_at=due_at,
@@ -77,7 +91,7 @@ def _record(
     return AttemptRecord(
         started_at=started_at,
         duration_ms=max(0, round(duration.total_seconds() * 1000)),
-        outcome=_name(outcome).value,
+        outcome=_NAMES[type(outcome)],
         code="" if isinstance(told, Sent) else told.code.value,
         reply=told.reply,
         enhanced=told.enhanced,
@@ -85,17 +99,3 @@ def _record(
         dialogue=dialogue,
         next_try_at=next_try_at,
     )
-
-
-def _name(outcome: Outcome) -> Attempt.Outcome:
-    match outcome:
-        case Sent():
-            return Attempt.Outcome.SENT
-        case Deferred():
-            return Attempt.Outcome.DEFERRED
-        case Rejected():
-            return Attempt.Outcome.REJECTED
-        case Unknown():
-            return Attempt.Outcome.UNKNOWN
-        case _:
-            assert_never(outcome)

@@ -145,9 +145,11 @@ def render(
     sender, subject, text, html = made
     if channel.kind is ChannelKind.SECURE_HUB and len(text.text.encode()) > limit:
         return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, f"the text has more than {limit:,} bytes")
-    empty = tuple(dict.fromkeys(said for part in made for said in (*part.empty, *part.notes)))
+    said = [*sender.empty, *sender.notes, *subject.empty, *subject.notes]
+    said += [*text.empty, *text.notes, *html.empty, *html.notes]
+    empty = tuple(dict.fromkeys(said))
     masked = None
-    if any(part.masked is not part.text for part in made):
+    if secrets and any(part.masked is not part.text for part in made):
         masked = RenderedText(sender.masked, subject.masked, text.masked, html.masked, channel.sound, empty)
     return RenderedText(sender.text, subject.text, text.text, html.text, channel.sound, empty, masked)
 

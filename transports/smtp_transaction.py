@@ -124,18 +124,19 @@ class Transaction:
     @property
     def ends_connection(self) -> bool:
         """Whether what became of it means that nothing more can be sent over the connection."""
-        return any(
-            isinstance(outcome, Unknown) or (not isinstance(outcome, Sent) and outcome.reason.scope is Scope.SERVER)
-            for outcome in self._outcomes
-            if outcome is not None
-        )
+        for outcome in self._outcomes:
+            if outcome is None or isinstance(outcome, Sent):
+                continue
+            if isinstance(outcome, Unknown) or outcome.reason.scope is Scope.SERVER:
+                return True
+        return False
 
     def result(self) -> Result:
         """Once every recipient has an outcome."""
-        outcomes = tuple(outcome for outcome in self._outcomes if outcome is not None)
+        outcomes = [outcome for outcome in self._outcomes if outcome is not None]
         assert len(outcomes) == len(self.wire.to)
         took = timedelta(seconds=time.monotonic() - self._began)
-        return Result(outcomes, duration=took, dialogue=self._dialogue())
+        return Result(tuple(outcomes), duration=took, dialogue=self._dialogue() if self._said else "")
 
     def _refusal(self, features: Mapping[str, str], *, max_size: int) -> Reason | None:
         """Why the mail can't be given to this server at all, as far as its reply to EHLO tells."""

@@ -53,13 +53,16 @@ _Pipe = Callable[[object, Values, Scope], object]
 
 
 class Program(Struct, frozen=True):
-    """A template ready to be evaluated in one mode: its plain texts and macros in order.
+    """A template ready to be evaluated in one mode.
 
-    `names` has, for each macro, its place in `steps` and the paths of the values that it uses.
+    `texts` has its plain texts in order, with "" where a macro stands; `steps` has each macro with its place in them,
+    and `names` its place and the paths of the values that it uses. `fixed` is how long the plain texts are together.
     """
 
     template: Template
-    steps: tuple[str | Step, ...]
+    texts: tuple[str, ...]
+    fixed: int
+    steps: tuple[tuple[int, Step], ...]
     names: tuple[tuple[int, frozenset[str]], ...]
 
 
@@ -106,14 +109,15 @@ def evaluate(
     `zone` (IANA) and `language` (BCP 47) are the recipient's. `secrets` are paths such as "enrollment.pin".
     """
     scope = Scope(zone, language, [], [])
-    pieces: list[str] = []
-    room = limit
-    for step in program.steps:
-        piece = step if isinstance(step, str) else step(values, scope)
+    pieces = list(program.texts)
+    room = limit - program.fixed
+    for place, step in program.steps:
+        pieces[place] = piece = step(values, scope)
         room -= len(piece)
         if room < 0:
-            raise TextTooLongError(f"the text has more than {limit:,} characters")
-        pieces.append(piece)
+            break  # what is left may be as long again
+    if room < 0:
+        raise TextTooLongError(f"the text has more than {limit:,} characters")
     text = "".join(pieces)
     masked = _masked(text, pieces=pieces, names=program.names, secrets=secrets) if secrets else text
     return Rendered(text, masked, tuple(scope.empty), tuple(scope.notes))
@@ -146,13 +150,15 @@ def program(text: str, *, mode: Mode) -> Program:
 def compiled(template: Template, *, mode: Mode) -> Program:
     clean = _CLEAN[mode]
     own = _without_nul if mode is Mode.HTML else clean
-    steps = tuple(own(part.value) if isinstance(part, Text) else _step(part, clean=clean) for part in template.parts)
-    names = tuple(
-        (place, frozenset(reference.name for reference in references(part)))
-        for place, part in enumerate(template.parts)
-        if isinstance(part, Macro)
+    texts = tuple(own(part.value) if isinstance(part, Text) else "" for part in template.parts)
+    macros = [(place, part) for place, part in enumerate(template.parts) if isinstance(part, Macro)]
+    return Program(
+        template=template,
+        texts=texts,
+        fixed=sum(map(len, texts)),
+        steps=tuple((place, _step(part, clean=clean)) for place, part in macros),
+        names=tuple((place, frozenset(reference.name for reference in references(part))) for place, part in macros),
     )
-    return Program(template=template, steps=steps, names=names)
 
 
 def _step(macro: Macro, *, clean: Clean) -> Step:
@@ -162,7 +168,8 @@ def _step(macro: Macro, *, clean: Clean) -> Step:
     fallback = clean(macro.default or "")
 
     def step(values: Values, scope: Scope) -> str:
-        text = as_text(get(values))
+        value = get(values)
+        text = value if value.__class__ is str and value.isascii() else as_text(value)
         if text:
             return clean(text)
         if not silent:
