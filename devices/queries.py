@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from devices import statements
 from devices.models import Device, Person
+from devices.statements import Asked, Reading, Rows
 from devices.values import Phone, Target, Token
 from transports.types import AddressKind
 
@@ -102,19 +103,20 @@ _DEVICE_COLUMNS = ", ".join(f"d.{name}" for name in ("id", "has_sim", "propertie
 _DEVICE_WIDTH = 3 + len(DEVICE_NAMES)
 
 
-def find_people(keys: Collection[Key]) -> dict[Key, KnownPerson]:
+def find_people(keys: Collection[Key]) -> Reading[dict[Key, KnownPerson]]:
     """The known people among these; a key is (`loginname` or `id`, value), the case of a login name does not matter."""
     found: dict[Key, KnownPerson] = {}
     for name, values in _by_name(keys).items():
         key, fold = ("p.uid", "") if name == "id" else ("p.loginname", "lower")
         statement = f"SELECT {key}, {_PERSON_COLUMNS} FROM devices_person p WHERE {fold}({key}) IN"  # noqa: S608 - our names
-        rows = _select(statement, f"{fold}(%s)", [kept for value in values if (kept := _kept(name, value))])
+        kept_values = [kept for value in values if (kept := _kept(name, value))]
+        rows = yield from _select(statement, f"{fold}(%s)", kept_values)
         known = {_kept(name, row[0]).lower(): _person_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value).lower()) in known}
     return found
 
 
-def find_devices(keys: Collection[Key]) -> dict[Key, KnownDevice]:
+def find_devices(keys: Collection[Key]) -> Reading[dict[Key, KnownDevice]]:
     """The known devices among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
     found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
@@ -122,17 +124,17 @@ def find_devices(keys: Collection[Key]) -> dict[Key, KnownDevice]:
         statement = f"""SELECT {key}, {_DEVICE_COLUMNS}, {_PERSON_COLUMNS}
             FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {key} IN"""  # noqa: S608
         kept_values = [kept for value in values if (kept := _kept(name, value))]
-        rows = _select(statement, "%s", kept_values, order="ORDER BY d.id DESC")
+        rows = yield from _select(statement, "%s", kept_values, order="ORDER BY d.id DESC")
         known = {_kept(name, row[0]): _device_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value)) in known}
     return found
 
 
-def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> list[tuple[Any, ...]]:
+def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> Reading[Rows]:
     if not values:
         return []
     one_of = f"{statement} ({', '.join([placeholder] * len(values))}) {order}"
-    return statements.read(one_of, values, prepare=len(values) == 1)
+    return (yield Asked(one_of, values, prepare=len(values) == 1))
 
 
 def _person_of(row: Sequence[Any]) -> KnownPerson:
@@ -240,7 +242,7 @@ def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
 def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
     found: dict[int, list[Token]] = {}
     statement = "SELECT device_id, kind, token FROM devices_pushtoken WHERE dead_at IS NULL AND device_id IN"
-    for device_id, kind, token in _select(statement, "%s", device_ids, order="ORDER BY id"):
+    for device_id, kind, token in statements.made(_select(statement, "%s", device_ids, order="ORDER BY id")):
         found.setdefault(device_id, []).append(Token(AddressKind(kind), token, device_id))
     return found
 

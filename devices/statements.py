@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
+Rows = list[tuple[Any, ...]]
 
-def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) -> list[tuple[Any, ...]]:
+
+class Asked(NamedTuple):
+    """A statement with its values; `prepare`: it comes again, so PostgreSQL keeps it parsed and planned."""
+
+    statement: str
+    values: Sequence[Any] = ()
+    prepare: bool = True
+
+
+_Found = TypeVar("_Found")
+Reading = Generator[Asked, Rows, _Found]
+"""Reads something by statements: it yields each of them, is sent its rows, and returns what it made of them."""
+
+
+def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) -> Rows:
     """The rows that a statement finds, which changes nothing.
 
     It also shows whether a connection kept from an earlier request is alive; on a dead one it is asked once more anew.
     """
-    database = _database()
-    kept = database.health_check_enabled and not database.health_check_done and not database.in_atomic_block
-    database.health_check_done = True
-    try:
-        return _rows(database, statement, values, prepare=prepare)
-    except (OperationalError, InterfaceError):
-        if not kept:
-            raise
-        database.close()
-        return _rows(database, statement, values, prepare=prepare)
+    return _read([Asked(statement, values, prepare)])[0]
 
 
-def rows(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def rows(statement: str, values: Sequence[Any] = ()) -> Rows:
     """The rows that a statement answers which may change something; none if it has no RETURNING."""
-    return _rows(_database(), statement, values, prepare=True)
+    return _answers(_database(), [Asked(statement, values)])[0]
+
+
+def made(reading: Reading[_Found]) -> _Found:
+    """What one reading finds."""
+    found: _Found = together(reading)[0]
+    return found
+
+
+def together(*readings: Reading[Any]) -> list[Any]:
+    """What several readings find; PostgreSQL is asked for the first of all in one round trip, and so on."""
+    found: list[Any] = [None] * len(readings)
+    sent: dict[int, Any] = dict.fromkeys(range(len(readings)))
+    while sent:
+        asked: dict[int, Asked] = {}
+        for place, answer in sent.items():
+            try:
+                asked[place] = readings[place].send(answer)
+            except StopIteration as end:
+                found[place] = end.value
+        sent = dict(zip(asked, _read(list(asked.values())), strict=True)) if asked else {}
+    return found
+
+
+@contextmanager
+def cursor() -> Iterator[Any]:
+    """A cursor for statements over many rows.
+
+    On PostgreSQL their parameters are bound by the server: Django's cursor writes them into the statement, which both
+    sides then read through once more. What it answers comes in binary, JSON columns apart, which have to be asked for
+    as text: a time costs PostgreSQL some microseconds to write as a text.
+    """
+    database = _database()
+    if database.vendor != "postgresql":
+        with database.cursor() as plain:
+            yield plain
+        return
+    import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
+
+    database.ensure_connection()
+    with database.wrap_database_errors, psycopg.Cursor(database.connection) as bound:
+        bound.format = psycopg.pq.Format.BINARY
+        yield bound
 
 
 def _database() -> Any:
@@ -36,33 +85,39 @@ def _database() -> Any:
     return connections[DEFAULT_DB_ALIAS]
 
 
-def _rows(database: Any, statement: str, values: Sequence[Any], *, prepare: bool) -> list[tuple[Any, ...]]:
-    """What a statement answers, past Django's cursor, which costs as much again.
+def _read(asked: Sequence[Asked]) -> list[Rows]:
+    database = _database()
+    kept = database.health_check_enabled and not database.health_check_done and not database.in_atomic_block
+    database.health_check_done = True
+    try:
+        return _answers(database, asked)
+    except (OperationalError, InterfaceError):
+        if not kept:
+            raise
+        database.close()
+        return _answers(database, asked)
 
-    `prepare`: it comes again, so PostgreSQL keeps it parsed and planned.
-    """
-    found: list[tuple[Any, ...]]
+
+def _answers(database: Any, asked: Sequence[Asked]) -> list[Rows]:
+    """What statements answer, past Django's cursor, which costs as much again."""
     if database.queries_logged:
-        with database.cursor() as cursor:
-            cursor.execute(statement, values)
-            found = cursor.fetchall() if cursor.description else []
-            return found
+        return [_logged(database, each) for each in asked]
     if database.connection is None:
         database.connect()
     with database.wrap_database_errors:
-        if database.vendor == "postgresql":
-            found = _bound(database.connection, statement, values, prepare=prepare)
-        else:
-            found = database.connection.execute(_with_question_marks(statement), values).fetchall()
-    return found
+        if database.vendor != "postgresql":
+            ask = database.connection.execute
+            return [ask(_with_question_marks(each.statement), each.values).fetchall() for each in asked]
+        from devices import postgresql  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
+
+        return postgresql.answers(database.connection, asked)
 
 
-def _bound(line: Any, statement: str, values: Sequence[Any], *, prepare: bool) -> list[tuple[Any, ...]]:
-    import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
-
-    with psycopg.Cursor(line) as cursor:
-        cursor.execute(statement, values, prepare=prepare or None)
-        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+def _logged(database: Any, asked: Asked) -> Rows:
+    with database.cursor() as counted:
+        counted.execute(asked.statement, asked.values)
+        found: Rows = counted.fetchall() if counted.description else []
+        return found
 
 
 @lru_cache(maxsize=64)

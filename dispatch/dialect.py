@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -12,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection
+
+from devices import statements
 
 _JSON_TYPES = {
     "uuid": "uuid",
@@ -23,29 +24,11 @@ _JSON_TYPES = {
     "json": "jsonb",
 }
 
+cursor = statements.cursor
+
 
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
-
-
-@contextmanager
-def cursor() -> Iterator[Any]:
-    """A cursor for statements over many rows.
-
-    On PostgreSQL their parameters are bound by the server: Django's cursor writes them into the statement, which both
-    sides then read through once more. What it answers comes in binary, JSON columns apart, which have to be asked for
-    as text: a time costs PostgreSQL some microseconds to write as a text.
-    """
-    if not is_postgresql():
-        with connection.cursor() as plain:
-            yield plain
-        return
-    import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
-
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as bound:
-        bound.format = psycopg.pq.Format.BINARY
-        yield bound
 
 
 def skip_locked() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -18,13 +18,14 @@ from devices import queries as devices
 from devices.fields import is_storable
 from devices.models import new_uid
 from devices.queries import Subject
+from devices.statements import Reading, together
 from devices.values import Target
 from dispatch import broadcasts, doorbell, intake, subjects
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, event_values, plan
 from dispatch.subjects import RefusedError, SubjectIn
-from servers.queries import active_routes
+from servers import queries as servers
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.render import Template
@@ -88,12 +89,16 @@ Answer = Accepted | RefusedError | ConflictError
 _Stored = TypeVar("_Stored")
 
 
+_Chosen = tuple[str, str]
+
+
 class _World(Struct, frozen=True):
-    """What is the same for all events that are taken at once."""
+    """What is the same for all events that are taken at once; `chosen` has the templates of a (type, template)."""
 
     origin: str
     now: datetime
     routes: Mapping[ServerKind, Route]
+    chosen: Mapping[_Chosen, list[Template] | RefusedError]
 
     @property
     def country(self) -> str:
@@ -118,28 +123,35 @@ def accept_all(posted: Sequence[Posted], *, origin: str, now: datetime) -> list[
         if item.idempotency_key in seen:
             answers[place] = _again(seen[item.idempotency_key], item)
     fresh = [(place, item) for place, item in enumerate(posted) if place not in answers]
-    world = _World(origin=origin, now=now, routes=active_routes()) if fresh else None
     for store_one, group in groupby(fresh, key=lambda entry: _way_alone(entry[1].event)):
-        assert world is not None
         if store_one:
-            answers |= {place: _with_a_second_look(store_one, item, world=world) for place, item in group}
+            for place, item in group:
+                answers[place] = _with_a_second_look(store_one, item, origin=origin, now=now)
         else:
-            answers |= _with_a_second_look(_store, dict(group), world=world)
+            answers |= _with_a_second_look(_store, dict(group), origin=origin, now=now)
     return [answers[place] for place in range(len(posted))]
 
 
-def _with_a_second_look(store: Callable[..., _Stored], what: Any, *, world: _World) -> _Stored:
+def _with_a_second_look(store: Callable[..., _Stored], what: Any, *, origin: str, now: datetime) -> _Stored:
     """What an event names may be deleted while it is planned; nothing is stored then, and the second look misses it."""
     try:
-        return store(what, world=world)
+        return store(what, origin=origin, now=now)
     except IntegrityError:
-        return store(what, world=world)
+        return store(what, origin=origin, now=now)
 
 
 def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]:
     keys = {item.idempotency_key for item in posted if item.idempotency_key}
     rows = Event.objects.filter(origin=origin, idempotency_key__in=keys) if keys else ()
     return {row.idempotency_key: row for row in rows}
+
+
+def _look(events: Iterable[EventIn], *others: Reading[Any], origin: str, now: datetime) -> tuple[_World, list[Any]]:
+    """What the events are planned with, and what else is read with it."""
+    wanted = list(dict.fromkeys((event.type, event.template) for event in events))
+    routes, *found = together(servers.routes(), *(_find_templates(*each) for each in wanted), *others)
+    chosen = dict(zip(wanted, found, strict=False))
+    return _World(origin=origin, now=now, routes=routes, chosen=chosen), found[len(wanted) :]
 
 
 def _again(first: Event, item: Posted) -> Answer:
@@ -156,14 +168,15 @@ def _way_alone(event_in: EventIn) -> Callable[..., Answer] | None:
     return _store_saving if event_in.keep and told else None
 
 
-def _store_saving(item: Posted, *, world: _World) -> Answer:
+def _store_saving(item: Posted, *, origin: str, now: datetime) -> Answer:
     """Store one event that also creates or changes its device or user: all of it or nothing."""
     event_in = item.event
+    world, _ = _look([event_in], origin=origin, now=now)
     try:
         with transaction.atomic():
-            _check_times(event_in, now=world.now)
-            found = subjects.save(event_in.user, event_in.device, country=world.country, now=world.now)
-            answer = _store({0: item}, world=world, known={0: found})[0]
+            _check_times(event_in, now=now)
+            found = subjects.save(event_in.user, event_in.device, country=world.country, now=now)
+            answer = _store_about({0: item}, {0: found}, world=world)[0]
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -171,13 +184,14 @@ def _store_saving(item: Posted, *, world: _World) -> Answer:
         return refused
 
 
-def _store_broadcast(item: Posted, *, world: _World) -> Answer:
+def _store_broadcast(item: Posted, *, origin: str, now: datetime) -> Answer:
     """Store the event with what goes to its further recipients; for its audience it is planned afterwards."""
     event_in = item.event
     assert event_in.audience is not None
+    world, _ = _look([event_in], origin=origin, now=now)
     try:
-        _check_times(event_in, now=world.now)
-        chosen = _templates(event_in, chosen={})
+        _check_times(event_in, now=now)
+        chosen = _templates(event_in, world=world)
         bare = [_without_recipients(template) for template in chosen]
         event, made = _prepare(item, bare, Subject(), target=Target(), admins=[], world=world)
     except RefusedError as refused:
@@ -185,7 +199,7 @@ def _store_broadcast(item: Posted, *, world: _World) -> Answer:
     extra = [row for row in made.deliveries if not row.skip]
     event = structs.replace(event, planned=len(extra), skipped=0, notes=[PLANNED_LATER, *made.notes])
     with transaction.atomic():
-        if not intake.store([event], planned=[], now=world.now):
+        if not intake.store([event], planned=[], now=now):
             return _second(item, world=world)
         broadcasts.begin(
             event.id,
@@ -194,7 +208,7 @@ def _store_broadcast(item: Posted, *, world: _World) -> Answer:
             channels=sorted(event_in.channels or ()),
             extra=extra,
             expires_at=event_in.expires_at,
-            now=world.now,
+            now=now,
         )
     return _answer(event)
 
@@ -204,19 +218,25 @@ def _without_recipients(template: Template) -> Template:
     return structs.replace(template, texts=structs.replace(template.texts, channels=channels))
 
 
-def _store(
-    items: Mapping[int, Posted], *, world: _World, known: Mapping[int, Subject | RefusedError] | None = None
-) -> dict[int, Answer]:
+def _store(items: Mapping[int, Posted], *, origin: str, now: datetime) -> dict[int, Answer]:
     """Store several events in one go; what is wrong with one is its answer."""
-    answers: dict[int, Answer] = {}
     named = {place: (item.event.user, item.event.device) for place, item in items.items()}
-    found = subjects.find(named, country=world.country) if known is None else known
+    events = (item.event for item in items.values())
+    world, (people, machines) = _look(events, *subjects.readings(named), origin=origin, now=now)
+    found = subjects.find(named, people=people, devices=machines, country=world.country)
+    return _store_about(items, found, world=world)
+
+
+def _store_about(
+    items: Mapping[int, Posted], found: Mapping[int, Subject | RefusedError], *, world: _World
+) -> dict[int, Answer]:
+    """The same for events whose subjects are found."""
+    answers: dict[int, Answer] = {}
     ready: dict[int, tuple[list[Template], Subject]] = {}
-    chosen: dict[tuple[str, str], list[Template] | RefusedError] = {}
     for place, item in items.items():
         try:
             _check_times(item.event, now=world.now)
-            ready[place] = (_templates(item.event, chosen=chosen), _subject(found[place]))
+            ready[place] = (_templates(item.event, world=world), _subject(found[place]))
         except RefusedError as refused:
             answers[place] = refused
     targets = devices.find_targets(
@@ -271,26 +291,21 @@ def _check_times(event_in: EventIn, *, now: datetime) -> None:
         raise RefusedError("expires_at", "past", "This time has passed.")
 
 
-def _templates(event_in: EventIn, *, chosen: dict[tuple[str, str], list[Template] | RefusedError]) -> list[Template]:
-    key = (event_in.type, event_in.template)
-    if key not in chosen:
-        chosen[key] = _find_templates(event_in)
-    found = chosen[key]
+def _templates(event_in: EventIn, *, world: _World) -> list[Template]:
+    found = world.chosen[event_in.type, event_in.template]
     if isinstance(found, RefusedError):
         raise found
     return found
 
 
-def _find_templates(event_in: EventIn) -> list[Template] | RefusedError:
-    if event_in.template:
-        named = templates.named(event_in.template)
-        if named is None:
-            return RefusedError("template", "unknown", f"There is no template {event_in.template!r}.")
-        return [named]
-    found = templates.for_type(event_in.type)
+def _find_templates(type_code: str, template: str) -> Reading[list[Template] | RefusedError]:
+    if template:
+        named = yield from templates.named(template)
+        return [named] if named else RefusedError("template", "unknown", f"There is no template {template!r}.")
+    found = yield from templates.for_type(type_code)
     if not found:
         known = ", ".join(templates.known_types())
-        return RefusedError("type", "unknown", f"The type {event_in.type!r} is not known. Known types: {known}.")
+        return RefusedError("type", "unknown", f"The type {type_code!r} is not known. Known types: {known}.")
     return found
 
 

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field, structs
 
-from devices import queries, upsert
+from devices import queries, statements, upsert
 from devices.fields import FieldError, clean_device, clean_user
 from devices.queries import Key, KnownDevice, KnownPerson, Subject
+from devices.statements import Reading
 
 
 class RefusedError(Exception):
@@ -31,13 +32,23 @@ class SubjectIn(Struct, frozen=True):
 
 
 Named = tuple[SubjectIn | None, SubjectIn | None]
+People = dict[Key, KnownPerson]
+Devices = dict[Key, KnownDevice]
 Known = TypeVar("Known", KnownDevice, KnownPerson)
 
 
-def find(named: Mapping[int, Named], *, country: str) -> dict[int, Subject | RefusedError]:
-    """The subject of each (user, device), read in few queries; what is told counts for the event alone."""
-    people = queries.find_people({_key(user) for user, _ in named.values() if user})
-    devices = queries.find_devices({_key(device) for _, device in named.values() if device})
+def readings(named: Mapping[int, Named]) -> tuple[Reading[People], Reading[Devices]]:
+    """What `find` has to know."""
+    return (
+        queries.find_people({_key(user) for user, _ in named.values() if user}),
+        queries.find_devices({_key(device) for _, device in named.values() if device}),
+    )
+
+
+def find(
+    named: Mapping[int, Named], *, people: People, devices: Devices, country: str
+) -> dict[int, Subject | RefusedError]:
+    """The subject of each (user, device); what is told counts for the event alone."""
     found: dict[int, Subject | RefusedError] = {}
     for place, (user, device) in named.items():
         try:
@@ -66,8 +77,9 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
                 machine = queries.known_device(kept.row)
     except RefusedError as refused:
         return refused
-    rest = (None if person else user, None if machine else device)
-    found = find({0: rest}, country=country)[0]
+    rest = {0: (None if person else user, None if machine else device)}
+    people, devices = statements.together(*readings(rest))
+    found = find(rest, people=people, devices=devices, country=country)[0]
     if isinstance(found, RefusedError):
         return found
     return structs.replace(
@@ -118,7 +130,7 @@ def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, 
         for place, subject in found.items()
         if isinstance(subject, Subject) and not subject.person and subject.device_told.get("user")
     }
-    people = queries.find_people({("loginname", loginname) for loginname in owners.values()})
+    people = statements.made(queries.find_people({("loginname", loginname) for loginname in owners.values()}))
     answer = dict(found)
     for place, loginname in owners.items():
         person = people.get(("loginname", loginname))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from devices import statements
+from devices.statements import Asked, Reading
 from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
 from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
@@ -12,9 +13,14 @@ AnyServer = SmtpServer | SmsGateway | PushService
 
 
 def active_routes() -> dict[ServerKind, Route]:
-    """The active server of each kind that has one; read for every event, so only its revision is asked for."""
-    found = statements.read("SELECT id, kind, revision, created_at FROM servers_server WHERE active")
-    return {ServerKind(row[1]): _route(row[0], row[2], row[3]) for row in found}
+    """The active server of each kind that has one."""
+    return statements.made(routes())
+
+
+def routes() -> Reading[dict[ServerKind, Route]]:
+    """The same; read for every event, so only their revisions are asked for."""
+    found = yield Asked("SELECT id, kind, revision, CAST(created_at AS text) FROM servers_server WHERE active")
+    return {ServerKind(kind): _route(pk, revision, created_at) for pk, kind, revision, created_at in found}
 
 
 @lru_cache(maxsize=64)

@@ -8,12 +8,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from devices import statements
+from devices.statements import Asked, Reading
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
 from templates_app.content import Channel, Content
@@ -24,32 +23,36 @@ from templates_app.validators import missing
 from templates_app.versions import content_of
 from transports.types import ChannelKind
 
-_OF_TYPE = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
-    FROM templates_app_notificationtemplate
-    WHERE type = %s AND current_id IS NOT NULL AND deleted_at IS NULL
-    ORDER BY name"""
+_CURRENT = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
+    FROM templates_app_notificationtemplate WHERE current_id IS NOT NULL AND deleted_at IS NULL"""
 
 
-def for_type(type_code: str) -> list[Template]:
+def for_type(type_code: str) -> Reading[list[Template]]:
     """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
-    found = [_template(row) for row in statements.read(_OF_TYPE, [type_code])]
+    rows = yield Asked(f"{_CURRENT} AND type = %s ORDER BY name", [type_code])
+    found = [_template(row) for row in rows]
     own = [template for template in found if not template.predefined and _any_active(template)]
     return own or [template for template in found if template.predefined]
 
 
-def named(name_or_id: str) -> Template | None:
+def named(name_or_id: str) -> Reading[Template | None]:
     """The template with this name, else this uid or number."""
-    found = _current().filter(name=name_or_id).first() or _current().filter(_by_id(name_or_id)).first()
-    return as_template(found) if found else None
+    rows = yield Asked(
+        f"{_CURRENT} AND (name = %s OR id = %s OR uid = %s) ORDER BY name = %s DESC, name LIMIT 1",
+        [name_or_id, _number(name_or_id), _uid(name_or_id), name_or_id],
+    )
+    return _template(rows[0]) if rows else None
 
 
-def _by_id(text: str) -> Q:
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return Q(pk=int(text))
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _uid(text: str) -> str | None:
     try:
-        return Q(uid=UUID(text))
+        return UUID(text).hex
     except ValueError:
-        return Q(pk=None)
+        return None
 
 
 def known_types() -> list[str]:
@@ -63,7 +66,7 @@ def as_template(row: NotificationTemplate) -> Template:
 
 
 def _template(row: Sequence[Any]) -> Template:
-    """From the columns of _OF_TYPE; SQLite brings a duration in microseconds."""
+    """From the columns of _CURRENT; SQLite brings a duration in microseconds."""
     pk, name, type_code, predefined, on_unknown, lifetime, current_id = row
     return Template(
         id=pk,
@@ -86,10 +89,6 @@ def version_texts(version_id: int) -> VersionTexts:
         number=version.number,
         channels=compiled(content_of(version)),
     )
-
-
-def _current() -> QuerySet[NotificationTemplate]:
-    return NotificationTemplate.objects.kept().filter(current__isnull=False).order_by("name")
 
 
 def _any_active(template: Template) -> bool:

@@ -1,14 +1,19 @@
-"""The database connections of a worker's threads, from task to task."""
+"""The database connections of a worker's threads from task to task, and statements of our own on them."""
+
+import threading
 
 import pytest
 from celery import current_app
 from celery.fixups.django import DjangoWorkerFixup
 from celery.signals import task_prerun
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, ProgrammingError, connection, transaction
+from psycopg.pq import TransactionStatus
 
 from devices import statements
+from devices.statements import Asked
 
 pytestmark = pytest.mark.django_db(transaction=True)
+postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="a file has no connection")
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_a_broken_connection_is_replaced_before_the_next_task(next_task, monkeyp
     assert connection.connection is None
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="a file has no connection that dies")
+@postgresql
 def test_a_read_notices_that_the_kept_connection_died_and_asks_once_more_on_a_new_one():
     connection.ensure_connection()
     with pytest.raises(OperationalError), connection.cursor() as cursor:
@@ -51,3 +56,117 @@ def test_a_read_notices_that_the_kept_connection_died_and_asks_once_more_on_a_ne
 def test_a_statement_of_our_own_is_seen_where_queries_are_counted(django_assert_num_queries):
     with django_assert_num_queries(1):
         assert statements.read("SELECT CAST(%s AS integer)", [7]) == [(7,)]
+
+
+def reading(*values):
+    """Asks for each value in turn and returns what came back."""
+    found = []
+    for value in values:
+        rows = yield Asked("SELECT CAST(%s AS integer)", [value])
+        found.append(rows[0][0])
+    return found
+
+
+def test_readings_made_together_each_get_their_own_rows():
+    assert statements.together(reading(1, 2, 3), reading(), reading(4)) == [[1, 2, 3], [], [4]]
+    assert statements.together() == []
+
+
+def test_readings_made_together_see_what_their_transaction_wrote(django_user_model):
+    def names():
+        rows = yield Asked("SELECT username FROM auth_user ORDER BY id")
+        return [row[0] for row in rows]
+
+    with transaction.atomic():
+        django_user_model.objects.create(username="new")
+        assert statements.together(names(), reading(1), names()) == [["new"], [1], ["new"]]
+
+
+@postgresql
+def test_a_read_can_begin_a_transaction():
+    with transaction.atomic():
+        assert statements.together(reading(1), reading(2)) == [[1], [2]]
+        assert connection.connection.info.transaction_status == TransactionStatus.INTRANS
+
+
+@postgresql
+def test_one_wrong_statement_of_several_is_told_and_the_connection_stays_of_use():
+    def wrong():
+        yield Asked("SELECT 1 / CAST(%s AS integer)", [0])
+
+    with pytest.raises(DataError, match="division by zero"):
+        statements.together(reading(1), wrong(), reading(2))
+    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+
+
+@postgresql
+def test_a_statement_that_the_server_does_not_understand_is_told_by_its_kind():
+    for prepare in (True, False):
+        with pytest.raises(ProgrammingError, match="no_such_table"):
+            statements.read("SELECT 1 FROM no_such_table", prepare=prepare)
+    assert statements.read("SELECT 1") == [(1,)]
+
+
+@postgresql
+def test_questions_and_answers_larger_than_the_buffers_between_us_and_the_server_come_through():
+    def large():
+        rows = yield Asked("SELECT CAST(%s AS text)", ["x" * 8_000_000], prepare=False)
+        return len(rows[0][0])
+
+    assert statements.together(*(large() for _ in range(4))) == [8_000_000] * 4
+
+
+@postgresql
+def test_readings_made_together_notice_that_the_kept_connection_died():
+    connection.ensure_connection()
+    with pytest.raises(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    connection.errors_occurred = False
+    connection.health_check_enabled, connection.health_check_done = True, False
+    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+
+
+@postgresql
+def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
+    def deadly():
+        yield Asked("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(OperationalError):
+        statements.together(reading(1), deadly(), reading(2))
+    connection.close_if_unusable_or_obsolete()
+    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+
+
+@postgresql
+def test_nothing_is_prepared_behind_a_pooler_that_mixes_connections():
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = None
+    try:
+        assert statements.together(reading(1), reading(2)) == [[1], [2]]
+        assert statements.read("SELECT count(*) FROM pg_prepared_statements") == [(0,)]
+    finally:
+        connection.close()
+
+
+@postgresql
+def test_other_threads_run_while_statements_are_answered():
+    def slow():
+        yield Asked("SELECT CAST(pg_sleep(0.3) AS text)")
+
+    for question in ((slow(),), (slow(), slow())):
+        done = threading.Event()
+        turns = 0
+        thread = threading.Thread(target=_ask_and_close, args=(question, done))
+        thread.start()
+        while not done.wait(0.001):
+            turns += 1
+        thread.join()
+        assert turns > 20
+
+
+def _ask_and_close(question, done):
+    try:
+        statements.together(*question)
+    finally:
+        connection.close()
+        done.set()
