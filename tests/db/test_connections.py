@@ -139,7 +139,8 @@ def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
 
 @postgresql
 def test_nothing_is_prepared_behind_a_pooler_that_mixes_connections():
-    connection.ensure_connection()
+    connection.close()
+    connection.connect()
     connection.connection.prepare_threshold = None
     try:
         assert statements.together(reading(1), reading(2)) == [[1], [2]]
