@@ -105,8 +105,8 @@ def postgres(binaries: Path) -> Iterator[str]:
 
 
 @contextmanager
-def redis(binary: Path) -> Iterator[str]:
-    port = _free_port()
+def redis(binary: Path, *, port: int | None = None) -> Iterator[str]:
+    port = port or _free_port()
     with tempfile.TemporaryDirectory(prefix="xmnotify-redis-") as name:
         command: list[str | Path] = [
             binary,

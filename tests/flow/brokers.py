@@ -22,4 +22,4 @@ def broker(url, options=None):
 
 def _forget():
     app._after_fork()  # Celery's own way to drop its connections
-    doorbell._dead_until = 0.0
+    doorbell._dead_until, doorbell._line = 0.0, None

@@ -8,35 +8,22 @@ SERVER = 987_654
 
 
 @pytest.fixture
-def bell(monkeypatch):
-    return Bell(monkeypatch)
+def bell():
+    return Bell()
 
 
 class Bell:
     """Rings at times of our own; `heard` are the milliseconds at which a worker was asked."""
 
-    def __init__(self, monkeypatch):
-        self.now, self.due, self.heard = 0, None, []
-        for name in ("_last", "_windows"):
-            monkeypatch.setattr(doorbell, name, {})
-        monkeypatch.setattr(doorbell, "_armed", set())
-        monkeypatch.setattr(doorbell, "_publish", lambda task, **named: self.heard.append(self.now))
-        monkeypatch.setattr(doorbell.time, "monotonic", lambda: self.now / 1000)
-        monkeypatch.setattr(doorbell.threading, "Timer", self._timer)
-
-    def _timer(self, seconds, function, arguments):
-        self.due = (self.now + seconds * 1000, lambda: function(*arguments))
-        return type("Timer", (), {"daemon": False, "start": lambda timer: None})()
+    def __init__(self):
+        self.windows, self.heard = doorbell.Windows(), []
 
     def ring(self, *, at):
-        self.pass_until(at)
-        doorbell.ring(SERVER)
-
-    def pass_until(self, at):
-        if self.due and self.due[0] <= at:
-            (self.now, call), self.due = self.due, None
-            call()
-        self.now = at
+        for due in sorted(self.windows.due.values()):
+            if due <= at / 1000 and self.windows.ripe(now=due):
+                self.heard.append(due * 1000)
+        if SERVER not in self.windows.due and self.windows.ask(SERVER, now=at / 1000):
+            self.heard.append(at)
 
 
 def test_events_that_come_one_after_the_other_are_rung_for_at_once(bell):
