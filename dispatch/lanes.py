@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 
+from devices import statements
 from dispatch import dialect, retry
 from dispatch.models import Lane
 from servers.models import Server
@@ -27,14 +28,12 @@ class Held(Struct, frozen=True):
 
 def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
     """A free lane of an active server that neither rests nor is stopped; None when there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT paused_until FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL", [server_id]
-        )
-        row = cursor.fetchone()
-    if row is None:
+    found = statements.read(
+        "SELECT paused_until FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL", [server_id]
+    )
+    if not found:
         return None
-    paused_until = row[0] and dialect.read_time(row[0])
+    paused_until = found[0][0] and dialect.read_time(found[0][0])
     if paused_until and paused_until > now:
         return None
     held = _take_free(server_id, limits=limits, probing=paused_until is not None, now=now)
@@ -46,12 +45,11 @@ def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
 
 def free(server_id: int, *, limits: Limits, now: datetime) -> int:
     """How many more lanes could be taken."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease_until > %s",
-            [server_id, limits.lanes, dialect.time(now)],
-        )
-        busy: int = cursor.fetchone()[0]
+    found = statements.read(
+        "SELECT count(*) FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease_until > %s",
+        [server_id, limits.lanes, dialect.time(now)],
+    )
+    busy: int = found[0][0]
     return max(0, limits.lanes - busy)
 
 
@@ -63,20 +61,19 @@ def renew(held: Held, *, limits: Limits, now: datetime) -> bool:
 def may_send(held: Held) -> bool:
     """Whether the server may still be used by this lane."""
     resting = "" if held.probing else "AND paused_until IS NULL"
-    with connection.cursor() as cursor:
-        cursor.execute(
+    return bool(
+        statements.read(
             f"SELECT 1 FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL {resting}",  # noqa: S608
             [held.server_id],
         )
-        return bool(cursor.fetchall())
+    )
 
 
 def release(held: Held) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s",
-            [held.id, dialect.uid(held.lease)],
-        )
+    statements.rows(
+        "UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s",
+        [held.id, dialect.uid(held.lease)],
+    )
 
 
 def recovered(server_id: int) -> None:
@@ -155,19 +152,11 @@ def _take_free(server_id: int, *, limits: Limits, probing: bool, now: datetime) 
 
 
 def _lease_free(server_id: int, *, lease: UUID, limits: Limits, now: datetime) -> int | None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s WHERE id = (SELECT id FROM dispatch_lane
-                WHERE server_id = %s AND slot < %s AND (lease IS NULL OR lease_until <= %s)
-                ORDER BY slot LIMIT 1 {dialect.skip_locked()})
-            RETURNING id""",  # noqa: S608 - constants of ours only
-            [
-                dialect.uid(lease),
-                dialect.time(now + limits.lease),
-                server_id,
-                limits.lanes,
-                dialect.time(now),
-            ],
-        )
-        row = cursor.fetchall()
-    return row[0][0] if row else None
+    found = statements.rows(
+        f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s WHERE id = (SELECT id FROM dispatch_lane
+            WHERE server_id = %s AND slot < %s AND (lease IS NULL OR lease_until <= %s)
+            ORDER BY slot LIMIT 1 {dialect.skip_locked()})
+        RETURNING id""",  # noqa: S608 - constants of ours only
+        [dialect.uid(lease), dialect.time(now + limits.lease), server_id, limits.lanes, dialect.time(now)],
+    )
+    return found[0][0] if found else None

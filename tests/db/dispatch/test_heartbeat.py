@@ -12,12 +12,46 @@ pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = timedelta(milliseconds=1)
 
 
-def test_it_beats_until_the_block_ends():
+def assert_it_beats():
     beaten = threading.Semaphore(0)
     with beating(beaten.release, every=AT_ONCE):
         assert beaten.acquire(timeout=10)
         assert beaten.acquire(timeout=10)
-    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_it_beats_until_the_block_ends():
+    beaten = threading.Semaphore(0)
+    with beating(beaten.release, every=AT_ONCE):
+        assert beaten.acquire(timeout=10)
+    while beaten.acquire(blocking=False):
+        pass
+    assert_it_beats()
+    assert not beaten.acquire(blocking=False)
+
+
+def test_one_thread_beats_for_all_who_begin_and_end_at_any_time():
+    slow = threading.Semaphore(0)
+    with beating(slow.release, every=timedelta(hours=1)):
+        with beating(slow.release, every=timedelta(hours=2)):
+            assert_it_beats()
+        assert_it_beats()
+    assert not slow.acquire(blocking=False)
+    assert [thread.name for thread in threading.enumerate()].count("heartbeat") == 1
+
+
+def test_a_block_ends_only_after_the_beat_that_goes_on():
+    began, may_end = threading.Event(), threading.Event()
+    done = []
+
+    def renew():
+        began.set()
+        assert may_end.wait(10)
+        done.append(True)
+
+    with beating(renew, every=AT_ONCE):
+        assert began.wait(10)
+        threading.Timer(0.05, may_end.set).start()
+    assert done == [True]
 
 
 def test_a_beat_that_the_database_refuses_is_tried_again():
