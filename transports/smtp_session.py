@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import select
 import smtplib
 import socket
 import ssl
+import struct
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -28,6 +30,8 @@ _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
 _RECORD = 16384  # RFC 8446 5.1
 _MAX_DIGITS = 15
 _GOODBYE = timedelta(seconds=2)
+_TIMEVAL = struct.Struct("ll")  # seconds and microseconds, as SO_RCVTIMEO takes them
+_TOLERANCE = 0.05  # seconds by which a reply may be late before the system is told anew how long to wait
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -48,6 +52,7 @@ class Session(smtplib.SMTP):
         self._addresses: tuple[str, ...] = ()
         self._buffer = b""
         self._start = 0
+        self._patience = math.inf
         self._deadline = Deadline(config.timeout)
 
     def steps(self) -> tuple[Step, ...]:
@@ -93,10 +98,10 @@ class Session(smtplib.SMTP):
         self.written = 0
         rest: bytes | memoryview = octets if len(octets) <= _RECORD else memoryview(octets)
         try:
-            peer = self._at_once
+            peer, flags = self._prepared, 0 if self.encrypted else socket.MSG_DONTWAIT
             while rest:
                 try:
-                    sent = peer.send(rest[:_RECORD])
+                    sent = peer.send(rest[:_RECORD], flags)
                 except _NOT_YET as wait:
                     self._wait(_wanted(wait, else_for=select.POLLOUT), deadline=deadline)
                 else:
@@ -156,11 +161,16 @@ class Session(smtplib.SMTP):
         return self.sock
 
     @property
-    def _at_once(self) -> socket.socket:
-        """The socket without a time limit of its own: setting one anew costs a call of the system each time."""
+    def _prepared(self) -> socket.socket:
+        """The socket as it is read and written; changing that anew costs a call of the system each time.
+
+        Under TLS no call waits. A plain one waits for what is read, for as long as the system was told, and writes
+        with MSG_DONTWAIT.
+        """
         peer = self._peer
-        if peer.gettimeout() != 0:
-            peer.settimeout(0)
+        limit = 0 if self.encrypted else None
+        if peer.gettimeout() != limit:
+            peer.settimeout(limit)
         return peer
 
     def _wait(self, event: int, *, deadline: Deadline) -> None:
@@ -170,16 +180,30 @@ class Session(smtplib.SMTP):
             raise TimeoutError("time is up")
 
     def _receive(self, deadline: Deadline) -> bytes:
-        """What TLS has read ahead can't be waited for, so it is asked first; a plain peer is still thinking."""
-        peer = self._at_once
-        event = 0 if self.encrypted else select.POLLIN
+        return self._receive_tls(deadline) if self.encrypted else self._receive_plain(deadline)
+
+    def _receive_plain(self, deadline: Deadline) -> bytes:
+        """The system itself keeps the time: one call where waiting and reading would be two."""
+        peer = self._prepared
+        left = deadline.remaining()
+        if abs(left - self._patience) > _TOLERANCE:
+            peer.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(*divmod(int(left * 1e6) + 1, 1_000_000))
+            )
+            self._patience = left
+        try:
+            return peer.recv(_MAX_REPLY)
+        except BlockingIOError:
+            raise TimeoutError("time is up") from None
+
+    def _receive_tls(self, deadline: Deadline) -> bytes:
+        """What TLS has read ahead can't be waited for, so it is asked first."""
+        peer = self._prepared
         while True:
-            if event:
-                self._wait(event, deadline=deadline)
             try:
                 return peer.recv(_MAX_REPLY)
             except _NOT_YET as wait:
-                event = _wanted(wait, else_for=select.POLLIN)
+                self._wait(_wanted(wait, else_for=select.POLLIN), deadline=deadline)
 
     def _long_reply(self, deadline: Deadline) -> Reply:
         line = self._line(deadline)
