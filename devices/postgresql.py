@@ -15,6 +15,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from devices.statements import Asked, Rows
 
+_MOST_PREPARED = 200
 _kept = threading.local()
 
 
@@ -58,8 +59,8 @@ class _Line:
     def answer(self, asked: Asked) -> PGresult:
         name, parameters = self._name(asked), self._parameters(asked)
         if name is None:
-            return self._line.exec_params(_numbered(asked.statement), parameters)
-        return self._line.exec_prepared(name, parameters)
+            return self._line.exec_params(_numbered(asked.statement), parameters, result_format=asked.binary)
+        return self._line.exec_prepared(name, parameters, result_format=asked.binary)
 
     def together(self, asked: Sequence[Asked]) -> list[PGresult]:
         named = [(self._name(each), each) for each in asked]
@@ -67,9 +68,11 @@ class _Line:
         try:
             for name, each in named:
                 if name is None:
-                    self._line.send_query_params(_numbered(each.statement), self._parameters(each))
+                    self._line.send_query_params(
+                        _numbered(each.statement), self._parameters(each), result_format=each.binary
+                    )
                 else:
-                    self._line.send_query_prepared(name, self._parameters(each))
+                    self._line.send_query_prepared(name, self._parameters(each), result_format=each.binary)
             self._line.pipeline_sync()
             return self._until_sync()
         finally:
@@ -90,6 +93,8 @@ class _Line:
         if not asked.prepare or self.connection.prepare_threshold is None:
             return None
         if asked.statement not in self._prepared:
+            if len(self._prepared) == _MOST_PREPARED:
+                return None
             name = f"ours_{len(self._prepared)}".encode()
             self.rows(self._line.prepare(name, _numbered(asked.statement)))
             self._prepared[asked.statement] = name
@@ -122,7 +127,7 @@ class _Line:
                 self._line.consume_input()
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _numbered(statement: str) -> bytes:
     """With libpq's own placeholders."""
     first, *others = statement.split("%s")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,11 +12,16 @@ Rows = list[tuple[Any, ...]]
 
 
 class Asked(NamedTuple):
-    """A statement with its values; `prepare`: it comes again, so PostgreSQL keeps it parsed and planned."""
+    """A statement with its values.
+
+    `prepare`: it comes again, so PostgreSQL keeps it parsed and planned. `binary`: PostgreSQL does not write what it
+    finds as texts, which costs some microseconds for a time; a JSON column has then to be asked for as a text.
+    """
 
     statement: str
     values: Sequence[Any] = ()
     prepare: bool = True
+    binary: bool = False
 
 
 _Found = TypeVar("_Found")
@@ -33,9 +37,9 @@ def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) ->
     return _read([Asked(statement, values, prepare)])[0]
 
 
-def rows(statement: str, values: Sequence[Any] = ()) -> Rows:
+def rows(statement: str, values: Sequence[Any] = (), *, binary: bool = False) -> Rows:
     """The rows that a statement answers which may change something; none if it has no RETURNING."""
-    return _answers(_database(), [Asked(statement, values)])[0]
+    return _answers(_database(), [Asked(statement, values, binary=binary)])[0]
 
 
 def made(reading: Reading[_Found]) -> _Found:
@@ -57,27 +61,6 @@ def together(*readings: Reading[Any]) -> list[Any]:
                 found[place] = end.value
         sent = dict(zip(asked, _read(list(asked.values())), strict=True)) if asked else {}
     return found
-
-
-@contextmanager
-def cursor() -> Iterator[Any]:
-    """A cursor for statements over many rows.
-
-    On PostgreSQL their parameters are bound by the server: Django's cursor writes them into the statement, which both
-    sides then read through once more. What it answers comes in binary, JSON columns apart, which have to be asked for
-    as text: a time costs PostgreSQL some microseconds to write as a text.
-    """
-    database = _database()
-    if database.vendor != "postgresql":
-        with database.cursor() as plain:
-            yield plain
-        return
-    import psycopg  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
-
-    database.ensure_connection()
-    with database.wrap_database_errors, psycopg.Cursor(database.connection) as bound:
-        bound.format = psycopg.pq.Format.BINARY
-        yield bound
 
 
 def _database() -> Any:
@@ -120,6 +103,6 @@ def _logged(database: Any, asked: Asked) -> Rows:
         return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _with_question_marks(statement: str) -> str:
     return statement.replace("%s", "?")

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from console.secrets import seal, unseal
 from devices import queries as devices
+from devices import statements
 from dispatch import dialect
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
@@ -70,10 +71,10 @@ def sources(claims: Sequence[Claim]) -> Sources:
     events = {claim.event_id for claim in claims if claim.event_id}
     broadcasts = {claim.broadcast_id for claim in claims if claim.broadcast_id}
     texts = {claim.text_id for claim in claims if claim.text_id}
-    with transaction.atomic(), dialect.cursor() as cursor:
-        dialect.set_up(cursor, dialect.by_index())
+    with transaction.atomic():
+        dialect.set_up(dialect.by_index())
         return Sources(
-            events=_happened(events, cursor=cursor),
+            events=_happened(events),
             broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
             people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
             devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
@@ -81,15 +82,15 @@ def sources(claims: Sequence[Claim]) -> Sources:
         )
 
 
-def _happened(ids: Collection[UUID], *, cursor: Any) -> dict[UUID, Happened]:
+def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
     if not ids:
         return {}
-    cursor.execute(
+    rows = statements.rows(
         f"""SELECT id, type, source, occurred_at, received_at, CAST(payload AS text), sealed
             FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
         [dialect.ids(list(ids))],
+        binary=True,
     )
-    rows = cursor.fetchall()
     found = (
         Happened(
             id=dialect.read_uid(row[0]),

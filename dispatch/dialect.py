@@ -12,8 +12,6 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from devices import statements
-
 _JSON_TYPES = {
     "uuid": "uuid",
     "time": "timestamptz",
@@ -23,8 +21,6 @@ _JSON_TYPES = {
     "bool": "boolean",
     "json": "jsonb",
 }
-
-cursor = statements.cursor
 
 
 def is_postgresql() -> bool:
@@ -55,10 +51,11 @@ def not_waiting_for_disk() -> str:
     return "SET LOCAL synchronous_commit = off;" if is_postgresql() else ""
 
 
-def set_up(cursor: Any, *settings: str) -> None:
-    """Let these hold in the transaction of `cursor`, which `cursor()` made."""
+def set_up(*settings: str) -> None:
+    """Let these hold until the transaction ends."""
     if is_postgresql():
-        cursor.execute(" ".join(settings), binary=False)
+        with connection.cursor() as cursor:
+            cursor.execute(" ".join(settings))
 
 
 def last_rows(cursor: Any) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
+from devices import statements
 from dispatch import dialect
 from dispatch.models import Delivery, Priority
 from servers.values import ServerKind
@@ -117,13 +118,11 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
         WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
         RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
-    with transaction.atomic(), dialect.cursor() as cursor:
-        dialect.set_up(cursor, dialect.in_index_order(), dialect.not_waiting_for_disk())
-        cursor.execute(
-            sql,
-            [server_id, moment, moment, server_id, moment, moment, most, dialect.uid(lease), dialect.time(lease_until)],
-        )
-        found = cursor.fetchall()
+    due = [server_id, moment, moment]
+    with transaction.atomic():
+        dialect.set_up(dialect.in_index_order(), dialect.not_waiting_for_disk())
+        values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
+        found = statements.rows(sql, values, binary=True)
     claims = [read_claim(row) for row in found]
     claims.sort(key=lambda claim: claim.id.int)
     return claims
@@ -150,13 +149,13 @@ def begin(
 
     Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
     """
-    with transaction.atomic(), dialect.cursor() as cursor:
+    with transaction.atomic():
         if texts:
             rows, brought = dialect.table(
                 _TEXT,
                 [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
             )
-            cursor.execute(
+            statements.rows(
                 f"""INSERT INTO dispatch_deliverytext
                     (id, sender, subject, text, html, sound, visible_to, empty, sealed)
                 SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
@@ -164,15 +163,16 @@ def begin(
                 brought,
             )
         rows, brought = dialect.table(_BEGIN, group)
-        cursor.execute(
+        begun = statements.rows(
             f"""UPDATE dispatch_delivery AS d
             SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
             FROM {rows}
             WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s AND begun_at IS NULL
             RETURNING id""",  # noqa: S608
             [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)],
+            binary=True,
         )
-        return {dialect.read_uid(row[0]) for row in cursor.fetchall()}
+    return {dialect.read_uid(row[0]) for row in begun}
 
 
 _SETTLE = {
@@ -219,22 +219,23 @@ def settle(
             due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
             reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
             lease = NULL, lease_until = NULL, begun_at = NULL FROM """
-    with transaction.atomic(), dialect.cursor() as cursor:
-        if dialect.is_postgresql():
-            cursor.execute(
-                f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
-                changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
-                {attempts} x JOIN changed USING (id)""",  # noqa: S608
-                [*brought, dialect.uid(lease), server_id, server_name],
-            )
-        else:
-            cursor.execute(
-                f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}",
-                [server_id, server_name, *brought, dialect.uid(lease)],
-            )
-            cursor.execute(f"{changes} {rows} WHERE d.id = x.id AND {ours}", [*brought, dialect.uid(lease)])
-        changed: int = cursor.rowcount
-    return changed
+    if dialect.is_postgresql():  # one statement needs no transaction around it
+        written = statements.rows(
+            f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
+            changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
+            {attempts} x JOIN changed USING (id) RETURNING 1""",  # noqa: S608
+            [*brought, dialect.uid(lease), server_id, server_name],
+        )
+        return len(written)
+    with transaction.atomic():
+        statements.rows(
+            f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}",
+            [server_id, server_name, *brought, dialect.uid(lease)],
+        )
+        changed = statements.rows(
+            f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1", [*brought, dialect.uid(lease)]
+        )
+    return len(changed)
 
 
 def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:

@@ -138,6 +138,25 @@ def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
 
 
 @postgresql
+def test_what_is_prepared_outlives_a_transaction_that_is_rolled_back_and_a_table_that_goes():
+    assert statements.read("SELECT CAST(%s AS integer)", [7]) == [(7,)]
+    with pytest.raises(DataError), transaction.atomic():
+        statements.rows("SELECT 1 / CAST(%s AS integer)", [0])
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE passing (id integer)")
+        cursor.execute("DROP TABLE passing")
+    assert statements.read("SELECT CAST(%s AS integer)", [7]) == [(7,)]
+
+
+@postgresql
+def test_no_more_than_some_statements_are_kept_prepared():
+    for number in range(210):
+        assert statements.read(f"SELECT {number} + CAST(%s AS integer)", [1]) == [(number + 1,)]
+    ((count,),) = statements.read("SELECT count(*) FROM pg_prepared_statements", prepare=False)
+    assert count == 200
+
+
+@postgresql
 def test_nothing_is_prepared_behind_a_pooler_that_mixes_connections():
     connection.close()
     connection.connect()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from devices import statements
 from dispatch import dialect
 
 pytestmark = pytest.mark.django_db
@@ -24,21 +25,20 @@ FIRST = (UUID(int=1), AT, 7, 'it\'s "so" %s', True, ["a", {"b": None}])
     ],
     ids=["one", "alike but for the id", "all different", "all empty"],
 )
-def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(rows):
+@pytest.mark.parametrize("binary", [False, True], ids=["as texts", "in binary"])
+def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(rows, binary):
     table, brought = dialect.table(COLUMNS, rows)
-    with dialect.cursor() as cursor:
-        picked = ", ".join("CAST(words AS text)" if name == "words" else name for name in COLUMNS)
-        cursor.execute(f"SELECT {picked} FROM {table} ORDER BY id", brought)
-        found = [
-            (
-                dialect.read_uid(row[0]),
-                row[1] and dialect.read_time(row[1]),
-                *row[2:4],
-                bool(row[4]),
-                dialect.read_json(row[5]),
-            )
-            for row in cursor.fetchall()
-        ]
+    picked = ", ".join("CAST(words AS text)" if name == "words" else name for name in COLUMNS)
+    found = [
+        (
+            dialect.read_uid(row[0]),
+            row[1] and dialect.read_time(row[1]),
+            *row[2:4],
+            bool(row[4]),
+            dialect.read_json(row[5]),
+        )
+        for row in statements.rows(f"SELECT {picked} FROM {table} ORDER BY id", brought, binary=binary)
+    ]
     assert found == rows
 
 

@@ -1,13 +1,13 @@
 """The one writer of deliveries: what each of its writes may change, and what not."""
 
-from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from dispatch import dialect, outbox
+from devices import statements
+from dispatch import outbox
 from dispatch.models import Attempt, Delivery, Priority
 from dispatch.outbox import AttemptRecord, Settlement
 from servers.values import ServerKind
@@ -41,32 +41,16 @@ def ids(claims):
     return [claim.id for claim in claims]
 
 
-class Explaining:
-    """A cursor that has the plan of a claim told before it runs it."""
-
-    def __init__(self, cursor, plans):
-        self._cursor, self._plans = cursor, plans
-
-    def execute(self, sql, *values, **options):
-        if sql.startswith("WITH pick"):
-            explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-            self._cursor.execute(f"{explain} {sql}", *values)
-            self._plans.append("\n".join(str(row[-1]) for row in self._cursor.fetchall()))
-        return self._cursor.execute(sql, *values, **options)
-
-    def fetchall(self):
-        return self._cursor.fetchall()
-
-
 def plan_of_a_claim(monkeypatch):
-    plans, real = [], dialect.cursor
+    plans, real = [], statements.rows
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
 
-    @contextmanager
-    def cursor():
-        with real() as found:
-            yield Explaining(found, plans)
+    def rows(sql, values, **options):
+        if sql.startswith("WITH pick"):
+            plans.append("\n".join(str(row[-1]) for row in real(f"{explain} {sql}", values)))
+        return real(sql, values, **options)
 
-    monkeypatch.setattr(dialect, "cursor", cursor)
+    monkeypatch.setattr(statements, "rows", rows)
     assert flow.claim(SERVER, most=50)
     (plan,) = plans
     return plan
