@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ _JSON_TYPES = {
 }
 
 
+@cache
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
