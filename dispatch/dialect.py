@@ -47,6 +47,14 @@ def by_index() -> str:
     return "SET LOCAL enable_seqscan = off;" if is_postgresql() else ""
 
 
+def checked_last(column: str) -> str:
+    """A column by whose index rows are not to be found, since they are joined by their ids to rows that are brought.
+
+    SQLite would search all brought rows anew for each that the index finds; PostgreSQL makes a hash of them.
+    """
+    return column if is_postgresql() else f"+{column}"
+
+
 def not_waiting_for_disk() -> str:
     """Before a statement whose loss in a crash of the database costs nothing."""
     return "SET LOCAL synchronous_commit = off;" if is_postgresql() else ""

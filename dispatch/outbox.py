@@ -167,7 +167,8 @@ def begin(
             f"""UPDATE dispatch_delivery AS d
             SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
             FROM {rows}
-            WHERE id = x.delivery_id AND state = 'claimed' AND lease = %s AND lease_until > %s AND begun_at IS NULL
+            WHERE id = x.delivery_id AND state = 'claimed' AND {dialect.checked_last("lease")} = %s
+            AND lease_until > %s AND begun_at IS NULL
             RETURNING id""",  # noqa: S608
             [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)],
             binary=True,
@@ -210,7 +211,7 @@ def settle(
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
     rows, brought = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
-    ours = "d.state = 'claimed' AND d.lease = %s"
+    ours = f"d.state = 'claimed' AND {dialect.checked_last('d.lease')} = %s"
     attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
             outcome, code, reply, enhanced, detail, dialogue, next_try_at)
         SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply,
