@@ -168,7 +168,6 @@ def _run(broadcast: Broadcast) -> _Run:
         expires_at=broadcast.expires_at,
         priority=Priority.BROADCAST,
         new_id=lambda: event.pk,
-        channels=frozenset(map(ChannelKind, broadcast.channels)) or None,
         admins=devices.administrators(),
     )
     versions = broadcast.template_versions.select_related("template").order_by("pk")
@@ -207,7 +206,8 @@ def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
     planned: list[Planned] = []
     servers: set[int | None] = set()
     for template in run.templates:
-        chosen, _ = planning.channels(template, occasion=run.occasion, routes=run.routes)
+        only = frozenset(map(ChannelKind, run.broadcast.channels)) or None
+        chosen, _ = planning.channels(template, only=only, routes=run.routes)
         for channel in chosen:
             rest = targets.ids
             if fanout.takes(channel):
@@ -254,10 +254,10 @@ def _planned(
     model: type[Device | Person],
     ids: Sequence[int],
 ) -> list[Planned]:
-    occasion = structs.replace(run.occasion, channels=frozenset({channel.kind}))
+    ways = planning.ways([(template, None)], only=frozenset({channel.kind}), routes=run.routes)
     found = []
     for target in _targets(model, ids, per_device=channel.per_device):
-        made = planning.plan(occasion, templates=[(template, None)], target=target, routes=run.routes)
+        made = planning.plan(run.occasion, ways=ways, target=target, routes=run.routes)
         found += [_own(row, broadcast=run.broadcast, per_device=channel.per_device) for row in made.deliveries]
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -21,9 +21,10 @@ from devices.queries import Subject
 from devices.statements import Reading, together
 from devices.values import Target
 from dispatch import broadcasts, doorbell, intake, subjects
+from dispatch import plan as planning
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
-from dispatch.plan import Occasion, Plan, Planned, event_values, plan
+from dispatch.plan import Occasion, Plan, Planned, Ways
 from dispatch.subjects import RefusedError, SubjectIn
 from servers import queries as servers
 from servers.values import Route, ServerKind
@@ -192,7 +193,7 @@ def _store_broadcast(item: Posted, *, origin: str, now: datetime) -> Answer:
     try:
         _check_times(event_in, now=now)
         chosen = _templates(event_in, world=world)
-        bare = [_without_recipients(template) for template in chosen]
+        bare = _ways(event_in, [_without_recipients(template) for template in chosen], world=world)
         event, made = _prepare(item, bare, Subject(), target=Target(), admins=[], world=world)
     except RefusedError as refused:
         return refused
@@ -232,27 +233,27 @@ def _store_about(
 ) -> dict[int, Answer]:
     """The same for events whose subjects are found."""
     answers: dict[int, Answer] = {}
-    ready: dict[int, tuple[list[Template], Subject]] = {}
+    ready: dict[int, tuple[Ways, Subject]] = {}
+    known: dict[tuple[str, str, frozenset[ChannelKind] | None], Ways] = {}
     for place, item in items.items():
+        kind = (item.event.type, item.event.template, item.event.channels)
         try:
             _check_times(item.event, now=world.now)
-            ready[place] = (_templates(item.event, world=world), _subject(found[place]))
+            if kind not in known:
+                known[kind] = _ways(item.event, _templates(item.event, world=world), world=world)
+            ready[place] = (known[kind], _subject(found[place]))
         except RefusedError as refused:
             answers[place] = refused
     targets = devices.find_targets(
         [subject for _, subject in ready.values()],
-        reach_phones=any(
-            _reaches_phones(template, only=items[place].event.channels)
-            for place, (found_, _) in ready.items()
-            for template in found_
-        ),
+        reach_phones=any(way.channel.kind is not ChannelKind.SMTP for ways in known.values() for way in ways.used),
     )
     events: dict[int, NewEvent] = {}
     planned: list[Planned] = []
     admins = devices.administrators() if ready else []
-    for (place, (templates_, subject)), target in zip(ready.items(), targets, strict=True):
+    for (place, (ways, subject)), target in zip(ready.items(), targets, strict=True):
         try:
-            event, made = _prepare(items[place], templates_, subject, target=target, admins=admins, world=world)
+            event, made = _prepare(items[place], ways, subject, target=target, admins=admins, world=world)
         except RefusedError as refused:
             answers[place] = refused
         else:
@@ -309,16 +310,13 @@ def _find_templates(type_code: str, template: str) -> Reading[list[Template] | R
     return found
 
 
-def _reaches_phones(template: Template, *, only: Collection[ChannelKind] | None) -> bool:
-    used = (
-        kind for kind, channel in template.texts.channels.items() if channel.active and kind is not ChannelKind.SMTP
-    )
-    return any(only is None or kind in only for kind in used)
+def _ways(event_in: EventIn, chosen: Sequence[Template], *, world: _World) -> Ways:
+    return planning.ways([(each, None) for each in chosen], only=event_in.channels, routes=world.routes)
 
 
 def _prepare(
     item: Posted,
-    chosen: list[Template],
+    ways: Ways,
     subject: Subject,
     *,
     target: Target,
@@ -332,14 +330,16 @@ def _prepare(
         "user": devices.told_user(subject.user_told),
         "device": devices.told_device(subject.device_told),
     }
-    type_code = event_in.type or chosen[0].type
-    values = event_values(
-        event_id=event_id,
-        type_code=type_code,
-        source=event_in.source,
-        occurred_at=event_in.occurred_at,
-        payload=payload,
-    )
+    type_code = event_in.type or ways.templates[0].type
+    values = {}
+    if ways.told:
+        values = planning.event_values(
+            event_id=event_id,
+            type_code=type_code,
+            source=event_in.source,
+            occurred_at=event_in.occurred_at,
+            payload=payload,
+        )
     occasion = Occasion(
         event_id=event_id,
         values=values,
@@ -347,11 +347,10 @@ def _prepare(
         expires_at=event_in.expires_at,
         priority=Priority.SYSTEM if type_code.startswith(URGENT_TYPES) else Priority.EVENT,
         new_id=new_uid,
-        channels=event_in.channels,
         extra={kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()},
         admins=admins,
     )
-    made = plan(occasion, templates=[(each, None) for each in chosen], target=target, routes=world.routes)
+    made = planning.plan(occasion, ways=ways, target=target, routes=world.routes)
     skipped = sum(1 for row in made.deliveries if row.skip)
     event = NewEvent(
         id=event_id,
@@ -362,7 +361,7 @@ def _prepare(
         received_at=world.now,
         idempotency_key=item.idempotency_key,
         body_hash=item.body_hash,
-        template_id=chosen[0].id if event_in.template else None,
+        template_id=ways.templates[0].id if event_in.template else None,
         person_id=target.person_id,
         device_id=target.device_id,
         payload=payload,

@@ -19,6 +19,7 @@ from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recip
 
 _TOLD_SPACES = ("certificate", "server")
 _ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
+_KNOWN = _ADMINS | _OWNERS
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
 
 
@@ -52,8 +53,8 @@ class Planned(Struct, frozen=True):
 class Occasion(Struct, frozen=True):
     """What is planned for: the event's values, and what holds for all its deliveries.
 
-    `values` are the name spaces besides user and device. `channels` narrows the template's active ones, `extra` adds
-    addresses, `admins` are the values of `admin.*`, one mapping an administrator. `new_id` makes delivery ids.
+    `values` are the name spaces besides user and device. `extra` adds addresses, `admins` are the values of `admin.*`,
+    one mapping an administrator. `new_id` makes delivery ids.
     """
 
     event_id: UUID
@@ -62,9 +63,28 @@ class Occasion(Struct, frozen=True):
     expires_at: datetime | None
     priority: int
     new_id: Callable[[], UUID]
-    channels: frozenset[ChannelKind] | None = None
     extra: Mapping[ChannelKind, Sequence[Recipient]] | None = None
     admins: Sequence[Mapping[str, str]] = ()
+
+
+class Way(Struct, frozen=True):
+    """A channel of a template that is used, and the rule that asked for it."""
+
+    template: Template
+    rule_id: int | None
+    channel: ChannelTexts
+
+
+class Ways(Struct, frozen=True):
+    """The channels of several templates that are used, the same for many events, and notes of those left out.
+
+    `told`: a recipient is written with values that the event itself brings.
+    """
+
+    templates: tuple[Template, ...]
+    used: tuple[Way, ...]
+    notes: tuple[str, ...]
+    told: bool
 
 
 class _Reached(Struct, frozen=True):
@@ -80,47 +100,59 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def plan(
-    occasion: Occasion,
-    *,
+def ways(
     templates: Sequence[tuple[Template, int | None]],
-    target: Target,
+    *,
+    only: frozenset[ChannelKind] | None,
     routes: Mapping[ServerKind, Route],
-) -> Plan:
-    """Plan every (template, rule) for one target: one delivery for each address and channel, no address twice."""
-    found: list[tuple[Recipient, Planned]] = []
+) -> Ways:
+    """How every (template, rule) is sent; `only` narrows the template's active channels."""
+    used: list[Way] = []
     notes: list[str] = []
     for template, rule_id in templates:
-        chosen, left_out = channels(template, occasion=occasion, routes=routes)
-        notes.extend(left_out)
-        for channel in chosen:
-            expires_at = occasion.expires_at or occasion.received_at + template.lifetime
-            for each in _reached(channel, occasion=occasion, target=target, routes=routes):
-                to, via = _sent_to(each, routes=routes, target=target)
-                kind = KIND_OF_ADDRESS[to.kind]
-                route = routes.get(kind)
-                planned = Planned(
-                    id=occasion.new_id(),
-                    channel=channel.kind,
-                    server_kind=kind,
-                    to=to,
-                    expires_at=expires_at,
-                    event_id=occasion.event_id,
-                    template_version_id=template.texts.version_id,
-                    rule_id=rule_id,
-                    server_id=None if each.skip or not route else route.server_id,
-                    via_id=via.gateway_id if via else None,
-                    person_id=target.person_id,
-                    device_id=target.device_id,
-                    language=target.language,
-                    time_zone=target.time_zone,
-                    priority=occasion.priority,
-                    hold_unknown=template.hold_unknown,
-                    skip=each.skip,
-                    wait_code="" if each.skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
-                )
-                found.append((each.to, planned))
-    return Plan(deliveries=tuple(_once(found)), notes=tuple(dict.fromkeys(notes)))
+        chosen, left_out = channels(template, only=only, routes=routes)
+        used += [Way(template, rule_id, channel) for channel in chosen]
+        notes += left_out
+    return Ways(
+        templates=tuple(template for template, _ in templates),
+        used=tuple(used),
+        notes=tuple(dict.fromkeys(notes)),
+        told=any(entry.spaces - _KNOWN for way in used for entry in way.channel.recipients),
+    )
+
+
+def plan(occasion: Occasion, *, ways: Ways, target: Target, routes: Mapping[ServerKind, Route]) -> Plan:
+    """Plan every way for one target: one delivery for each address and channel, no address twice."""
+    found: list[tuple[Recipient, Planned]] = []
+    for way in ways.used:
+        template = way.template
+        expires_at = occasion.expires_at or occasion.received_at + template.lifetime
+        for each in _reached(way.channel, occasion=occasion, target=target, routes=routes):
+            to, via = _sent_to(each, routes=routes, target=target)
+            kind = KIND_OF_ADDRESS[to.kind]
+            route = routes.get(kind)
+            planned = Planned(
+                id=occasion.new_id(),
+                channel=way.channel.kind,
+                server_kind=kind,
+                to=to,
+                expires_at=expires_at,
+                event_id=occasion.event_id,
+                template_version_id=template.texts.version_id,
+                rule_id=way.rule_id,
+                server_id=None if each.skip or not route else route.server_id,
+                via_id=via.gateway_id if via else None,
+                person_id=target.person_id,
+                device_id=target.device_id,
+                language=target.language,
+                time_zone=target.time_zone,
+                priority=occasion.priority,
+                hold_unknown=template.hold_unknown,
+                skip=each.skip,
+                wait_code="" if each.skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
+            )
+            found.append((each.to, planned))
+    return Plan(deliveries=tuple(_once(found)), notes=ways.notes)
 
 
 def event_values(
@@ -143,7 +175,7 @@ def event_values(
 
 
 def channels(
-    template: Template, *, occasion: Occasion, routes: Mapping[ServerKind, Route]
+    template: Template, *, only: frozenset[ChannelKind] | None, routes: Mapping[ServerKind, Route]
 ) -> tuple[list[ChannelTexts], list[str]]:
     """The channels to use, and notes of those left out.
 
@@ -152,7 +184,7 @@ def channels(
     wanted = [
         channel
         for channel in template.texts.channels.values()
-        if channel.active and (occasion.channels is None or channel.kind in occasion.channels)
+        if channel.active and (only is None or channel.kind in only)
     ]
     if not wanted:
         return [], [f"Template {template.name!r} has no active channel to use."]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.values import Phone, Target, Token
-from dispatch.plan import Occasion, event_values, plan
+from dispatch.plan import Occasion, event_values, plan, ways
 from servers.values import CarrierRoute, Limits, Route, ServerKind
 from templates_app.macros.recipients import entries
 from templates_app.render import ChannelTexts, Template, VersionTexts
@@ -44,9 +44,10 @@ def occasion(**fields):
     return Occasion(**fields)
 
 
-def made(*templates, target=None, routes=ROUTES, **fields):
+def made(*templates, target=None, routes=ROUTES, only=None, **fields):
     target = target or Target(user=USER)
-    return plan(occasion(**fields), templates=[(each, None) for each in templates], target=target, routes=routes)
+    used = ways([(each, None) for each in templates], only=only, routes=routes)
+    return plan(occasion(**fields), ways=used, target=target, routes=routes)
 
 
 def addresses(planned):
@@ -129,7 +130,7 @@ def test_every_administrator_gets_one_of_what_is_written_for_administrators():
 
 def test_an_event_can_choose_among_the_active_channels():
     both = template(kinds=(ChannelKind.SMTP, ChannelKind.SMS), recipient="+447700900123")
-    planned = made(both, channels=frozenset({ChannelKind.SMS}))
+    planned = made(both, only=frozenset({ChannelKind.SMS}))
     assert [row.channel for row in planned.deliveries] == [ChannelKind.SMS]
     none = made(template(active=False))
     assert none.deliveries == ()

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from devices.values import Target
-from dispatch.plan import Occasion, plan
+from dispatch.plan import Occasion, plan, ways
 from templates_app.content import Channel, Content, Wording
 from templates_app.render import Template, VersionTexts, compiled
 from transports.types import ChannelKind, ReasonCode
@@ -28,7 +28,8 @@ def planned(recipient, *, kind=ChannelKind.SMTP, user=None, admins=()):
     occasion = Occasion(
         event_id=UUID(int=1), values={}, received_at=NOW, expires_at=None, priority=5, new_id=uuid4, admins=admins
     )
-    found = plan(occasion, templates=[(template, None)], target=Target(user=user or {}), routes={})
+    used = ways([(template, None)], only=None, routes={})
+    found = plan(occasion, ways=used, target=Target(user=user or {}), routes={})
     return [(row.to.address, row.skip.code if row.skip else None) for row in found.deliveries]
 
 
