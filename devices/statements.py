@@ -37,9 +37,9 @@ def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) ->
     return _read([Asked(statement, values, prepare)])[0]
 
 
-def rows(statement: str, values: Sequence[Any] = (), *, binary: bool = False) -> Rows:
+def rows(statement: str, values: Sequence[Any] = (), *, prepare: bool = True, binary: bool = False) -> Rows:
     """The rows that a statement answers which may change something; none if it has no RETURNING."""
-    return _answers(_database(), [Asked(statement, values, binary=binary)])[0]
+    return _answers(_database(), [Asked(statement, values, prepare, binary)])[0]
 
 
 def made(reading: Reading[_Found]) -> _Found:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -128,7 +129,7 @@ def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: 
     """
     by_column = dict(zip(columns, zip(*values, strict=True), strict=True))
     first = next(iter(columns))
-    many = {key: kind for key, kind in columns.items() if key == first or not _all_same(by_column[key])}
+    many = {key: kind for key, kind in columns.items() if key == first or not _all_same(kind, by_column[key])}
     packed = pack(many, list(zip(*(by_column[key] for key in many), strict=True)))
     brought = rows(many, name="many")
     picked = ", ".join(f"many.{key}" if key in many else f"{_constant(columns[key])} AS {key}" for key in columns)
@@ -136,8 +137,10 @@ def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: 
     return f"(SELECT {picked} FROM {brought}) AS {name}", [*constants, packed]  # noqa: S608 - column names of our own
 
 
-def _all_same(values: tuple[Any, ...]) -> bool:
-    return values.count(values[0]) == len(values)
+def _all_same(kind: str, values: Sequence[Any]) -> bool:
+    """JSON is compared as it is written: in Python 1 is true."""
+    compared = [_json(value) for value in values] if kind == "json" else values
+    return compared.count(compared[0]) == len(compared)
 
 
 def _constant(kind: str) -> str:
@@ -153,11 +156,29 @@ def _value(kind: str, value: Any) -> Any:
 
 
 def copy(table: str, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, each in the order of `columns`, by PostgreSQL's COPY."""
+    """Insert rows, each in the order of `columns`, by PostgreSQL's COPY.
+
+    They are written out column by column; a value that is the same in all rows once.
+    """
+    if not values:
+        return
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    by_column = zip(columns.values(), zip(*values, strict=True), strict=True)
+    lines = "\n".join(map("\t".join, zip(*(_copied(kind, column) for kind, column in by_column), strict=True)))
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as into:
-        for row in _as(_COPIED, columns, values):
-            into.write_row(row)
+        into.write(f"{lines}\n")
+
+
+def _copied(kind: str, values: Sequence[Any]) -> Iterable[str]:
+    """How the values of a column are written for COPY."""
+    form = _COPIED[kind]
+    if values.count(values[0]) == len(values) and kind != "json":
+        return repeat("\\N" if values[0] is None else form(values[0]), len(values))
+    return ["\\N" if value is None else form(value) for value in values]
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
 def _as(
@@ -202,8 +223,21 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-_COPIED: dict[str, Callable[[Any], Any]] = {"uuid": attrgetter("hex"), "time": _copied_time, "json": _json}
-"""How a value of a kind goes into COPY; the other kinds go as they are."""
+def _escaped_json(value: object) -> str:
+    return _escaped(_json(value))
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_COPIED: dict[str, Callable[[Any], str]] = {
+    "uuid": attrgetter("hex"),
+    "time": _copied_time,
+    "int": str,
+    "bigint": str,
+    "text": _escaped,
+    "bool": str,
+    "json": _escaped_json,
+}
+"""How a value of a kind is written for COPY."""
 _SQLITE: dict[str, Callable[[Any], Any]] = {
     "uuid": attrgetter("hex"),
     "time": _sqlite_time,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,9 @@ _CONSTANTS = {
     "lapsed": "bool",
     "provider_id": "text",
 }
+_event_row: Callable[[NewEvent], tuple[Any, ...]] = attrgetter(*_EVENT)
 _EVENT_NAMES, _DELIVERY_NAMES, _CONSTANT_NAMES = ", ".join(_EVENT), ", ".join(_DELIVERY), ", ".join(_CONSTANTS)
+_PICKED = ", ".join(f"x.{name}" for name in _DELIVERY)
 _COPIED = 20
 """As many events are copied into PostgreSQL's tables rather than brought as JSON; two statements then cost less."""
 
@@ -99,10 +102,11 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
     """
     if dialect.is_postgresql() and len(events) >= _COPIED and not any(event.idempotency_key for event in events):
         return _copy(events, planned=planned, now=now)
-    packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
     if not dialect.is_postgresql():
-        return _one_after_the_other(packed, planned=planned, now=now)
-    return {row[0] for row in statements.rows(_both(), [packed, now, now, _pack(planned)])}
+        return _one_after_the_other(events, planned=planned, now=now)
+    packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
+    deliveries = dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
+    return {row[0] for row in statements.rows(_both(), [packed, now, now, deliveries])}
 
 
 def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
@@ -117,13 +121,15 @@ def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
 def add(planned: Sequence[Planned], *, now: datetime) -> None:
     """Store deliveries, due at once, of an event or broadcast that is stored already; one that is there stays."""
     moment = dialect.time(now)
-    insert = _insert_deliveries("WHERE true ON CONFLICT (id) DO NOTHING")
-    statements.rows(insert, [moment, moment, _pack(planned)])
+    source, brought = dialect.table(_DELIVERY, [_delivery_row(row) for row in planned])
+    insert = _insert_deliveries(source, "WHERE true ON CONFLICT (id) DO NOTHING")
+    statements.rows(insert, [moment, moment, *brought], prepare=False)
 
 
-def _one_after_the_other(packed: str, *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
+def _one_after_the_other(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
+    source, brought = dialect.table(_EVENT, [_event_row(event) for event in events])
     with transaction.atomic():
-        stored = {dialect.read_uid(row[0]) for row in statements.rows(_insert_events(), [packed])}
+        stored = {dialect.read_uid(row[0]) for row in statements.rows(_insert_events(source), brought)}
         wanted = [row for row in planned if row.event_id in stored]
         if wanted:
             add(wanted, now=now)
@@ -132,46 +138,18 @@ def _one_after_the_other(packed: str, *, planned: Sequence[Planned], now: dateti
 
 @cache
 def _both() -> str:
-    deliveries = _insert_deliveries("JOIN e ON e.id = x.event_id")
-    return f"WITH e AS ({_insert_events()}), d AS ({deliveries}) SELECT id FROM e"  # noqa: S608
+    deliveries = _insert_deliveries(dialect.rows(_DELIVERY), "JOIN e ON e.id = x.event_id")
+    return f"WITH e AS ({_insert_events(dialect.rows(_EVENT))}), d AS ({deliveries}) SELECT id FROM e"  # noqa: S608
 
 
-@cache
-def _insert_events() -> str:
+def _insert_events(source: str) -> str:
     return f"""INSERT INTO dispatch_event ({_EVENT_NAMES})
-        SELECT {_EVENT_NAMES} FROM {dialect.rows(_EVENT)} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
+        SELECT {_EVENT_NAMES} FROM {source} WHERE true ON CONFLICT DO NOTHING RETURNING id"""  # noqa: S608 - constants of this module only
 
 
-@cache
-def _insert_deliveries(condition: str) -> str:
-    picked = ", ".join(f"x.{name}" for name in _DELIVERY)
+def _insert_deliveries(source: str, condition: str) -> str:
     return f"""INSERT INTO dispatch_delivery ({_DELIVERY_NAMES}, {_CONSTANT_NAMES})
-        SELECT {picked}, %s, %s, 0, 0, false, '' FROM {dialect.rows(_DELIVERY)} {condition}"""  # noqa: S608
-
-
-def _pack(planned: Sequence[Planned]) -> str:
-    return dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
-
-
-def _event_row(event: NewEvent) -> tuple[Any, ...]:
-    return (
-        event.id,
-        event.type,
-        event.source,
-        event.origin,
-        event.occurred_at,
-        event.received_at,
-        event.idempotency_key,
-        event.body_hash,
-        event.template_id,
-        event.person_id,
-        event.device_id,
-        event.payload,
-        event.sealed,
-        event.planned,
-        event.skipped,
-        event.notes,
-    )
+        SELECT {_PICKED}, %s, %s, 0, 0, false, '' FROM {source} {condition}"""  # noqa: S608
 
 
 def _delivery_row(row: Planned) -> tuple[Any, ...]:

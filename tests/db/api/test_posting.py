@@ -1,5 +1,6 @@
 """Events come in over HTTP: alone and in batches, once however often they are posted."""
 
+import json
 import threading
 from datetime import timedelta
 from uuid import UUID
@@ -263,6 +264,25 @@ def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_w
 
 
 # Batches
+
+
+@pytest.mark.parametrize("count", [1, 3, 30], ids=["alone", "few", "many"])
+def test_what_events_brought_is_stored_to_the_letter(api, small_world, count):
+    said = "a\tb\nc\r\\N \\t \x7f\u2028\u00a0é😀\"'%s {}"
+    told = [{"said": said, "kinds": [1, True, 1.0, None, {}]}, {"said": said, "kinds": [True, 1, 0, False, []]}]
+    events = [
+        {**JAILBROKEN, "source": f"C:\\N {number % 7}", "data": told[number % 2], "reasons": {"r": [said]}}
+        for number in range(count)
+    ]
+    answer = api("events").post("/events/batch", {"events": events}).json()
+    assert answer["accepted"] == count
+    found = Event.objects.in_bulk([result["id"] for result in answer["results"]])
+    for event, result in zip(events, answer["results"], strict=True):
+        stored = found[UUID(result["id"])]
+        assert stored.source == event["source"]
+        assert json.dumps(stored.payload["data"], sort_keys=True) == json.dumps(event["data"], sort_keys=True)
+        assert stored.payload["reasons"] == event["reasons"]
+        assert [row.address for row in stored.deliveries.all()] == ["u1@example.com"]
 
 
 def test_a_batch_takes_the_good_and_reports_the_bad(api, small_world):

@@ -46,3 +46,9 @@ def test_only_what_differs_is_brought_row_by_row():
     _, brought = dialect.table(COLUMNS, [FIRST, (UUID(int=2), *FIRST[1:])])
     assert len(brought) == len(COLUMNS)
     assert FIRST[3] in brought
+
+
+def test_values_that_python_takes_for_equal_stay_what_they_are_in_json():
+    table, brought = dialect.table(COLUMNS, [(*FIRST[:-1], [1]), (UUID(int=2), *FIRST[1:-1], [True])])
+    found = statements.rows(f"SELECT CAST(words AS text) FROM {table} ORDER BY id", brought)
+    assert [row[0] for row in found] == ["[1]", "[true]"]
