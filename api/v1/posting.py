@@ -65,13 +65,12 @@ class BatchAnswer(Struct):
 
 def create_event(call: Call) -> HttpResponse:
     if call.request.content_type == cloudevents.BATCH:
-        envelopes = strict_json.parse(call.raw)
-        if not isinstance(envelopes.tree, list) or not 1 <= len(envelopes.tree) <= MOST_EVENTS:
-            raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")
-        return _take_all(call, [envelopes.part(each) for each in envelopes.tree], read=_cloud_event)
+        return _create_cloud_events(call)
     if len(call.raw) > EVENT_BYTES:
         raise _too_large()
-    accepted = _taken(ingest.accept_all([_single(call)], origin=call.caller.origin, now=call.now)[0])
+    single = _single(call)
+    with ingest.turn(many=False):
+        accepted = _taken(ingest.accept_all([single], origin=call.caller.origin, now=call.now)[0])
     body = AcceptedBody(
         id=accepted.id,
         status_url=f"/api/v1/events/{accepted.id}",
@@ -88,9 +87,18 @@ def create_event(call: Call) -> HttpResponse:
 def create_events(call: Call) -> HttpResponse:
     if _HEADER in call.request.headers:
         raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
-    parsed = strict_json.parse(call.raw)
-    batch = operation.read(parsed.tree, into=_Batch)
-    return _take_all(call, [parsed.part(each) for each in batch.events], read=_item)
+    with ingest.turn(many=True):
+        parsed = strict_json.parse(call.raw)
+        batch = operation.read(parsed.tree, into=_Batch)
+        return _take_all(call, [parsed.part(each) for each in batch.events], read=_item)
+
+
+def _create_cloud_events(call: Call) -> HttpResponse:
+    with ingest.turn(many=True):
+        envelopes = strict_json.parse(call.raw)
+        if not isinstance(envelopes.tree, list) or not 1 <= len(envelopes.tree) <= MOST_EVENTS:
+            raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")
+        return _take_all(call, [envelopes.part(each) for each in envelopes.tree], read=_cloud_event)
 
 
 def _single(call: Call) -> Posted:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from devices import queries
 from devices.models import Device, Person
+from dispatch import ingest
 from dispatch.models import Delivery, Event
 from tests.db import world
 
@@ -214,6 +215,53 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum(not answer.json()["replayed"] for answer in answers) == 1
     assert Event.objects.count() == Delivery.objects.count() == 1
+
+
+class Turn:
+    """The lock itself; `asked` counts those who want it."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.asked = threading.Semaphore(0)
+
+    def __enter__(self):
+        self.asked.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_that_come_at_once_are_taken_one_after_the_other(api, small_world, monkeypatch):
+    caller, turn, inside, most = api("events"), Turn(), [], []
+
+    def accept_all(*args, **named):
+        inside.append(1)
+        most.append(len(inside))
+        if len(most) == 1:
+            assert all(turn.asked.acquire(timeout=20) for _ in range(4))
+        answers = taken(*args, **named)
+        inside.pop()
+        return answers
+
+    taken = ingest.accept_all
+    monkeypatch.setattr(ingest, "accept_all", accept_all)
+    monkeypatch.setattr(ingest, "_turn", turn)
+
+    def post():
+        try:
+            assert caller.post("/events/batch", {"events": [JAILBROKEN] * 3}).status_code == 202
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+    assert Event.objects.count() == 12
 
 
 @pytest.mark.parametrize("body", [JAILBROKEN, {"events": [JAILBROKEN] * 50}], ids=["alone", "batch"])
