@@ -75,9 +75,9 @@ class Work(Struct):
 def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     """Send what is due for one server through one lane; answers how many tries it settled.
 
-    Ends when nothing is due, the server rests or is stopped, the worker is stopping, or after 30 s; then it rings
-    again if more is due. Where nothing was, another lane of the server that is at work here will look in its turn. It
-    also ends when this process has more lanes of the server than it can use.
+    Ends when nothing is due, the server rests or is stopped, the worker is stopping, after 30 s, or when this process
+    has more lanes of the server than it can use. It rings again if more is due and nobody else would know: where it
+    ended early, or a ring meanwhile found no free lane or was turned away here.
     """
     with places.of_server(server_id) as free:
         wanted = free and not places.is_crowded(server_id)
@@ -88,9 +88,10 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
         try:
             _drain(work)
         finally:
-            last = places.lane_released(server_id)
-    looks = last or work.shed or clock.monotonic() > work.ends_at
-    if looks and not work.down and outbox.any_due(server_id, now=clock.now()):
+            turned_away = places.lane_released(server_id)
+    unheard = turned_away or work.held.was_last
+    early = work.held.probing or work.shed or work.must_end()
+    if not work.down and (unheard or early) and outbox.any_due(server_id, now=clock.now()):
         doorbell.ring(server_id)
     return work.settled
 

@@ -17,13 +17,18 @@ from servers.values import Limits
 from transports.types import Reason
 
 
-class Held(Struct, frozen=True):
-    """A lane that is ours while its lease lasts. `probing`: the server was down, and this lane tries it with one."""
+class Held(Struct):
+    """A lane that is ours while its lease lasts.
+
+    `probing`: the server was down, and this lane tries it with one. `was_last`: none was free until it was released.
+    """
 
     id: int
     server_id: int
     lease: UUID
     probing: bool
+    lanes: int
+    was_last: bool = False
 
 
 def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
@@ -70,10 +75,17 @@ def may_send(held: Held) -> bool:
 
 
 def release(held: Held) -> None:
-    statements.rows(
-        "UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s",
-        [held.id, dialect.uid(held.lease)],
+    """Give the lane back. A ring that found none free was not answered: whoever released the last one has to look.
+
+    Of several that are released at once, at least the first still sees the others taken.
+    """
+    others = statements.rows(
+        """UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s RETURNING (
+            SELECT count(*) FROM dispatch_lane AS other WHERE other.server_id = %s AND other.slot < %s
+            AND other.id <> %s AND other.lease IS NOT NULL)""",
+        [held.id, dialect.uid(held.lease), held.server_id, held.lanes, held.id],
     )
+    held.was_last = not others or others[0][0] >= held.lanes - 1
 
 
 def recovered(server_id: int) -> None:
@@ -148,7 +160,7 @@ def _take_free(server_id: int, *, limits: Limits, probing: bool, now: datetime) 
             [Lane(server_id=server_id, slot=slot) for slot in range(limits.lanes)], ignore_conflicts=True
         )
         lane_id = _lease_free(server_id, lease=lease, limits=limits, now=now)
-    return None if lane_id is None else Held(lane_id, server_id, lease, probing)
+    return None if lane_id is None else Held(lane_id, server_id, lease, probing, limits.lanes)
 
 
 def _lease_free(server_id: int, *, lease: UUID, limits: Limits, now: datetime) -> int | None:

@@ -24,6 +24,8 @@ _LOOK_EVERY = 0.5  # seconds
 _lock = threading.Lock()
 _taken: Counter[int] = Counter()
 _lanes: Counter[int] = Counter()
+_turned_away: set[int] = set()
+"""The servers for which a ring was not answered here since a lane of theirs went to work."""
 
 
 class _Load(Struct):
@@ -52,6 +54,8 @@ def of_server(server_id: int) -> Iterator[bool]:
     with _lock:
         free = _taken[server_id] < MOST
         _taken[server_id] += free
+        if not free:
+            _turned_away.add(server_id)
     try:
         yield free
     finally:
@@ -66,9 +70,12 @@ def lane_taken(server_id: int) -> None:
 
 
 def is_crowded(server_id: int) -> bool:
-    """Whether one more lane of the server would bring nothing in this process."""
+    """Whether one more lane of the server would bring nothing in this process; the ring for it is turned away then."""
     with _lock:
-        return _lanes[server_id] > 0 and _load.is_saturated()
+        crowded = _lanes[server_id] > 0 and _load.is_saturated()
+        if crowded:
+            _turned_away.add(server_id)
+        return crowded
 
 
 def must_shed(server_id: int) -> bool:
@@ -80,7 +87,10 @@ def must_shed(server_id: int) -> bool:
 
 
 def lane_released(server_id: int) -> bool:
-    """Whether it was the last of the server's that was at work here."""
+    """Whether it was the last of the server's at work here, and a ring was turned away meanwhile."""
     with _lock:
         _lanes[server_id] -= 1
-        return not _lanes[server_id]
+        if _lanes[server_id] or server_id not in _turned_away:
+            return False
+        _turned_away.discard(server_id)
+        return True

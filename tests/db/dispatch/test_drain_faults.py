@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import compose, drain, ingest, lanes
+from dispatch import compose, drain, ingest, lanes, outbox
 from dispatch.models import Delivery, DeliveryText, Lane
 from servers.models import Server, SmtpServer
 from tests.db import world
@@ -528,3 +528,55 @@ def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
     channel.answer = answer
     flow.send(server, clock)
     assert rings == [server.pk] * 4
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """One more event comes just after a lane found nothing more; what is given is called then."""
+
+    def come(heard):
+        claim_due = outbox.claim_due
+        came = []
+
+        def and_then(*where, **how):
+            found = claim_due(*where, **how)
+            if not found and not came:
+                came.append(flow.post_to("late@example.com"))
+                heard()
+            return found
+
+        monkeypatch.setattr("dispatch.drain.outbox.claim_due", and_then)
+        monkeypatch.setattr("dispatch.places.is_crowded", lambda server_id: False)
+
+    return come
+
+
+@pytest.mark.parametrize(("connections", "rung_again"), [(1, True), (2, False)])
+def test_a_ring_that_found_no_free_lane_is_answered_by_whoever_released_the_last(
+    server, five, channel, clock, rings, late, connections, rung_again
+):
+    SmtpServer.objects.update(connections=connections)
+    rings.clear()
+    sent = []
+    late(lambda: sent.append(flow.send(server, clock)))
+    assert flow.send(server, clock) == 5
+    assert sent == [0 if rung_again else 1]
+    assert rings == [server.pk] * rung_again
+
+
+def test_a_ring_that_is_still_to_be_heard_is_not_rung_again(server, five, channel, clock, rings, late):
+    SmtpServer.objects.update(connections=2)
+    rings.clear()
+    late(lambda: None)
+    assert flow.send(server, clock) == 5
+    assert rings == []
+    assert flow.states() == {"sent": 5, "due": 1}
+
+
+def test_the_first_lane_that_is_released_saw_the_others_taken(server, clock):
+    SmtpServer.objects.update(connections=3)
+    limits = SmtpServer.objects.get().limits()
+    held = [lanes.take(server.pk, limits=limits, now=clock.now()) for _ in range(3)]
+    for lane in held:
+        lanes.release(lane)
+    assert [lane.was_last for lane in held] == [True, False, False]

@@ -25,15 +25,6 @@ def test_a_place_is_free_again_after_its_drain_whatever_became_of_it():
         assert all(held.enter_context(places.of_server(1)) for _ in range(places.MOST))
 
 
-def test_the_last_lane_of_a_server_knows_that_it_is():
-    for _ in range(2):
-        places.lane_taken(1)
-    places.lane_taken(2)
-    assert not places.lane_released(1)
-    assert places.lane_released(1)
-    assert places.lane_released(2)
-
-
 @pytest.fixture
 def load(monkeypatch):
     """What share of a core this process uses, as if it had just been measured."""
@@ -49,8 +40,26 @@ def two_lanes():
     for _ in range(2):
         places.lane_taken(3)
     yield 3
-    while not places.lane_released(3):
-        pass
+    for _ in range(2):
+        places.lane_released(3)
+
+
+def test_the_last_lane_of_a_server_has_to_look_when_a_ring_was_turned_away_meanwhile(load):
+    for server in (5, 5, 6):
+        places.lane_taken(server)
+    load(0.9)
+    assert places.is_crowded(5)
+    assert [places.lane_released(server) for server in (5, 6, 5)] == [False, False, True]
+    places.lane_taken(5)
+    assert not places.lane_released(5)
+
+
+def test_a_ring_for_which_there_is_no_thread_is_turned_away():
+    places.lane_taken(7)
+    with ExitStack() as held:
+        for _ in range(places.MOST + 1):
+            held.enter_context(places.of_server(7))
+    assert places.lane_released(7)
 
 
 def test_a_busy_process_takes_no_more_lanes_of_a_server_and_gives_one_away_at_a_time(load, two_lanes):
