@@ -22,7 +22,8 @@ _kept = threading.local()
 def answers(connection: Connection[Any], asked: Sequence[Asked]) -> list[Rows]:
     """The rows of each statement; several go to the server together and come back in one round trip.
 
-    Several are to change nothing, and none may have `%` but for its parameters.
+    What several change is committed at the end of the round trip, or undone if one of them fails, unless a transaction
+    goes on. None may have `%` but for its parameters.
     """
     if not connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
         return [_through_cursor(connection, each) for each in asked]

@@ -61,24 +61,24 @@ def known_device(row: Device) -> KnownDevice:
     return KnownDevice(row.pk, row.has_sim, values, known_person(row.person) if row.person else None)
 
 
-def values_of_people(ids: Collection[int]) -> dict[int, dict[str, Any]]:
+def values_of_people(ids: Collection[int]) -> Reading[dict[int, dict[str, Any]]]:
     return _values("devices_person", ids, {name: name for name in USER_FIELDS})
 
 
-def values_of_devices(ids: Collection[int]) -> dict[int, dict[str, Any]]:
+def values_of_devices(ids: Collection[int]) -> Reading[dict[int, dict[str, Any]]]:
     return _values("devices_device", ids, DEVICE_NAMES)
 
 
-def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
+def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> Reading[dict[int, dict[str, Any]]]:
     """`values` of KnownPerson and KnownDevice, for many rows without making a model of each."""
     if not ids:
         return {}
     wanted = ", ".join(map(str, ids))  # numbers: reading them out of one text costs less than as many parameters
     columns = f"SELECT id, CAST(properties AS text), {', '.join(names.values())} FROM {table} WHERE id"  # noqa: S608 - our names
     if connection.vendor == "postgresql":
-        rows = statements.read(f"{columns} = ANY(%s)", [f"{{{wanted}}}"])
+        rows = yield Asked(f"{columns} = ANY(%s)", [f"{{{wanted}}}"])
     else:
-        rows = statements.read(f"{columns} IN ({wanted})", prepare=False)
+        rows = yield Asked(f"{columns} IN ({wanted})", prepare=False)
     return {row[0]: {**_json(row[1]), **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, transaction
 
 Rows = list[tuple[Any, ...]]
 
@@ -40,6 +40,18 @@ def read(statement: str, values: Sequence[Any] = (), *, prepare: bool = True) ->
 def rows(statement: str, values: Sequence[Any] = (), *, prepare: bool = True, binary: bool = False) -> Rows:
     """The rows that a statement answers which may change something; none if it has no RETURNING."""
     return _answers(_database(), [Asked(statement, values, prepare, binary)])[0]
+
+
+def at_once(asked: Sequence[Asked]) -> list[Rows]:
+    """What each of several statements answers, which may change something: all of them do or none.
+
+    PostgreSQL is sent them in one round trip, whose end commits unless a transaction goes on.
+    """
+    database = _database()
+    if database.vendor == "postgresql":
+        return _answers(database, asked)
+    with transaction.atomic():
+        return _answers(database, asked)
 
 
 def made(reading: Reading[_Found]) -> _Found:

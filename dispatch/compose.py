@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 
 import msgspec
 from django.conf import settings
-from django.db import transaction
 from msgspec import Struct
 
 from console.secrets import seal, unseal
 from devices import queries as devices
 from devices import statements
+from devices.statements import Asked, Reading
 from dispatch import dialect
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
@@ -71,21 +71,31 @@ def sources(claims: Sequence[Claim]) -> Sources:
     events = {claim.event_id for claim in claims if claim.event_id}
     broadcasts = {claim.broadcast_id for claim in claims if claim.broadcast_id}
     texts = {claim.text_id for claim in claims if claim.text_id}
-    with transaction.atomic():
-        dialect.set_up(dialect.by_index())
-        return Sources(
-            events=_happened(events),
-            broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
-            people=devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
-            devices=devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
-            texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
-        )
+    _, happened, people, known_devices = statements.together(
+        _by_key(),
+        _happened(events),
+        devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
+        devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
+    )
+    return Sources(
+        events=happened,
+        broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
+        people=people,
+        devices=known_devices,
+        texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
+    )
 
 
-def _happened(ids: Collection[UUID]) -> dict[UUID, Happened]:
+def _by_key() -> Reading[None]:
+    """What is read together with this is looked for by its keys."""
+    if settings := dialect.without(*dialect.READING_WHOLE):
+        yield settings[0]
+
+
+def _happened(ids: Collection[UUID]) -> Reading[dict[UUID, Happened]]:
     if not ids:
         return {}
-    rows = statements.rows(
+    rows = yield Asked(
         f"""SELECT id, type, source, occurred_at, received_at, CAST(payload AS text), sealed
             FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
         [dialect.ids(list(ids))],

@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
+from devices.statements import Asked
+
 _JSON_TYPES = {
     "uuid": "uuid",
     "time": "timestamptz",
@@ -22,6 +24,14 @@ _JSON_TYPES = {
     "bool": "boolean",
     "json": "jsonb",
 }
+
+SORTING = ("enable_sort", "jit")
+"""So that rows are read in the order of an index. After a large load PostgreSQL's statistics still say that nothing is
+due, and it would as soon read and sort all that is; `jit` since the sorts that are left look dear enough to compile."""
+READING_WHOLE = ("enable_seqscan",)
+"""So that rows are looked for by their keys: PostgreSQL would as soon read a table of 50,000 whole for 200 of them."""
+WAITING_FOR_DISK = ("synchronous_commit",)
+"""Where the loss of what is changed in a crash of the database costs nothing."""
 
 
 @cache
@@ -34,20 +44,6 @@ def skip_locked() -> str:
     return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
 
 
-def in_index_order() -> str:
-    """Before a statement, which then reads the rows it wants in the order of an index.
-
-    After a large load PostgreSQL's statistics still say that nothing is due, and it would as soon read and sort all
-    that is. `jit` off, since the sorts that are left look dear enough to compile.
-    """
-    return "SET LOCAL enable_sort = off; SET LOCAL jit = off;" if is_postgresql() else ""
-
-
-def by_index() -> str:
-    """Before statements that look for rows by their keys: PostgreSQL would as soon read a table of 50,000 whole."""
-    return "SET LOCAL enable_seqscan = off;" if is_postgresql() else ""
-
-
 def checked_last(column: str) -> str:
     """A column by whose index rows are not to be found, since they are joined by their ids to rows that are brought.
 
@@ -56,24 +52,12 @@ def checked_last(column: str) -> str:
     return column if is_postgresql() else f"+{column}"
 
 
-def not_waiting_for_disk() -> str:
-    """Before a statement whose loss in a crash of the database costs nothing."""
-    return "SET LOCAL synchronous_commit = off;" if is_postgresql() else ""
-
-
-def set_up(*settings: str) -> None:
-    """Let these hold until the transaction ends."""
-    if is_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute(" ".join(settings))
-
-
-def last_rows(cursor: Any) -> list[tuple[Any, ...]]:
-    """What the last of several statements found."""
-    while cursor.description is None and cursor.nextset():
-        pass
-    found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
+def without(*settings: str) -> list[Asked]:
+    """Before statements that are asked at once: PostgreSQL does without this for them."""
+    if not is_postgresql():
+        return []
+    off = ", ".join(f"set_config('{name}', 'off', true)" for name in settings)
+    return [Asked(f"SELECT {off}")]
 
 
 def time(value: datetime | None) -> Any:

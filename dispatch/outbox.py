@@ -12,6 +12,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
 from devices import statements
+from devices.statements import Asked
 from dispatch import dialect
 from dispatch.models import Delivery, Priority
 from servers.values import ServerKind
@@ -119,10 +120,9 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
         RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
     due = [server_id, moment, moment]
-    with transaction.atomic():
-        dialect.set_up(dialect.in_index_order(), dialect.not_waiting_for_disk())
-        values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
-        found = statements.rows(sql, values, binary=True)
+    values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
+    before = dialect.without(*dialect.SORTING, *dialect.WAITING_FOR_DISK)
+    found = statements.at_once([*before, Asked(sql, values, binary=True)])[-1]
     claims = [read_claim(row) for row in found]
     claims.sort(key=lambda claim: claim.id.int)
     return claims
@@ -149,30 +149,26 @@ def begin(
 
     Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
     """
-    with transaction.atomic():
-        if texts:
-            rows, brought = dialect.table(
-                _TEXT,
-                [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
-            )
-            statements.rows(
-                f"""INSERT INTO dispatch_deliverytext
-                    (id, sender, subject, text, html, sound, visible_to, empty, sealed)
-                SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
-                WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants of this module only
-                brought,
-            )
-        rows, brought = dialect.table(_BEGIN, group)
-        begun = statements.rows(
-            f"""UPDATE dispatch_delivery AS d
-            SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
-            FROM {rows}
-            WHERE id = x.delivery_id AND state = 'claimed' AND {dialect.checked_last("lease")} = %s
-            AND lease_until > %s AND begun_at IS NULL
-            RETURNING id""",  # noqa: S608
-            [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)],
-            binary=True,
+    asked = []
+    if texts:
+        rows, brought = dialect.table(
+            _TEXT,
+            [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
         )
+        insert = f"""INSERT INTO dispatch_deliverytext
+                (id, sender, subject, text, html, sound, visible_to, empty, sealed)
+            SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
+            WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - constants of this module only
+        asked.append(Asked(insert, brought))
+    rows, brought = dialect.table(_BEGIN, group)
+    update = f"""UPDATE dispatch_delivery AS d
+        SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
+        FROM {rows}
+        WHERE id = x.delivery_id AND state = 'claimed' AND {dialect.checked_last("lease")} = %s
+        AND lease_until > %s AND begun_at IS NULL
+        RETURNING id"""  # noqa: S608
+    values = [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)]
+    begun = statements.at_once([*asked, Asked(update, values, binary=True)])[-1]
     return {dialect.read_uid(row[0]) for row in begun}
 
 
@@ -220,22 +216,19 @@ def settle(
             due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
             reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
             lease = NULL, lease_until = NULL, begun_at = NULL FROM """
-    if dialect.is_postgresql():  # one statement needs no transaction around it
-        written = statements.rows(
-            f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
+    if dialect.is_postgresql():
+        both = f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
             changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
-            {attempts} x JOIN changed USING (id) RETURNING 1""",  # noqa: S608
-            [*brought, dialect.uid(lease), server_id, server_name],
-        )
-        return len(written)
-    with transaction.atomic():
-        statements.rows(
-            f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}",
-            [server_id, server_name, *brought, dialect.uid(lease)],
-        )
-        changed = statements.rows(
-            f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1", [*brought, dialect.uid(lease)]
-        )
+            {attempts} x JOIN changed USING (id) RETURNING 1"""  # noqa: S608
+        return len(statements.rows(both, [*brought, dialect.uid(lease), server_id, server_name]))
+    first = f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}"
+    then = f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1"
+    _, changed = statements.at_once(
+        [
+            Asked(first, [server_id, server_name, *brought, dialect.uid(lease)]),
+            Asked(then, [*brought, dialect.uid(lease)]),
+        ]
+    )
     return len(changed)
 
 
@@ -310,9 +303,8 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
 
 def any_due(server_id: int, *, now: datetime) -> bool:
     moment = dialect.time(now)
-    with connection.cursor() as cursor:
-        cursor.execute(dialect.in_index_order() + _MOST_URGENT, [server_id, moment, moment])
-        return bool(dialect.last_rows(cursor))
+    before = dialect.without(*dialect.SORTING)
+    return bool(statements.at_once([*before, Asked(_MOST_URGENT, [server_id, moment, moment])])[-1])
 
 
 def _without(code: str) -> Case:

@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from devices import statements
-from dispatch import outbox
+from devices.statements import Asked
+from dispatch import dialect, outbox
 from dispatch.models import Attempt, Delivery, Priority
 from dispatch.outbox import AttemptRecord, Settlement
 from servers.values import ServerKind
@@ -43,15 +44,25 @@ def ids(claims):
 
 def explained(monkeypatch):
     """The list to which the plan of each statement over rows of deliveries is added from now on, before it is run."""
-    plans, real = [], statements.rows
+    plans, rows, at_once = [], statements.rows, statements.at_once
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
 
-    def rows(sql, values, **options):
-        if "dispatch_delivery" in sql:
-            plans.append("\n".join(str(row[-1]) for row in real(f"{explain} {sql}", values)))
-        return real(sql, values, **options)
+    def look_at(asked):
+        for each in asked:
+            if "dispatch_delivery" in each.statement:
+                plan = at_once([*dialect.without(*dialect.SORTING), Asked(f"{explain} {each.statement}", each.values)])
+                plans.append("\n".join(str(row[-1]) for row in plan[-1]))
 
-    monkeypatch.setattr(statements, "rows", rows)
+    def explained_rows(statement, values):
+        look_at([Asked(statement, values)])
+        return rows(statement, values)
+
+    def explained_at_once(asked):
+        look_at(asked)
+        return at_once(asked)
+
+    monkeypatch.setattr(statements, "rows", explained_rows)
+    monkeypatch.setattr(statements, "at_once", explained_at_once)
     return plans
 
 
