@@ -16,6 +16,14 @@ def new_uid() -> uuid.UUID:
     return uuid_utils.compat.uuid7()
 
 
+def keyed(name: str, value: str) -> Q:
+    """The devices with this `serial` or `imei`, with the condition of its index.
+
+    Without it a plan for any value, which is the only one SQLite makes, reads the whole table.
+    """
+    return Q(**{name: value}) & ~Q(**{name: ""})
+
+
 class Group(models.Model):
     name = models.CharField(_("name"), max_length=255, unique=True)
 

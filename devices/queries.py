@@ -121,8 +121,9 @@ def find_devices(keys: Collection[Key]) -> Reading[dict[Key, KnownDevice]]:
     found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
         key = "d.uid" if name == "id" else f"d.{name}"
+        indexed = "" if name == "id" else f"NOT ({key} = '') AND"  # else a plan for any value can't use the index
         statement = f"""SELECT {key}, {_DEVICE_COLUMNS}, {_PERSON_COLUMNS}
-            FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {key} IN"""  # noqa: S608
+            FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {indexed} {key} IN"""  # noqa: S608
         kept_values = [kept for value in values if (kept := _kept(name, value))]
         rows = yield from _select(statement, "%s", kept_values, order="ORDER BY d.id DESC")
         known = {_kept(name, row[0]): _device_of(row[1:]) for row in rows}

@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Field
+from django.db.models import Field, Q
 from msgspec import Struct
 
 from devices.fields import FieldError, Unusable, clean_device, clean_user
-from devices.models import Change, Device, Group, InstalledApp, Person, PushToken
+from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, keyed
 
 Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
@@ -79,7 +79,7 @@ def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str
     """The row, locked where the database can; two who make the same one at once get the same row."""
     if not value:
         raise FieldError(key, "required", f"Give the {key}.")
-    rows = model._default_manager.select_for_update().filter(**_lookup(key, value)).order_by("pk")  # noqa: SLF001
+    rows = model._default_manager.select_for_update().filter(_lookup(key, value)).order_by("pk")  # noqa: SLF001
     row = rows.first()
     if row is not None:
         return row, False
@@ -94,11 +94,11 @@ def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str
         return rows.get(), False
 
 
-def _lookup(key: str, value: str) -> dict[str, Any]:
+def _lookup(key: str, value: str) -> Q:
     if key != "id":
-        return {"loginname__iexact": value} if key == "loginname" else {key: value}
+        return Q(loginname__iexact=value) if key == "loginname" else keyed(key, value)
     try:
-        return {"uid": UUID(value)}
+        return Q(uid=UUID(value))
     except ValueError:
         raise FieldError("id", "invalid", "An id is a UUID.") from None
 

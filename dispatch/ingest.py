@@ -154,7 +154,8 @@ def _with_a_second_look(store: Callable[..., _Stored], what: Any, *, origin: str
 
 def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]:
     keys = {item.idempotency_key for item in posted if item.idempotency_key}
-    rows = Event.objects.filter(origin=origin, idempotency_key__in=keys) if keys else ()
+    found = Event.objects.filter(origin=origin, idempotency_key__in=keys)
+    rows = found.exclude(idempotency_key="") if keys else ()  # the condition of the index: else it is not used
     return {row.idempotency_key: row for row in rows}
 
 

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from msgspec import Struct, structs
 
-from devices.models import Device, Person
+from devices.models import Device, Person, keyed
 from dispatch.models import Delivery, Event
 from templates_app.models import TemplateVersion
 
@@ -197,7 +197,7 @@ def _people(text: str) -> list[int]:
 
 def _devices(text: str) -> list[int]:
     found = Device.objects.order_by()
-    searches = [found.filter(serial=text), found.filter(imei=text)] if "@" not in text else []
+    searches = [found.filter(keyed("serial", text)), found.filter(keyed("imei", text))] if "@" not in text else []
     if _is_number(text):
         searches.append(found.filter(phone_number=text))
     return _keys(searches)

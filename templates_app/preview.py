@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from msgspec import Struct, field
 
 from devices import coverage
-from devices.models import Device, Person
+from devices.models import Device, Person, keyed
 from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets, known_device, known_person
 from templates_app import validators
 from templates_app.content import Channel, Content, field_prefix
@@ -178,4 +178,4 @@ def _person(text: str) -> Person | None:
 
 def _device(text: str) -> Device | None:
     rows, key = Device.objects.select_related("person"), text.strip()
-    return (rows.filter(serial=key).first() or rows.filter(imei=key).first()) if key else None
+    return rows.filter(keyed("serial", key)).first() or rows.filter(keyed("imei", key)).first()

@@ -18,7 +18,7 @@ from api.v1 import pages
 from api.v1.bodies import DeviceFields, Line, filter_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
-from devices.models import Device
+from devices.models import Device, keyed
 from devices.upsert import Saved, save_device
 from servers.queries import country
 
@@ -126,7 +126,7 @@ def put_device(call: Call, serial: str) -> HttpResponse:
     given = told(call.body)
     return put(
         call,
-        Device.objects.filter(serial=serial),
+        Device.objects.filter(keyed("serial", serial)),
         save=lambda: save_device("serial", serial, given, country=country(), now=call.now),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
@@ -153,7 +153,7 @@ def put_devices(call: Call) -> HttpResponse:
 
 def _find(serial: str) -> Device:
     strict_json.check({"serial": serial})
-    row = Device.objects.filter(serial=serial).select_related("person").first() if serial else None
+    row = Device.objects.filter(keyed("serial", serial)).select_related("person").first()
     if row is None:
         raise operation.not_found("device")
     return row

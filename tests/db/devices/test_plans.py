@@ -1,0 +1,51 @@
+"""Devices and events are found by the indexes of their keys, whatever the key and however many there are."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from devices import queries
+from devices.models import Device, keyed
+from dispatch import ingest
+from tests.db.world import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def explain():
+    """How a statement is carried out for any values, by an index as far as possible."""
+
+    def plan(statement, values=()):
+        with connection.cursor() as cursor:
+            if connection.vendor != "postgresql":
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values or None)
+                return str(cursor.fetchall())
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off")
+            first, *others = statement.split("%s")
+            numbered = first + "".join(f"${number}{rest}" for number, rest in enumerate(others, start=1))
+            cursor.execute(f"PREPARE asked AS {numbered}")
+            given = f"({', '.join(['%s'] * len(values))})" if values else ""
+            cursor.execute(f"EXPLAIN EXECUTE asked{given}", values or None)
+            found = str(cursor.fetchall())
+            cursor.execute("DEALLOCATE asked")
+            return found
+
+    return plan
+
+
+@pytest.mark.parametrize(("name", "index"), [("serial", "serial_unique"), ("imei", "device_imei")])
+def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
+    asked = next(queries.find_devices({(name, "A")}))
+    assert index in explain(asked.statement, asked.values)
+    with CaptureQueriesContext(connection) as seen:
+        Device.objects.filter(keyed(name, "A")).first()
+    assert index in explain(seen[0]["sql"])
+
+
+def test_the_first_answer_to_an_idempotency_key_is_found_by_its_index(explain):
+    posted = ingest.Posted(ingest.EventIn(type="device.eaten", occurred_at=NOW), "key", "hash")
+    with CaptureQueriesContext(connection) as seen:
+        ingest.accept_all([posted], origin="test", now=NOW)
+    (sql,) = [each["sql"] for each in seen if "idempotency_key" in each["sql"]]
+    assert "idempotency_key_once_an_origin" in explain(sql)
