@@ -7,7 +7,9 @@ from typing import Any
 from celery import Celery
 from celery.signals import task_prerun, worker_ready
 from django.db import close_old_connections
+from kombu.transport import TRANSPORT_ALIASES
 
+TRANSPORT_ALIASES["filesystem"] = "xmnotify.file_broker:Transport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 app = Celery("xmnotify")
 app.config_from_object("django.conf:settings", namespace="CELERY")
