@@ -36,7 +36,7 @@ def answers(connection: Connection[Any], asked: Sequence[Asked]) -> list[Rows]:
 def _through_cursor(connection: Connection[Any], asked: Asked) -> Rows:
     """The first statement of a transaction, which psycopg begins with it in the way that was set."""
     with Cursor(connection) as cursor:
-        cursor.execute(asked.statement, asked.values)
+        cursor.execute(asked.statement, asked.values, binary=asked.binary)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -48,7 +48,7 @@ def at_once(asked: Sequence[Asked]) -> list[Rows]:
     PostgreSQL is sent them in one round trip, whose end commits unless a transaction goes on.
     """
     database = _database()
-    if database.vendor == "postgresql":
+    if database.vendor == "postgresql" and not database.queries_logged:
         return _answers(database, asked)
     with transaction.atomic():
         return _answers(database, asked)

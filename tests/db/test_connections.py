@@ -6,10 +6,11 @@ import pytest
 from celery import current_app
 from celery.fixups.django import DjangoWorkerFixup
 from celery.signals import task_prerun
-from django.db import DataError, OperationalError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, DataError, OperationalError, ProgrammingError, connection, transaction
 from psycopg.pq import TransactionStatus
 
 from devices import statements
+from devices.models import Person
 from devices.statements import Asked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,6 +136,19 @@ def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
         statements.together(reading(1), deadly(), reading(2))
     connection.close_if_unusable_or_obsolete()
     assert statements.together(reading(1), reading(2)) == [[1], [2]]
+
+
+@pytest.mark.parametrize("logged", [False, True], ids=["as usual", "where queries are logged"])
+def test_of_statements_that_are_asked_at_once_all_change_something_or_none(settings, logged):
+    settings.DEBUG = logged
+    Person.objects.create(loginname="u1", displayname="Before")
+    change = Asked("UPDATE devices_person SET displayname = %s", ["After"])
+    with pytest.raises(DatabaseError):
+        statements.at_once([change, Asked("SELECT no_such_column FROM devices_person")])
+    assert Person.objects.get().displayname == "Before"
+    statements.at_once([change, Asked("SELECT displayname FROM devices_person")])
+    connection.close()
+    assert Person.objects.get().displayname == "After"
 
 
 @postgresql
