@@ -138,12 +138,14 @@ def _rounds(work: Work) -> None:
             _call_others(work, now=now)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
+        few = len(claims) < most
         most = _batch(_for_a_while(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing and not work.down:
             lanes.recovered(work.server_id)
             return
         work.shed = places.must_shed(work.server_id)
-        if work.shed or not lanes.may_send(work.held):
+        done = few and not outbox.any_due(work.server_id, now=work.clock.now())  # cheaper than to claim in vain
+        if work.shed or done or not lanes.may_send(work.held):
             return
 
 
