@@ -22,7 +22,7 @@ class Line:
     """Puts tasks into one queue; for one thread at a time."""
 
     def __init__(self, queue: str) -> None:
-        connection = current_app.connection_for_write()
+        self._connection = connection = current_app.connection_for_write()
         if connection.transport_cls in {"redis", "rediss"}:
             connection.transport_cls = _RedisTransport  # type: ignore[assignment]
             limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SECONDS)
@@ -53,6 +53,10 @@ class Line:
             correlation_id=task_id,
         )
         self._undeclared = []
+
+    def close(self) -> None:
+        """Give up the connection; the next task would make another one."""
+        self._connection.release()
 
     def _declare(self, channel: StdChannel) -> None:
         self._queue(channel).declare()

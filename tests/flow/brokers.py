@@ -22,4 +22,6 @@ def broker(url, options=None):
 
 def _forget():
     app._after_fork()  # Celery's own way to drop its connections
+    if doorbell._line:
+        doorbell._line.close()
     doorbell._dead_until, doorbell._line = 0.0, None
