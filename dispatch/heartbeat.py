@@ -92,6 +92,8 @@ def _renew(beat: _Beat) -> None:
             beat.renew()
         except Error as error:
             logger.warning("heartbeat.failed error=%s", type(error).__name__)
+        except Exception:
+            logger.exception("heartbeat.fault")  # the others' leases are kept all the same
         beat.due = time.monotonic() + beat.every
 
 

@@ -64,3 +64,17 @@ def test_a_beat_that_the_database_refuses_is_tried_again():
     with beating(fail, every=AT_ONCE):
         assert beaten.acquire(timeout=10)
         assert beaten.acquire(timeout=10)
+
+
+def test_a_beat_that_fails_for_a_reason_nobody_thought_of_takes_no_other_with_it(caplog):
+    beaten = threading.Semaphore(0)
+
+    def fail():
+        beaten.release()
+        raise ZeroDivisionError
+
+    with beating(fail, every=AT_ONCE):
+        assert beaten.acquire(timeout=10)
+        assert_it_beats()
+        assert beaten.acquire(timeout=10)
+    assert "heartbeat.fault" in caplog.text
