@@ -47,7 +47,7 @@ def skip_locked() -> str:
 def checked_last(column: str) -> str:
     """A column by whose index rows are not to be found, since they are joined by their ids to rows that are brought.
 
-    SQLite would search all brought rows anew for each that the index finds; PostgreSQL makes a hash of them.
+    SQLite would read all brought rows out of their JSON anew for each that the index finds; PostgreSQL does that once.
     """
     return column if is_postgresql() else f"+{column}"
 

@@ -7,21 +7,35 @@ from django.test.utils import CaptureQueriesContext
 from devices import queries
 from devices.models import Device, keyed
 from dispatch import ingest
+from dispatch.models import Event
 from tests.db.world import NOW
 
 pytestmark = pytest.mark.django_db
+MANY = 3_000
 
 
 @pytest.fixture
-def explain():
-    """How a statement is carried out for any values, by an index as far as possible."""
+def many():
+    """Enough devices and events, counted, that no way to one of them is as good as the index of its key."""
+    Device.objects.bulk_create(Device(serial=f"S{number}", imei=f"{number:015}", model="M") for number in range(MANY))
+    Event.objects.bulk_create(
+        Event(origin="test", type="many", occurred_at=NOW, received_at=NOW, idempotency_key=f"key {number}")
+        for number in range(MANY)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+@pytest.fixture
+def explain(many):
+    """How a statement is carried out for any values."""
 
     def plan(statement, values=()):
         with connection.cursor() as cursor:
             if connection.vendor != "postgresql":
                 cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values or None)
                 return str(cursor.fetchall())
-            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             first, *others = statement.split("%s")
             numbered = first + "".join(f"${number}{rest}" for number, rest in enumerate(others, start=1))
             cursor.execute(f"PREPARE asked AS {numbered}")
