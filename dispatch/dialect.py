@@ -115,10 +115,16 @@ def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: 
     first = next(iter(columns))
     many = {key: kind for key, kind in columns.items() if key == first or not _all_same(kind, by_column[key])}
     packed = pack(many, list(zip(*(by_column[key] for key in many), strict=True)))
-    brought = rows(many, name="many")
-    picked = ", ".join(f"many.{key}" if key in many else f"{_constant(columns[key])} AS {key}" for key in columns)
     constants = [_value(columns[key], by_column[key][0]) for key in columns if key not in many]
-    return f"(SELECT {picked} FROM {brought}) AS {name}", [*constants, packed]  # noqa: S608 - column names of our own
+    return _source(tuple(columns.items()), tuple(many), name), [*constants, packed]
+
+
+@lru_cache(maxsize=1024)
+def _source(columns: tuple[tuple[str, str], ...], many: tuple[str, ...], name: str) -> str:
+    """The expression of `table` whose columns `many` are brought as JSON."""
+    brought = rows({key: kind for key, kind in columns if key in many}, name="many")
+    picked = ", ".join(f"many.{key}" if key in many else f"{_constant(kind)} AS {key}" for key, kind in columns)
+    return f"(SELECT {picked} FROM {brought}) AS {name}"  # noqa: S608 - column names of our own
 
 
 def _all_same(kind: str, values: Sequence[Any]) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -28,6 +26,7 @@ from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, Ways
 from dispatch.subjects import RefusedError, SubjectIn
+from dispatch.turn import taking_in
 from servers import queries as servers
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
@@ -89,7 +88,6 @@ class Accepted(Struct, frozen=True):
 
 
 Answer = Accepted | RefusedError | ConflictError
-_turn = threading.Lock()
 _Stored = TypeVar("_Stored")
 
 
@@ -107,14 +105,6 @@ class _World(Struct, frozen=True):
     @property
     def country(self) -> str:
         return self.routes[ServerKind.SMS].country if ServerKind.SMS in self.routes else ""
-
-
-def turn(*, many: bool) -> AbstractContextManager[Any]:
-    """To be held while events are taken in, but for one on PostgreSQL, which mostly waits; not inside a transaction.
-
-    What is work for the interpreter or for SQLite is done sooner by one thread after the other than by all at once.
-    """
-    return _turn if many or not dialect.is_postgresql() else nullcontext()
 
 
 def accept(
@@ -154,9 +144,10 @@ def _with_a_second_look(store: Callable[..., _Stored], what: Any, *, origin: str
 
 def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]:
     keys = {item.idempotency_key for item in posted if item.idempotency_key}
+    if not keys:
+        return {}
     found = Event.objects.filter(origin=origin, idempotency_key__in=keys)
-    rows = found.exclude(idempotency_key="") if keys else ()  # the condition of the index: else it is not used
-    return {row.idempotency_key: row for row in rows}
+    return {row.idempotency_key: row for row in found.exclude(idempotency_key="")}  # the condition of its index
 
 
 def _look(events: Iterable[EventIn], *others: Reading[Any], origin: str, now: datetime) -> tuple[_World, list[Any]]:
@@ -171,6 +162,11 @@ def _again(first: Event, item: Posted) -> Answer:
     if first.body_hash != item.body_hash:
         return ConflictError("This idempotency key was used before with another body; use a new key for a new event.")
     return Accepted(first.pk, first.planned, first.skipped, first.notes, replayed=True)
+
+
+def stands_alone(event_in: EventIn) -> bool:
+    """Others are not stored together with it."""
+    return _way_alone(event_in) is not None
 
 
 def _way_alone(event_in: EventIn) -> Callable[..., Answer] | None:
@@ -271,6 +267,8 @@ def _store_about(
         else:
             events[place] = event
             planned += made.deliveries
+    if dialect.is_postgresql():
+        taking_in.end()  # it stores several at once
     stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
     for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
         transaction.on_commit(partial(doorbell.ring, server_id))

@@ -17,9 +17,10 @@ from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.strict_json import Parsed
 from api.v1.event_body import EventBody, EventItem, posted
-from dispatch import ingest
+from dispatch import ingest, reception
 from dispatch.ingest import Accepted, ConflictError, Posted
 from dispatch.subjects import RefusedError
+from dispatch.turn import taking_in
 
 MOST_EVENTS = 1_000
 _HEADER = "Idempotency-Key"
@@ -69,8 +70,7 @@ def create_event(call: Call) -> HttpResponse:
     if len(call.raw) > EVENT_BYTES:
         raise _too_large()
     single = _single(call)
-    with ingest.turn(many=False):
-        accepted = _taken(ingest.accept_all([single], origin=call.caller.origin, now=call.now)[0])
+    accepted = _taken(reception.take_in(single, origin=call.caller.origin, now=call.now))
     body = AcceptedBody(
         id=accepted.id,
         status_url=f"/api/v1/events/{accepted.id}",
@@ -87,14 +87,14 @@ def create_event(call: Call) -> HttpResponse:
 def create_events(call: Call) -> HttpResponse:
     if _HEADER in call.request.headers:
         raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
-    with ingest.turn(many=True):
+    with taking_in:
         parsed = strict_json.parse(call.raw)
         batch = operation.read(parsed.tree, into=_Batch)
         return _take_all(call, [parsed.part(each) for each in batch.events], read=_item)
 
 
 def _create_cloud_events(call: Call) -> HttpResponse:
-    with ingest.turn(many=True):
+    with taking_in:
         envelopes = strict_json.parse(call.raw)
         if not isinstance(envelopes.tree, list) or not 1 <= len(envelopes.tree) <= MOST_EVENTS:
             raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")

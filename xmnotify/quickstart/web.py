@@ -25,7 +25,7 @@ def serve(*, host: str, port: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=4,
+        blocking_threads=8,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
     ).serve()

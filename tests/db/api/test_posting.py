@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from django.utils import timezone
 
 from devices import queries
 from devices.models import Device, Person
-from dispatch import ingest
+from dispatch import intake
 from dispatch.models import Delivery, Event
+from dispatch.turn import Turn
 from tests.db import world
 
 pytestmark = pytest.mark.django_db
@@ -217,49 +219,56 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
     assert Event.objects.count() == Delivery.objects.count() == 1
 
 
-class Turn:
-    """The lock itself; `asked` counts those who want it."""
+class CountedTurn(Turn):
+    """`asked` counts those who want it."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        super().__init__()
         self.asked = threading.Semaphore(0)
 
     def __enter__(self):
         self.asked.release()
-        self._lock.acquire()
-
-    def __exit__(self, *_):
-        self._lock.release()
+        super().__enter__()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_batches_that_come_at_once_are_taken_one_after_the_other(api, small_world, monkeypatch):
-    caller, turn, inside, most = api("events"), Turn(), [], []
+def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_world, monkeypatch):
+    caller, turn, planning, most = api("events"), CountedTurn(), [], []
+    storing, in_pairs = [], threading.Barrier(2)
 
-    def accept_all(*args, **named):
-        inside.append(1)
-        most.append(len(inside))
+    def find(*args, **named):
+        planning.append(1)
+        most.append(len(planning))
         if len(most) == 1:
             assert all(turn.asked.acquire(timeout=20) for _ in range(4))
-        answers = taken(*args, **named)
-        inside.pop()
-        return answers
+        found = find_targets(*args, **named)
+        planning.pop()
+        return found
 
-    taken = ingest.accept_all
-    monkeypatch.setattr(ingest, "accept_all", accept_all)
-    monkeypatch.setattr(ingest, "_turn", turn)
+    def store(*args, **named):
+        if connection.vendor == "postgresql":
+            in_pairs.wait(timeout=20)
+        storing.append(1)
+        assert len(storing) == 1 or connection.vendor == "postgresql"
+        stored = intake_store(*args, **named)
+        storing.pop()
+        return stored
+
+    find_targets, intake_store = queries.find_targets, intake.store
+    monkeypatch.setattr("devices.queries.find_targets", find)
+    monkeypatch.setattr("dispatch.intake.store", store)
+    monkeypatch.setattr("api.v1.posting.taking_in", turn)
+    monkeypatch.setattr("dispatch.ingest.taking_in", turn)
 
     def post():
         try:
-            assert caller.post("/events/batch", {"events": [JAILBROKEN] * 3}).status_code == 202
+            return caller.post("/events/batch", {"events": [JAILBROKEN] * 3}).status_code
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=post) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        statuses = [each.result(timeout=60) for each in [pool.submit(post) for _ in range(4)]]
+    assert statuses == [202] * 4
     assert most == [1, 1, 1, 1]
     assert Event.objects.count() == 12
 
