@@ -136,8 +136,26 @@
 
   window.addEventListener("resize", () => { if (field) place(field); });
 
+  // What the preview finds in a field that was refused stands there in place of what the refusal said.
+  function followRefusal(field) {
+    const wrong = field.querySelector(".lint .is-error");
+    const refusal = field.querySelector(".error");
+    if (refusal && !wrong) return;
+    const input = field.querySelector("[aria-invalid], [data-refused]");
+    if (refusal) {
+      const others = input.getAttribute("aria-describedby").split(" ").filter((id) => id !== refusal.id);
+      input.setAttribute("aria-describedby", others.join(" "));
+      input.dataset.refused = "";
+      refusal.remove();
+    }
+    field.classList.toggle("has-error", Boolean(wrong));
+    if (wrong) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+  }
+
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id !== "preview") return;
+    document.querySelectorAll(".field:has(.error), .field:has([data-refused])").forEach(followRefusal);
     const source = document.getElementById("html-source");
     document.getElementById("html-shown").hidden = !source;
     if (source) source.submit();

@@ -64,7 +64,15 @@ def test_a_wrong_macro_is_refused_beside_its_field(staff_page, show, jailbroken)
     staff_page.get_by_role("button", name="Save").last.click()
     staff_page.get_by_text("toLowerCase").first.wait_for()
     assert subject.input_value() == "Hello ${user.dispayname | toLower}"
+    field = staff_page.locator(".field", has=subject)
+    field.locator(".lint .is-error").first.wait_for()
+    assert field.get_by_text("toLowerCase").count() == 1
+    assert subject.get_attribute("aria-invalid") == "true"
     looks.check(staff_page, show=show, name="template-refused")
+    subject.fill("Hello ${user.displayname | toLowerCase}")
+    field.locator(".lint .is-error").wait_for(state="detached")
+    assert subject.get_attribute("aria-invalid") is None
+    assert "has-error" not in field.get_attribute("class")
 
 
 def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbroken):
