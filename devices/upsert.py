@@ -12,7 +12,7 @@ from django.db.models import Field, Q
 from msgspec import Struct
 
 from devices.fields import FieldError, Unusable, clean_device, clean_user
-from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, keyed
+from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, folded, keyed
 
 Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
@@ -96,7 +96,7 @@ def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str
 
 def _lookup(key: str, value: str) -> Q:
     if key != "id":
-        return Q(loginname__iexact=value) if key == "loginname" else keyed(key, value)
+        return Q(loginname__lower=folded(value)) if key == "loginname" else keyed(key, value)
     try:
         return Q(uid=UUID(value))
     except ValueError:
@@ -144,7 +144,7 @@ def _set_properties(row: Device | Person, values: Mapping[str, Any]) -> list[str
 
 
 def _set_owner(row: Device, loginname: str | None) -> list[str]:
-    owner = Person.objects.filter(loginname__iexact=loginname).first() if loginname else None
+    owner = Person.objects.filter(loginname__lower=folded(loginname)).first() if loginname else None
     if loginname and owner is None:
         raise FieldError("user", "unknown", "No user has this login name.")
     if row.person_id == (owner.pk if owner else None):

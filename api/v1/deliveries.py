@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
@@ -21,6 +22,7 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from console import audit
 from console.audit import Action
+from devices.models import folded
 from dispatch import interventions
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery, Receipt
@@ -141,7 +143,7 @@ def list_deliveries(call: Call) -> HttpResponse:
     if query.device is not UNSET:
         rows = rows.filter(_about("device__serial", query.device))
     if query.user is not UNSET:
-        rows = rows.filter(_about("person__loginname__iexact", query.user))
+        rows = rows.filter(_about("person__loginname__lower", folded(query.user)))
     found, last = pages.page(rows.order_by("-id"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.pk)
     return operation.answer(DeliveriesPage([delivery_body(row) for row in found], following))
@@ -247,7 +249,7 @@ def _visible(call: Call) -> QuerySet[Delivery]:
     return Delivery.objects.filter(event__origin=call.caller.origin)
 
 
-def _about(path: str, value: str) -> Q:
+def _about(path: str, value: str | Lower) -> Q:
     """Found through their events; those of a broadcast have the person and device themselves."""
     return Q(**{f"event__{path}": value}) | Q(**{path: value}, broadcast__isnull=False)
 

@@ -18,7 +18,7 @@ from api.v1 import pages
 from api.v1.bodies import DeviceFields, Line, filter_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
-from devices.models import Device, keyed
+from devices.models import Device, folded, keyed
 from devices.upsert import Saved, save_device
 from servers.queries import country
 
@@ -105,7 +105,8 @@ _PLAIN = ("platform", "ownership", "carrier", "managed", "jailbroken", "out_of_c
 def list_devices(call: Call) -> HttpResponse:
     query: DevicesQuery = call.query
     wanted: dict[str, Any] = {name: getattr(query, name) for name in _PLAIN}
-    wanted |= {"person__loginname__iexact": query.user, "uid__lt": query.after}
+    owner = UNSET if query.user is UNSET else folded(query.user)
+    wanted |= {"person__loginname__lower": owner, "uid__lt": query.after}
     rows = Device.objects.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
         rows = rows.filter(selection.searched(query.search, columns=selection.DEVICE_SEARCH))

@@ -17,6 +17,7 @@ from api.operation import Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
+from devices.models import folded
 from dispatch.models import Broadcast, Delivery, Event
 
 _FIRST_DELIVERIES = 100
@@ -95,7 +96,7 @@ def list_events(call: Call) -> HttpResponse:
         "type": query.type,
         "source": query.source,
         "device__serial": query.device,
-        "person__loginname__iexact": query.user,
+        "person__loginname__lower": UNSET if query.user is UNSET else folded(query.user),
         "id__lt": query.after,
         "id__gte": UNSET if query.since is UNSET else pages.first_id(query.since),
     }

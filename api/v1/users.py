@@ -17,7 +17,7 @@ from api.v1 import pages
 from api.v1.bodies import Line, UserFields, filter_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
-from devices.models import Person
+from devices.models import Person, folded
 from devices.upsert import Saved, save_user
 from servers.queries import country
 
@@ -92,7 +92,7 @@ def put_user(call: Call, loginname: str) -> HttpResponse:
     given = told(call.body)
     return put(
         call,
-        Person.objects.filter(loginname__iexact=loginname),
+        Person.objects.filter(loginname__lower=folded(loginname)),
         save=lambda: save_user("loginname", loginname, given, country=country()),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
@@ -115,7 +115,7 @@ def put_users(call: Call) -> HttpResponse:
 
 def _find(loginname: str) -> Person:
     strict_json.check({"loginname": loginname})
-    row = Person.objects.filter(loginname__iexact=loginname).first()
+    row = Person.objects.filter(loginname__lower=folded(loginname)).first()
     if row is None:
         raise operation.not_found("user")
     return row

@@ -1,11 +1,11 @@
-"""Devices and events are found by the indexes of their keys, whatever the key and however many there are."""
+"""Devices, users and events are found by the indexes of their keys, whatever the key and however many there are."""
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from devices import queries
-from devices.models import Device, keyed
+from devices import queries, upsert
+from devices.models import Device, Person, keyed
 from dispatch import ingest
 from dispatch.models import Event
 from tests.db.world import NOW
@@ -16,8 +16,9 @@ MANY = 3_000
 
 @pytest.fixture
 def many():
-    """Enough devices and events, counted, that no way to one of them is as good as the index of its key."""
+    """Enough devices, users and events, counted, that no way to one of them is as good as the index of its key."""
     Device.objects.bulk_create(Device(serial=f"S{number}", imei=f"{number:015}", model="M") for number in range(MANY))
+    Person.objects.bulk_create(Person(loginname=f"User{number}") for number in range(MANY))
     Event.objects.bulk_create(
         Event(origin="test", type="many", occurred_at=NOW, received_at=NOW, idempotency_key=f"key {number}")
         for number in range(MANY)
@@ -55,6 +56,16 @@ def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
     with CaptureQueriesContext(connection) as seen:
         Device.objects.filter(keyed(name, "A")).first()
     assert index in explain(seen[0]["sql"])
+
+
+def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explain):
+    asked = next(queries.find_people({("loginname", "USER7")}))
+    assert "loginname_unique" in explain(asked.statement, asked.values)
+    with CaptureQueriesContext(connection) as seen:
+        saved = upsert.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
+    assert saved.row.loginname == "User7"
+    sql = next(each["sql"] for each in seen if each["sql"].startswith("SELECT") and "devices_person" in each["sql"])
+    assert "loginname_unique" in explain(sql)
 
 
 def test_the_first_answer_to_an_idempotency_key_is_found_by_its_index(explain):
