@@ -6,7 +6,7 @@ those with one (trouble, an event, a person, a device) reach back to the beginni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -180,8 +180,13 @@ def _of_subjects(
         rows.filter(person__in=people, broadcast__isnull=False),
         rows.filter(device__in=devices, broadcast__isnull=False),
     )
-    found = {row.pk: row for search in searches for row in search[: size + 1]}
-    return [found[pk] for pk in sorted(found, reverse=True)[: size + 1]]
+    return newest(searches, most=size + 1)
+
+
+def newest(searches: Iterable[QuerySet[Delivery]], *, most: int) -> list[Delivery]:
+    """The newest of what several searches find, each of which has an index of its own."""
+    found = {row.pk: row for search in searches for row in search[:most]}
+    return [found[pk] for pk in sorted(found, reverse=True)[:most]]
 
 
 def _people(text: str) -> list[int]:

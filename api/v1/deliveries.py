@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
@@ -22,10 +21,10 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from console import audit
 from console.audit import Action
-from devices.models import folded
-from dispatch import interventions
+from devices.models import Device, Person, folded, keyed
+from dispatch import interventions, log
 from dispatch.interventions import NotAllowedError
-from dispatch.models import Attempt, Delivery, Receipt
+from dispatch.models import Attempt, Delivery, Event, Receipt
 from servers.models import CarrierGateway, Server
 from transports.types import ChannelKind
 
@@ -139,12 +138,17 @@ def list_deliveries(call: Call) -> HttpResponse:
     if query.until is not UNSET:
         rows = rows.filter(id__lt=pages.first_id(query.until))
     if query.server is not UNSET:
-        rows = rows.filter(server__in=Server.objects.filter(name=query.server))
+        rows = rows.filter(server__in=_keys(Server.objects.filter(name=query.server)))
+    subjects: dict[str, list[int]] = {}
     if query.device is not UNSET:
-        rows = rows.filter(_about("device__serial", query.device))
+        subjects["device__in"] = _keys(Device.objects.filter(keyed("serial", query.device)))
     if query.user is not UNSET:
-        rows = rows.filter(_about("person__loginname__lower", folded(query.user)))
-    found, last = pages.page(rows.order_by("-id"), limit=query.limit)
+        subjects["person__in"] = _keys(Person.objects.filter(loginname__lower=folded(query.user)))
+    rows = rows.order_by("-id")
+    found, last = pages.cut(
+        log.newest(_about(rows, subjects), most=query.limit + 1) if subjects else rows[: query.limit + 1],
+        limit=query.limit,
+    )
     following = pages.next_page(call.request, last, key=lambda row: row.pk)
     return operation.answer(DeliveriesPage([delivery_body(row) for row in found], following))
 
@@ -249,9 +253,14 @@ def _visible(call: Call) -> QuerySet[Delivery]:
     return Delivery.objects.filter(event__origin=call.caller.origin)
 
 
-def _about(path: str, value: str | Lower) -> Q:
-    """Found through their events; those of a broadcast have the person and device themselves."""
-    return Q(**{f"event__{path}": value}) | Q(**{path: value}, broadcast__isnull=False)
+def _about(rows: QuerySet[Delivery], subjects: Mapping[str, list[int]]) -> tuple[QuerySet[Delivery], ...]:
+    """Found through their events, which have the indexes; those of a broadcast name person and device themselves."""
+    events = Event.objects.filter(**subjects).order_by().values("pk")
+    return rows.filter(event__in=events), rows.filter(**subjects, broadcast__isnull=False)
+
+
+def _keys(rows: QuerySet[Any]) -> list[int]:
+    return list(rows.values_list("pk", flat=True))
 
 
 OPERATIONS = (

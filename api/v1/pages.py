@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -19,7 +19,12 @@ DEFAULT_LIMIT = 100
 
 def page(rows: QuerySet[Row], *, limit: int) -> tuple[list[Row], Row | None]:
     """The first rows, and the last of them if more follow."""
-    found = list(rows[: limit + 1])
+    return cut(rows[: limit + 1], limit=limit)
+
+
+def cut(rows: Iterable[Row], *, limit: int) -> tuple[list[Row], Row | None]:
+    """The same of rows of which one more than these was read, if there is one."""
+    found = list(rows)
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
 

@@ -4,10 +4,12 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from devices.models import Device, Person
-from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt
+from devices.models import Device, Person, new_uid
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Receipt
 from servers.models import Server
 from tests.db import world
 
@@ -204,12 +206,56 @@ def test_lists_are_newest_first_filtered_and_paged(api, small_world):
         (f"event={ids[0]}", [ids[0]]),
         ("device=S2", [ids[2], ids[1]]),
         ("user=u1", [ids[0]]),
+        ("user=U2&device=S2&limit=1", [ids[2]]),
+        ("user=u1&device=S2", []),
+        ("user=nobody", []),
+        ("device=S9", []),
         ("recipient=u2@example.com", [ids[2], ids[1]]),
         ("state=sent", []),
         ("channel=smtp&server=Mail&limit=1", [ids[2]]),
         ("server=Other", []),
     ):
         assert [row["event"] for row in caller.get(f"/deliveries?{query}").json()["deliveries"]] == wanted, query
+
+
+def test_the_deliveries_of_a_user_are_those_of_events_and_of_broadcasts_page_by_page(api, small_world):
+    now, person = timezone.now(), Person.objects.get()
+    of_events = [
+        Delivery(event=Event.objects.create(origin="test", occurred_at=now, received_at=now, person=person))
+        for _ in range(2)
+    ]
+    of_broadcast = Delivery(broadcast=Broadcast.objects.create(created_at=now), person=person)
+    of_another = Delivery(broadcast=of_broadcast.broadcast, person=world.person(loginname="u2"))
+    rows = [of_events[0], of_broadcast, of_another, of_events[1]]
+    for row in rows:
+        row.id, row.due_at, row.expires_at, row.created_at = new_uid(), now, now, now
+        row.channel = row.server_kind = "smtp"
+        row.address_kind = "mail"
+    Delivery.objects.bulk_create(rows)
+    caller = api("read")
+    first = caller.get("/deliveries?user=u1&limit=2").json()
+    assert [row["id"] for row in first["deliveries"]] == [str(of_events[1].id), str(of_broadcast.id)]
+    second = caller.get(first["next"].removeprefix("/api/v1")).json()
+    assert ([row["id"] for row in second["deliveries"]], second["next"]) == ([str(of_events[0].id)], None)
+
+
+@pytest.mark.parametrize("query", ["user=u1", "device=S1"])
+def test_the_deliveries_of_a_user_or_device_are_found_by_an_index(api, small_world, query):
+    now = timezone.now()
+    events = [Event(origin="test", occurred_at=now, received_at=now) for _ in range(3_000)]
+    Event.objects.bulk_create(events)
+    common = {"channel": "smtp", "server_kind": "smtp", "address_kind": "mail", "due_at": now, "created_at": now}
+    Delivery.objects.bulk_create(Delivery(event=event, expires_at=now, **common) for event in events)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        with CaptureQueriesContext(connection) as seen:
+            assert api("read").get(f"/deliveries?{query}").json()["deliveries"] == []
+        asked = [each["sql"] for each in seen if 'FROM "dispatch_delivery"' in each["sql"]]
+        indexes = ("delivery_event", "_broadcast")
+        assert len(asked) == len(indexes)
+        for sql, index in zip(asked, indexes, strict=True):
+            cursor.execute(f"{'EXPLAIN' if connection.vendor == 'postgresql' else 'EXPLAIN QUERY PLAN'} {sql}")
+            assert index in str(cursor.fetchall())
 
 
 def test_ping_tells_the_name_and_scopes_of_the_key(api):
