@@ -110,7 +110,7 @@ def none_taken(results: list[Any]) -> HttpResponse:
 def database_away(error: Exception) -> HttpResponse:
     """503; what the database said goes to the log alone."""
     logger.error("api.database_away error=%s", type(error).__name__, exc_info=error)
-    detail = "The database can't be reached at the moment; nothing was stored."
+    detail = "The database is away now. Send this again: an event with the same idempotency key is stored once."
     return response(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_SECONDS))
 
 

@@ -97,8 +97,7 @@ def _answers(database: Any, asked: Sequence[Asked]) -> list[Rows]:
     """What statements answer, past Django's cursor, which costs as much again."""
     if database.queries_logged:
         return [_logged(database, each) for each in asked]
-    if database.connection is None:
-        database.connect()
+    database.ensure_connection()
     with database.wrap_database_errors:
         if database.vendor != "postgresql":
             ask = database.connection.execute

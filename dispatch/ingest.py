@@ -271,7 +271,7 @@ def _store_about(
         taking_in.end()  # it stores several at once
     stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
     for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
-        transaction.on_commit(partial(doorbell.ring, server_id))
+        transaction.on_commit(partial(doorbell.ring, server_id), robust=True)
     for place, event in events.items():
         answers[place] = _answer(event) if event.id in stored else _second(items[place], world=world)
     return answers

@@ -104,7 +104,10 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
         return _copy(events, planned=planned, now=now)
     if not dialect.is_postgresql():
         return _one_after_the_other(events, planned=planned, now=now)
-    packed = dialect.pack(_EVENT, [_event_row(event) for event in events])
+    in_order = sorted(
+        events, key=attrgetter("idempotency_key")
+    )  # two that store the same keys can't wait for each other
+    packed = dialect.pack(_EVENT, [_event_row(event) for event in in_order])
     deliveries = dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
     return {row[0] for row in statements.rows(_both(), [packed, now, now, deliveries])}
 

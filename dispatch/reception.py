@@ -1,4 +1,4 @@
-"""Where events are handed in: those that several threads bring at once are taken in together.
+"""Where events are handed in one by one: those that several threads bring at once are taken in together.
 
 An event alone costs several times what it costs among others: statements, a transaction and a ring are shared.
 """
@@ -9,72 +9,100 @@ import threading
 from contextlib import nullcontext
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import dialect, ingest
 from dispatch.ingest import Answer, Posted
 from dispatch.turn import taking_in
 
-_counter = threading.Lock()
+PATIENCE = 1.0
+"""Seconds that an event waits for others before it goes alone: a statement of theirs may wait for a lock."""
 
 
 class _Brought:
     """An event that its thread waits with, until there is an answer or a failure; `alone` if it is not for a group."""
 
-    __slots__ = ("alone", "answer", "failure", "now", "origin", "posted")
+    __slots__ = ("alone", "answer", "failure", "now", "posted")
 
-    def __init__(self, posted: Posted, *, origin: str, now: datetime) -> None:
-        self.posted, self.origin, self.now = posted, origin, now
+    def __init__(self, posted: Posted, *, now: datetime) -> None:
+        self.posted, self.now = posted, now
         self.answer: Answer | None = None
         self.failure: Exception | None = None
-        self.alone = ingest.stands_alone(posted.event)
+        self.alone = False
 
 
-_brought: list[_Brought] = []
+class _Counter:
+    """Where those of one caller wait, in the order they came; `busy` is held by the thread that takes them in."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.waiting: list[_Brought] = []
+
+    def take(self, one: _Brought) -> bool:
+        """Whether it still waited; nobody else takes it then."""
+        try:
+            self.waiting.remove(one)
+        except ValueError:
+            return False
+        return True
+
+
+_counters: dict[str, _Counter] = {}
 
 
 def take_in(posted: Posted, *, origin: str, now: datetime) -> Answer:
-    """Store one event, with those that others wait with, or nothing; the answer or the reason for the refusal."""
-    mine = _Brought(posted, origin=origin, now=now)
-    _brought.append(mine)
-    with _counter:
+    """Store one event, with those that others of the same origin wait with, or nothing.
+
+    Answers or raises what `ingest.accept_all` does for it.
+    """
+    if ingest.stands_alone(posted.event):
+        return _accept([posted], origin=origin, now=now)[0]
+    mine, counter = _Brought(posted, now=now), _counters.setdefault(origin, _Counter())
+    counter.waiting.append(mine)
+    if not counter.busy.acquire(timeout=PATIENCE):
+        if counter.take(mine):
+            return _accept([posted], origin=origin, now=now)[0]
+        counter.busy.acquire()
+    try:
         if mine.answer is None and mine.failure is None:
-            _take_in_with(mine)
+            _take_in_with(mine, counter, origin=origin)
+    finally:
+        counter.busy.release()
     if mine.failure is not None:
         raise mine.failure
     assert mine.answer is not None
     return mine.answer
 
 
-def _take_in_with(mine: _Brought) -> None:
-    group = [mine] if mine.alone else [mine, *_others(mine)]
-    for each in group:
-        if each in _brought:
-            _brought.remove(each)
+def _take_in_with(mine: _Brought, counter: _Counter, *, origin: str) -> None:
+    if not mine.alone:
+        group = [each for each in tuple(counter.waiting) if counter.take(each)]
+        try:
+            _answer(group, origin=origin)
+        except Exception:
+            if len(group) == 1:
+                raise
+            for each in group:
+                each.alone = True
+        else:
+            return
+    _answer([mine], origin=origin)
+
+
+def _answer(group: list[_Brought], *, origin: str) -> None:
+    """Take them in at once; if the database is lost meanwhile, nobody knows what became of any of them."""
     try:
-        _answer(group)
-    except Exception:
-        if len(group) == 1:
-            raise
-        for each in group:
-            each.alone = True
-        _answer([mine])
-
-
-def _others(mine: _Brought) -> list[_Brought]:
-    return [each for each in _brought if each is not mine and each.origin == mine.origin and not each.alone]
-
-
-def _answer(group: list[_Brought]) -> None:
-    """Take them in at once; a database that is away is so for all of them, whose outcome may not be known."""
-    try:
-        with nullcontext() if dialect.is_postgresql() else taking_in:
-            answers = ingest.accept_all(
-                [each.posted for each in group], origin=group[0].origin, now=max(each.now for each in group)
-            )
+        answers = _accept([each.posted for each in group], origin=origin, now=max(each.now for each in group))
     except (OperationalError, InterfaceError) as error:
+        if connection.is_usable():
+            raise
         for each in group:
             each.failure = error
     else:
         for each, answer in zip(group, answers, strict=True):
             each.answer = answer
+
+
+def _accept(posted: list[Posted], *, origin: str, now: datetime) -> list[Answer]:
+    with nullcontext() if dialect.is_postgresql() else taking_in:
+        return ingest.accept_all(posted, origin=origin, now=now)

@@ -1,5 +1,6 @@
 """The database connections of a worker's threads from task to task, and statements of our own on them."""
 
+import socket
 import threading
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_read_notices_that_the_kept_connection_died_and_asks_once_more_on_a_ne
     connection.errors_occurred = False
     connection.health_check_enabled, connection.health_check_done = True, False
     assert statements.read("SELECT %s::int", [7]) == [(7,)]
+
+
+@postgresql
+def test_a_database_that_can_not_be_reached_is_told_as_django_tells_it(monkeypatch):
+    connection.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        closed = silent.getsockname()[1]
+    monkeypatch.setitem(connection.settings_dict, "PORT", closed)
+    with pytest.raises(OperationalError):
+        statements.read("SELECT 1")
 
 
 def test_a_statement_of_our_own_is_seen_where_queries_are_counted(django_assert_num_queries):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
@@ -10,9 +11,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from api.models import ApiKey
 from devices import queries
 from devices.models import Device, Person
-from dispatch import intake
+from dispatch import ingest, intake, reception
 from dispatch.models import Delivery, Event
 from dispatch.turn import Turn
 from tests.db import world
@@ -217,6 +219,37 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum(not answer.json()["replayed"] for answer in answers) == 1
     assert Event.objects.count() == Delivery.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_posted_while_others_are_taken_in_are_taken_in_together(api, small_world, monkeypatch):
+    caller, taken = api("events"), []
+    origin = f"key:{ApiKey.objects.get().pk}"
+    counter = reception._counters.setdefault(origin, reception._Counter())
+
+    def accept_all(posted, **named):
+        taken.append(len(posted))
+        return accept(posted, **named)
+
+    def post(source):
+        try:
+            return caller.post("/events", {**JAILBROKEN, "source": source}).json()["id"]
+        finally:
+            connection.close()
+
+    accept = ingest.accept_all
+    monkeypatch.setattr(ingest, "accept_all", accept_all)
+    monkeypatch.setattr(reception, "PATIENCE", 60)
+    with ThreadPoolExecutor(3) as pool:
+        with counter.busy:
+            posted = [pool.submit(post, source) for source in "abc"]
+            end = time.monotonic() + 20
+            while len(counter.waiting) < 3:
+                assert time.monotonic() < end
+                threading.Event().wait(0.001)
+        ids = [each.result(timeout=30) for each in posted]
+    assert taken == [3]
+    assert [Event.objects.get(pk=each).source for each in ids] == ["a", "b", "c"]
 
 
 class CountedTurn(Turn):

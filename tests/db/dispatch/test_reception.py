@@ -3,6 +3,8 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from django.db import DataError, OperationalError, connection
@@ -43,35 +45,65 @@ def posted(source, *, key="", body="", **fields):
     return Posted(EventIn(occurred_at=NOW, type="device.jailbroken", source=source, **fields), key, body)
 
 
-def bring(*items, origins=None):
-    """Hand each in by its own thread while the counter is taken; the answers, or what was raised, in their order."""
+@pytest.fixture
+def busy():
+    """Keeps the counter of an origin busy."""
 
-    def hand_in(item, origin):
-        try:
-            return reception.take_in(item, origin=origin, now=NOW)
-        finally:
-            connection.close()
+    @contextmanager
+    def at(origin="test"):
+        with reception._counters.setdefault(origin, reception._Counter()).busy:
+            yield
 
-    with ThreadPoolExecutor(len(items)) as pool:
-        with reception._counter:
-            handed_in = [
-                pool.submit(hand_in, *each) for each in zip(items, origins or ["test"] * len(items), strict=True)
-            ]
-            until = time.monotonic() + 20
-            while len(reception._brought) < len(items):
-                assert time.monotonic() < until
-                threading.Event().wait(0.001)
-        return [each.exception(timeout=30) or each.result() for each in handed_in]
+    return at
 
 
-def test_those_that_wait_are_taken_in_together(small_world, taken):
+def waiting(origin="test"):
+    return len(reception._counters[origin].waiting)
+
+
+def hand_in(item, origin="test"):
+    try:
+        return reception.take_in(item, origin=origin, now=NOW)
+    finally:
+        connection.close()
+
+
+def until(holds):
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        threading.Event().wait(0.001)
+
+
+def outcome(future):
+    return future.exception(timeout=30) or future.result()
+
+
+@pytest.fixture
+def bring(busy, monkeypatch):
+    """Hand each in by its own thread, in this order, while the counter is busy; the answers, or what was raised."""
+    monkeypatch.setattr(reception, "PATIENCE", 60)
+
+    def of(*items):
+        with ThreadPoolExecutor(len(items)) as pool:
+            with busy():
+                handed_in = []
+                for number, item in enumerate(items, start=1):
+                    handed_in.append(pool.submit(hand_in, item))
+                    until(lambda number=number: waiting() == number)
+            return [outcome(each) for each in handed_in]
+
+    return of
+
+
+def test_those_that_wait_are_taken_in_together(small_world, taken, bring):
     answers = bring(posted("a"), posted("b"), posted("c"))
     assert taken == [["a", "b", "c"]]
     assert [Event.objects.get(pk=answer.id).source for answer in answers] == ["a", "b", "c"]
     assert [answer.deliveries for answer in answers] == [1, 1, 1]
 
 
-def test_each_has_its_own_answer(small_world, taken):
+def test_each_has_its_own_answer(small_world, taken, bring):
     good, refused, first, again, other = bring(
         posted("good"),
         posted("refused", device=SubjectIn("serial", "nobody's")),
@@ -89,20 +121,52 @@ def test_each_has_its_own_answer(small_world, taken):
     assert Event.objects.count() == 2
 
 
-def test_what_different_callers_bring_is_kept_apart(small_world, taken):
-    answers = bring(posted("a"), posted("b"), posted("c"), origins=["key:1", "key:2", "key:1"])
-    assert sorted(taken) == [["a", "c"], ["b"]]
-    assert [Event.objects.get(pk=answer.id).origin for answer in answers] == ["key:1", "key:2", "key:1"]
+def test_what_another_caller_brings_does_not_wait_for_it(small_world, taken, busy):
+    with busy():
+        answer = reception.take_in(posted("a"), origin="key:2", now=NOW)
+    assert Event.objects.get(pk=answer.id).origin == "key:2"
 
 
-def test_what_changes_a_device_is_taken_in_alone(small_world, taken):
+def test_what_changes_a_device_goes_past_the_counter_alone(small_world, taken, busy):
     new = SubjectIn("serial", "S2", {"model": "M"})
-    bring(posted("a"), posted("saving", device=new, keep=True), posted("b"))
-    assert sorted(taken) == [["a", "b"], ["saving"]]
-    assert Event.objects.count() == 3
+    with busy():
+        hand_in(posted("saving", device=new, keep=True))
+    assert taken == [["saving"]]
 
 
-def test_one_that_can_not_be_stored_takes_no_other_with_it(small_world, taken, monkeypatch):
+def test_nobody_waits_long_for_others_that_are_held_up(small_world, taken, busy, monkeypatch):
+    monkeypatch.setattr(reception, "PATIENCE", 0.05)
+    with busy():
+        answer = hand_in(posted("a"))
+        assert waiting() == 0
+    assert Event.objects.get(pk=answer.id).source == "a"
+
+
+def test_those_that_are_being_taken_in_wait_for_their_answer(small_world, taken, monkeypatch):
+    monkeypatch.setattr(reception, "PATIENCE", 0.05)
+    go_on = threading.Event()
+
+    def store(*args, **named):
+        assert go_on.wait(timeout=30)
+        return stored(*args, **named)
+
+    stored = intake.store
+    monkeypatch.setattr(intake, "store", store)
+    with ThreadPoolExecutor(2) as pool:
+        counter = reception._counters.setdefault("test", reception._Counter())
+        with counter.busy:
+            counter.waiting.append(behind := reception._Brought(posted("behind"), now=NOW))
+            first = pool.submit(hand_in, posted("first"))
+            until(lambda: waiting() == 2)
+        until(lambda: taken)
+        assert waiting() == 0
+        go_on.set()
+        assert isinstance(outcome(first), Accepted)
+    assert isinstance(behind.answer, Accepted)
+    assert taken == [["behind", "first"]]
+
+
+def test_one_that_can_not_be_stored_takes_no_other_with_it(small_world, taken, bring, monkeypatch):
     def store(events, **named):
         if any(event.source == "bad" for event in events):
             raise DataError
@@ -118,17 +182,31 @@ def test_one_that_can_not_be_stored_takes_no_other_with_it(small_world, taken, m
     assert sorted(Event.objects.values_list("source", flat=True)) == ["first", "last"]
 
 
-def test_where_the_database_went_away_nothing_is_taken_in_a_second_time(small_world, taken, monkeypatch):
+def test_where_the_database_is_lost_nothing_is_taken_in_a_second_time(small_world, taken, bring, monkeypatch):
     def store(*_, **__):
         raise OperationalError("gone at the commit")
 
     monkeypatch.setattr(intake, "store", store)
+    monkeypatch.setattr(reception, "connection", SimpleNamespace(is_usable=lambda: False))
     answers = bring(posted("a"), posted("b"))
     assert [type(answer) for answer in answers] == [OperationalError, OperationalError]
     assert taken == [["a", "b"]]
 
 
-def test_nothing_is_left_waiting(small_world, taken, monkeypatch):
+def test_where_the_database_is_there_a_refusal_of_one_takes_no_other_with_it(small_world, taken, bring, monkeypatch):
+    def store(events, **named):
+        if any(event.source == "blocked" for event in events):
+            raise OperationalError("canceling statement due to lock timeout")
+        return stored(events, **named)
+
+    stored = intake.store
+    monkeypatch.setattr(intake, "store", store)
+    good, blocked = bring(posted("good"), posted("blocked"))
+    assert isinstance(good, Accepted)
+    assert isinstance(blocked, OperationalError)
+
+
+def test_nothing_is_left_waiting(small_world, taken, bring, monkeypatch):
     monkeypatch.setattr(intake, "store", lambda *_, **__: 1 / 0)
     bring(posted("a"), posted("b"))
-    assert reception._brought == []
+    assert waiting() == 0
