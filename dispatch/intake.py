@@ -104,10 +104,9 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
         return _copy(events, planned=planned, now=now)
     if not dialect.is_postgresql():
         return _one_after_the_other(events, planned=planned, now=now)
-    in_order = sorted(
-        events, key=attrgetter("idempotency_key")
-    )  # two that store the same keys can't wait for each other
-    packed = dialect.pack(_EVENT, [_event_row(event) for event in in_order])
+    # In the order of their keys, so that two who store the same ones can't wait for each other.
+    rows = [_event_row(event) for event in sorted(events, key=attrgetter("idempotency_key"))]
+    packed = dialect.pack(_EVENT, rows)
     deliveries = dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
     return {row[0] for row in statements.rows(_both(), [packed, now, now, deliveries])}
 
