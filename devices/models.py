@@ -24,9 +24,9 @@ def keyed(name: str, value: str) -> Q:
     return Q(**{name: value}) & ~Q(**{name: ""})
 
 
-def folded(loginname: str) -> Lower:
-    """A login name for `loginname__lower=`: its case does not matter, and unlike `iexact` that uses its index."""
-    return Lower(Value(loginname))
+def folded(text: str) -> Lower:
+    """For `loginname__lower=` and `mail__lower=`: case does not matter, and unlike `iexact` that uses their indexes."""
+    return Lower(Value(text))
 
 
 class Group(models.Model):
@@ -77,6 +77,7 @@ class Person(models.Model):
 
 
 Person._meta.get_field("loginname").register_lookup(Lower)  # noqa: SLF001 - a public name
+Person._meta.get_field("mail").register_lookup(Lower)  # noqa: SLF001
 
 
 class Device(models.Model):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
@@ -271,10 +270,19 @@ def _store_about(
         taking_in.end()  # it stores several at once
     stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
     for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
-        transaction.on_commit(partial(doorbell.ring, server_id), robust=True)
+        _ring_when_stored(server_id)
     for place, event in events.items():
         answers[place] = _answer(event) if event.id in stored else _second(items[place], world=world)
     return answers
+
+
+def _ring_when_stored(server_id: int) -> None:
+    """A ring that fails takes nothing back and is no reason to store again."""
+
+    def ring() -> None:
+        doorbell.ring(server_id)
+
+    transaction.on_commit(ring, robust=True)
 
 
 def _answer(event: NewEvent) -> Answer:

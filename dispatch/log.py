@@ -12,10 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
 from msgspec import Struct, structs
 
-from devices.models import Device, Person, keyed
+from devices.models import Device, Person, folded, keyed
 from dispatch.models import Delivery, Event
 from templates_app.models import TemplateVersion
 
@@ -191,10 +190,10 @@ def newest(searches: Iterable[QuerySet[Delivery]], *, most: int) -> list[Deliver
 
 def _people(text: str) -> list[int]:
     """By login name, which has an index; by mail or number only where the text looks like one."""
-    found = Person.objects.annotate(login=Lower("loginname"), post=Lower("mail")).order_by()
-    searches = [found.filter(login=text.lower())]
+    found = Person.objects.order_by()
+    searches = [found.filter(loginname__lower=folded(text))]
     if "@" in text:
-        searches.append(found.filter(post=text.lower()))
+        searches.append(found.filter(mail__lower=folded(text)))
     if _is_number(text):
         searches.append(found.filter(mobile=text))
     return _keys(searches)

@@ -11,8 +11,9 @@ from django.db.models.expressions import RawSQL
 from msgspec import Struct, json
 
 from dispatch import dialect
+from dispatch.log import first_id
 from dispatch.models import TROUBLE, Delivery, HourFigures
-from dispatch.statistics import DAYS, SAMPLE, Latency, first_hour, first_id, latency
+from dispatch.statistics import DAYS, SAMPLE, Latency, first_hour, latency
 from servers.models import Server
 
 State = Delivery.State

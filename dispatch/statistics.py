@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from django.db.models import Case, Count, F, Value, When
 from msgspec import Struct
 
+from dispatch.log import first_id
 from dispatch.models import Delivery, HourFigures
 from servers.values import ServerKind
 from transports.types import ChannelKind
@@ -43,11 +43,6 @@ def count(*, now: datetime) -> int:
     for start in wanted[:_MOST_AT_ONCE]:
         _count_hour(start, now=now)
     return min(len(wanted), _MOST_AT_ONCE)
-
-
-def first_id(at: datetime) -> UUID:
-    """The smallest id that can be made at or after `at` (RFC 9562: the time in milliseconds stands first)."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def latency(sample: list[tuple[datetime, datetime | None]]) -> Latency | None:

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct, field
 
 from devices import coverage
-from devices.models import Device, Person, keyed
+from devices.models import Device, Person, folded, keyed
 from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets, known_device, known_person
 from templates_app import validators
 from templates_app.content import Channel, Content, field_prefix
@@ -171,9 +170,8 @@ def _bare(text: str) -> Collection[str]:
 
 
 def _person(text: str) -> Person | None:
-    folded = text.strip().lower()
-    rows = Person.objects.annotate(login=Lower("loginname"), post=Lower("mail"))
-    return (rows.filter(login=folded).first() or rows.filter(post=folded).first()) if folded else None
+    rows, key = Person.objects.all(), folded(text.strip())
+    return (rows.filter(loginname__lower=key).first() or rows.filter(mail__lower=key).first()) if text.strip() else None
 
 
 def _device(text: str) -> Device | None:

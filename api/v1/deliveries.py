@@ -132,11 +132,11 @@ def list_deliveries(call: Call) -> HttpResponse:
         "channel": query.channel,
         "address": query.recipient,
         "id__lt": query.after,
-        "id__gte": UNSET if query.since is UNSET else pages.first_id(query.since),
+        "id__gte": UNSET if query.since is UNSET else log.first_id(query.since),
     }
     rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.until is not UNSET:
-        rows = rows.filter(id__lt=pages.first_id(query.until))
+        rows = rows.filter(id__lt=log.first_id(query.until))
     if query.server is not UNSET:
         rows = rows.filter(server__in=_keys(Server.objects.filter(name=query.server)))
     subjects: dict[str, list[int]] = {}

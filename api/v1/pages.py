@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -36,9 +34,3 @@ def address(path: str, parameters: dict[str, Any], *, after: object) -> str:
 def next_page(request: HttpRequest, last: Row | None, *, key: Callable[[Row], object]) -> str | None:
     """The address of the next page with the same filters; None on the last."""
     return None if last is None else address(request.path, request.GET.dict(), after=key(last))
-
-
-def first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 (RFC 9562 5.7) of this moment: ids sort by the time they were made."""
-    milliseconds = max(0, int(moment.timestamp() * 1000)) & (2**48 - 1)
-    return UUID(int=milliseconds << 80)

@@ -267,6 +267,7 @@ def test_a_database_that_is_away_is_503_with_a_time_to_wait(api, problem, monkey
     answer = caller.post("/events", JAILBROKEN)
     problem(answer, 503)
     assert answer["Retry-After"] == "5"
+    assert "idempotency key" in answer.json()["detail"]
     assert "password" not in answer.content.decode()
 
 

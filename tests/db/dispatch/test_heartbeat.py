@@ -54,27 +54,16 @@ def test_a_block_ends_only_after_the_beat_that_goes_on():
     assert done == [True]
 
 
-def test_a_beat_that_the_database_refuses_is_tried_again():
+@pytest.mark.parametrize(("error", "logged"), [(OperationalError, "failed"), (ZeroDivisionError, "fault")])
+def test_a_beat_that_fails_is_tried_again_and_takes_no_other_with_it(caplog, error, logged):
     beaten = threading.Semaphore(0)
 
     def fail():
         beaten.release()
-        raise OperationalError
-
-    with beating(fail, every=AT_ONCE):
-        assert beaten.acquire(timeout=10)
-        assert beaten.acquire(timeout=10)
-
-
-def test_a_beat_that_fails_for_a_reason_nobody_thought_of_takes_no_other_with_it(caplog):
-    beaten = threading.Semaphore(0)
-
-    def fail():
-        beaten.release()
-        raise ZeroDivisionError
+        raise error
 
     with beating(fail, every=AT_ONCE):
         assert beaten.acquire(timeout=10)
         assert_it_beats()
         assert beaten.acquire(timeout=10)
-    assert "heartbeat.fault" in caplog.text
+    assert f"heartbeat.{logged}" in caplog.text

@@ -3,7 +3,6 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -47,23 +46,17 @@ def posted(source, *, key="", body="", **fields):
 
 @pytest.fixture
 def busy():
-    """Keeps the counter of an origin busy."""
-
-    @contextmanager
-    def at(origin="test"):
-        with reception._counters.setdefault(origin, reception._Counter()).busy:
-            yield
-
-    return at
+    """The lock of the counter at which the tests hand in."""
+    return reception._counters.setdefault("test", reception._Counter()).busy
 
 
-def waiting(origin="test"):
-    return len(reception._counters[origin].waiting)
+def waiting():
+    return len(reception._counters["test"].waiting)
 
 
-def hand_in(item, origin="test"):
+def hand_in(item):
     try:
-        return reception.take_in(item, origin=origin, now=NOW)
+        return reception.take_in(item, origin="test", now=NOW)
     finally:
         connection.close()
 
@@ -86,7 +79,7 @@ def bring(busy, monkeypatch):
 
     def of(*items):
         with ThreadPoolExecutor(len(items)) as pool:
-            with busy():
+            with busy:
                 handed_in = []
                 for number, item in enumerate(items, start=1):
                     handed_in.append(pool.submit(hand_in, item))
@@ -122,21 +115,21 @@ def test_each_has_its_own_answer(small_world, taken, bring):
 
 
 def test_what_another_caller_brings_does_not_wait_for_it(small_world, taken, busy):
-    with busy():
+    with busy:
         answer = reception.take_in(posted("a"), origin="key:2", now=NOW)
     assert Event.objects.get(pk=answer.id).origin == "key:2"
 
 
 def test_what_changes_a_device_goes_past_the_counter_alone(small_world, taken, busy):
     new = SubjectIn("serial", "S2", {"model": "M"})
-    with busy():
+    with busy:
         hand_in(posted("saving", device=new, keep=True))
     assert taken == [["saving"]]
 
 
 def test_nobody_waits_long_for_others_that_are_held_up(small_world, taken, busy, monkeypatch):
     monkeypatch.setattr(reception, "PATIENCE", 0.05)
-    with busy():
+    with busy:
         answer = hand_in(posted("a"))
         assert waiting() == 0
     assert Event.objects.get(pk=answer.id).source == "a"
@@ -204,6 +197,12 @@ def test_where_the_database_is_there_a_refusal_of_one_takes_no_other_with_it(sma
     good, blocked = bring(posted("good"), posted("blocked"))
     assert isinstance(good, Accepted)
     assert isinstance(blocked, OperationalError)
+
+
+def test_what_fails_after_it_is_stored_is_not_stored_again(small_world, taken, bring, monkeypatch):
+    monkeypatch.setattr("dispatch.doorbell.ring", lambda _: 1 / 0)
+    answers = bring(posted("a"), posted("b"))
+    assert sorted(Event.objects.values_list("pk", flat=True)) == sorted(answer.id for answer in answers)
 
 
 def test_nothing_is_left_waiting(small_world, taken, bring, monkeypatch):
