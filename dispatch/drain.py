@@ -274,22 +274,21 @@ def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox
 def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Settlement], work: Work) -> None:
     """Send the wires; settle their results in groups, a moment after the replies, and whatever happens then."""
     assert work.connection is not None
-    answered, lost = 0, False
+    waiting, lost = {id(wire): envelope for envelope, wire in whole}, False
     last = work.clock.monotonic()
     try:
-        for result in work.connection.send(_until_the_end(whole, work=work)) if whole else ():
-            done.extend(_results(whole[answered][0].claims, result, work=work))
-            answered += 1
+        for wire, result in work.connection.send(_until_the_end(whole, work=work)) if whole else ():
+            done.extend(_results(waiting.pop(id(wire)).claims, result, work=work))
             lost = any(isinstance(outcome, Unknown) for outcome in result.outcomes)
             if work.clock.monotonic() - last > SETTLE_AFTER.total_seconds():
                 _settle(done, work=work)
                 done, last = [], work.clock.monotonic()
     finally:
         _settle(done, work=work)
-    if whole and not answered and not work.must_end():
+    if whole and len(waiting) == len(whole) and not work.must_end():
         raise RuntimeError("the connection answered for no message at all")
-    if lost or answered < len(whole):
-        _give_back([claim.id for envelope, _ in whole[answered:] for claim in envelope.claims], work=work)
+    if lost or waiting:
+        _give_back([claim.id for envelope in waiting.values() for claim in envelope.claims], work=work)
         _disconnect(work)
 
 
@@ -302,10 +301,15 @@ def _until_the_end(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work
 
 
 def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Settlement]:
-    """Judge one wire. When the server itself is in trouble, only the first recipient is charged with it."""
+    """Judge one wire. When the server itself is in trouble, only the first recipient is charged with it.
+
+    Who did not get a turn is given back with all that is still open once the claims are through.
+    """
     settlements = []
     charged = False
     for claim, outcome in zip(claims, result.outcomes, strict=True):
+        if isinstance(outcome, Deferred) and not outcome.charged:
+            continue
         if isinstance(outcome, Deferred | Rejected) and outcome.reason.scope is Scope.SERVER:
             if charged:
                 continue

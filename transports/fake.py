@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from transports.types import (
     Deferred,
+    Learned,
     Message,
     Outcome,
     Reason,
@@ -30,12 +31,14 @@ def take_everything(wire: Wire, recipient: Recipient) -> Outcome:
 class FakeChannel:
     """`answer` decides about each recipient; `refusals` are what the next calls of `connect` return, None for success.
 
-    `handed_over` lists the wires in the order they were sent, `connections` counts those that were opened.
+    `handed_over` lists the wires in the order they were sent, `connections` counts those that were opened, `learned`
+    is what each of them says it found out.
     """
 
     def __init__(self, *, answer: Answer = take_everything, refusals: Iterable[Deferred | None] = ()) -> None:
         self.handed_over: list[Wire] = []
         self.connections = 0
+        self.learned: list[Learned] = []
         self.answer = answer
         self.refusals = deque(refusals)
 
@@ -61,7 +64,12 @@ class FakeConnection:
         self._channel = channel
         self.closed = False
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[Result]:
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        """See `Connection`."""
+        return tuple(self._channel.learned)
+
+    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`."""
         for wire in wires:
             if self.closed:
@@ -70,7 +78,7 @@ class FakeConnection:
             outcomes = tuple(self._channel.answer(wire, recipient) for recipient in wire.to)
             self.closed = any(_ends_connection(outcome) for outcome in outcomes)
             said = [outcome.reason.detail for outcome in outcomes if not isinstance(outcome, Sent)]
-            yield Result(outcomes, dialogue="\n".join(said))
+            yield wire, Result(outcomes, dialogue="\n".join(said))
 
     def close(self) -> None:
         """See `Connection`."""

@@ -18,6 +18,7 @@ from transports.segments import Encoding, cut
 from transports.types import (
     AddressKind,
     Deferred,
+    Learned,
     Message,
     Outcome,
     Reason,
@@ -94,7 +95,12 @@ class NexmoConnection:
         self._url = f"{config.base_url}/sms/json"
         self._finished = False
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[Result]:
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        """See `Connection`: there is nothing to find out."""
+        return ()
+
+    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`."""
         for wire in wires:
             if self._finished:
@@ -104,7 +110,7 @@ class NexmoConnection:
             self._finished = isinstance(outcome, Unknown) or (
                 not isinstance(outcome, Sent) and outcome.reason.scope is Scope.SERVER
             )
-            yield Result((outcome,), timedelta(seconds=time.monotonic() - began), dialogue)
+            yield wire, Result((outcome,), timedelta(seconds=time.monotonic() - began), dialogue)
 
     def submit(self, wire: Wire) -> tuple[Outcome, str]:
         """One request, and what was said where it was not taken; the form is never repeated."""

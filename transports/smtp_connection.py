@@ -10,7 +10,7 @@ from transports.mail_address import normalise
 from transports.smtp_replies import Phase, Reply, judge
 from transports.smtp_session import Session
 from transports.smtp_transaction import DATA, EMPTY_BODY, Transaction
-from transports.types import Deferred, Reason, ReasonCode, Result, Wire
+from transports.types import Deferred, Learned, Reason, ReasonCode, Result, Wire
 
 _WINDOW = 100  # commands in one write: their replies fit into the smallest socket buffers, so nobody waits for nobody
 _RESET = b"RSET\r\n"
@@ -27,14 +27,19 @@ class SmtpConnection:
         self._dirty = False
         self._finished = False
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[Result]:
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        """See `Connection`."""
+        return ()
+
+    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`. Closing the iterator early ends the connection."""
         settled = False
         try:
             for transaction in self._settled(wires):
                 if transaction.ends_connection:
                     self._finished = True
-                yield transaction.result()
+                yield transaction.wire, transaction.result()
                 if self._finished:
                     return
             settled = True

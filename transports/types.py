@@ -150,10 +150,15 @@ class Sent(Struct, frozen=True):
 
 
 class Deferred(Struct, frozen=True):
-    """It might go through later; not before `retry_after` where the peer named a time."""
+    """It might go through later; not before `retry_after` where the peer named a time.
+
+    Not `charged`: it did not get its turn, for another recipient's sake or the server's; it goes again as if it had
+    not been tried. At least one other recipient of the same wire is charged, or the connection is finished.
+    """
 
     reason: Reason
     retry_after: timedelta | None = None
+    charged: bool = True
 
 
 class Rejected(Struct, frozen=True):
@@ -194,14 +199,39 @@ class Result(Struct, frozen=True):
     dialogue: str = ""
 
 
+class LearnedKind(StrEnum):
+    """What a server turned out not to do, though it said it would or never said it would not."""
+
+    SESSION_LIMIT = "session_limit"
+    NO_PIPELINING = "no_pipelining"
+
+
+class Learned(Struct, frozen=True):
+    """What a connection found out about its server, to be kept with the server and obeyed by every connection.
+
+    `value` is the number of messages one connection carries for SESSION_LIMIT, else 0. `reply` is the peer's words
+    without secrets, or what it did in ours.
+    """
+
+    kind: LearnedKind
+    value: int
+    reply: str
+
+
 class Connection(Protocol):
-    """An open, authenticated way to a peer. Belongs to one thread."""
+    """An open, authenticated way to a peer. Belongs to one thread.
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[Result]:
-        """Send each wire; yield one result per wire, in order, as the replies come. Never raises for the peer's sake.
+    `learned` is what this connection found out so far, at most one of a kind; read it after `send` has ended.
+    """
 
-        After a result with a SERVER-scoped reason, or an Unknown for a lost connection, the connection is finished:
-        the wires after it yield no result, and certainly nothing of them was handed over.
+    @property
+    def learned(self) -> tuple[Learned, ...]: ...
+
+    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
+        """Send each wire; yield it (the very object) with its result as the replies come, in any order.
+
+        Never raises for the peer's sake. After a result with a SERVER-scoped reason, or an Unknown for a lost
+        connection, the connection is finished: the wires without a result were certainly not handed over.
         """
         ...
 

@@ -30,7 +30,7 @@ def submit(url: str, *, text: str = "It works.", to: Recipient = LONDON, count: 
     wires = [channel.prepare(message(text, number=number), (to,)) for number in range(1, count + 1)]
     connection = channel.connect()
     assert not isinstance(connection, Deferred), connection
-    results = list(connection.send(wire for wire in wires if isinstance(wire, Wire)))
+    results = [result for _, result in connection.send(wire for wire in wires if isinstance(wire, Wire))]
     connection.close()
     return results
 

@@ -162,9 +162,9 @@ def test_a_connection_that_was_closed_while_idle_is_replaced(nexmo: NexmoSimulat
     connection = channel.connect()
     assert isinstance(wire, Wire)
     assert not isinstance(connection, Deferred)
-    assert isinstance(next(connection.send([wire])).outcomes[0], Sent)
+    assert isinstance(next(connection.send([wire]))[1].outcomes[0], Sent)
     nexmo.disconnect()
-    assert isinstance(next(connection.send([wire])).outcomes[0], Sent)
+    assert isinstance(next(connection.send([wire]))[1].outcomes[0], Sent)
     connection.close()
     assert nexmo.connections == 2
     assert len(nexmo.requests) == 2

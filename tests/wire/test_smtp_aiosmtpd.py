@@ -92,7 +92,7 @@ def test_mail_arrives_byte_for_byte(server: Server, inbox: Inbox, authority: Aut
     ]
     connection = channel.connect()
     assert isinstance(connection, SmtpConnection), connection
-    results = list(connection.send(wire for wire in wires if isinstance(wire, Wire)))
+    results = [result for _, result in connection.send(wire for wire in wires if isinstance(wire, Wire))]
     connection.close()
     assert all(isinstance(outcome, Sent) for result in results for outcome in result.outcomes)
     assert [content for _, content in inbox.mails] == [wire.payload for wire in wires if isinstance(wire, Wire)]

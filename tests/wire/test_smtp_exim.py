@@ -104,7 +104,7 @@ def send(config: SmtpConfig, *mails: tuple[str, tuple[str, ...]]) -> list[Result
         wires.append(channel.prepare(message, to))
     connection = channel.connect()
     assert isinstance(connection, SmtpConnection), connection
-    results = list(connection.send(wire for wire in wires if isinstance(wire, Wire)))
+    results = [result for _, result in connection.send(wire for wire in wires if isinstance(wire, Wire))]
     connection.close()
     return results
 

@@ -60,7 +60,7 @@ def send(peer: Peer, *messages: Message, to: tuple[Recipient, ...] = ANNA, timeo
     assert len(prepared) == len(wires)
     connection = chosen.connect()
     assert isinstance(connection, SmtpConnection), connection
-    results = list(connection.send(prepared))
+    results = [result for _, result in connection.send(prepared)]
     connection.close()
     return results
 
@@ -311,7 +311,7 @@ def test_over_tls_too_a_whole_mail_before_a_lost_connection_is_unknown(tmp_path:
         connection = chosen.connect()
         assert isinstance(connection, SmtpConnection), connection
         connection._session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        results = list(connection.send(wire for wire in wires if isinstance(wire, Wire)))
+        results = [result for _, result in connection.send(wire for wire in wires if isinstance(wire, Wire))]
         connection.close()
     assert [type(outcome) for result in results for outcome in result.outcomes] == [Unknown]
 

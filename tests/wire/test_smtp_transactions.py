@@ -63,7 +63,7 @@ def wire(chosen: SmtpChannel, number: int, *, to: tuple[Recipient, ...] = ()) ->
 def send(peer: Peer, count: int, *, timeout: float = 5, per_connection: int = 0) -> list[Result]:
     chosen = channel(peer, timeout=timeout, per_connection=per_connection)
     connection = connected(chosen)
-    results = list(connection.send([wire(chosen, number) for number in range(count)]))
+    results = [result for _, result in connection.send([wire(chosen, number) for number in range(count)])]
     connection.close()
     return results
 
@@ -94,7 +94,7 @@ def test_each_recipient_has_an_answer_of_its_own(features: tuple[str, ...]) -> N
         chosen = channel(peer)
         connection = connected(chosen)
         to = tuple(person(number) for number in range(4))
-        (result,) = connection.send([wire(chosen, 0, to=to)])
+        ((_, result),) = connection.send([wire(chosen, 0, to=to)])
         connection.close()
     first, second, third, fourth = result.outcomes
     assert isinstance(first, Sent)
@@ -184,7 +184,7 @@ def test_more_recipients_than_fit_one_write_all_get_the_mail() -> None:
         chosen = channel(peer)
         connection = connected(chosen)
         to = tuple(person(number) for number in range(1000))
-        (result,) = connection.send([wire(chosen, 0, to=to)])
+        ((_, result),) = connection.send([wire(chosen, 0, to=to)])
         connection.close()
     assert len(received.mails[0][0]) == 1000
     assert all(isinstance(outcome, Sent) for outcome in result.outcomes)

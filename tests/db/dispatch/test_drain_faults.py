@@ -125,6 +125,33 @@ def test_a_message_that_is_refused_while_probing_shows_that_the_server_lives(ser
     assert Server.objects.get().paused_until is None
 
 
+def test_results_may_come_in_any_order(server, five, channel, clock, monkeypatch):
+    in_turn = FakeConnection.send
+    monkeypatch.setattr(FakeConnection, "send", lambda self, wires: reversed(list(in_turn(self, wires))))
+    answers(channel, {PEOPLE[0]: flow.UNKNOWN_USER})
+    flow.send(server, clock)
+    assert flow.states() == {"sent": 4, "failed": 1}
+    assert row(PEOPLE[0]).state == "failed"
+    for address in PEOPLE[1:]:
+        assert row(address).provider_id == str(row(address).pk)
+
+
+def test_who_did_not_get_a_turn_goes_again_uncharged(server, five, channel, clock):
+    SmtpServer.objects.update(max_recipients=5)
+    reason = Reason(ReasonCode.SERVICE_UNAVAILABLE, Scope.RECIPIENT, "421 go away", reply="421")
+    not_in_turn = Deferred(reason, charged=False)
+    answers(channel, {PEOPLE[2]: Deferred(reason), PEOPLE[3]: not_in_turn, PEOPLE[4]: not_in_turn})
+    stopping = iter([False] * 3)
+    flow.send(server, clock, stopping=lambda: next(stopping, True))
+    assert {address: row(address).tries for address in PEOPLE} == dict(zip(PEOPLE, [1, 1, 1, 0, 0], strict=True))
+    assert flow.states() == {"sent": 2, "due": 3}
+    assert Server.objects.get().paused_until is None
+    answers(channel, {})
+    flow.send(server, clock)
+    assert flow.states() == {"sent": 4, "due": 1}
+    assert {row(address).tries for address in PEOPLE} == {1}
+
+
 def test_a_server_that_shuts_down_in_the_middle_costs_nobody_else_a_try(server, five, channel, clock):
     answers(channel, {PEOPLE[2]: flow.SHUTTING_DOWN})
     flow.send(server, clock)

@@ -99,7 +99,7 @@ def test_a_mail_arrives(security, mechanism, authority, endpoint):
         channel = factory.build_channel(SmtpServer.objects.get(pk=stored.pk))
         wire = channel.prepare(Message(uuid4(), "Hello", f"by {mechanism}\n", NOW), (ANNA,))
         connection = channel.connect()
-        (result,) = connection.send([wire])
+        ((_, result),) = connection.send([wire])
         connection.close()
     assert [type(outcome) for outcome in result.outcomes] == [Sent], result
     ((recipients, mail),) = received.mails
