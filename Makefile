@@ -1,11 +1,14 @@
 # run: everything on this machine, with a first mail.  test, check, bench: for developers.  seed: demo data.
+# lock: the locks follow the lists again, keeping what need not change; a lock that was removed is made wholly anew.
 VENV ?= .venv
 PYTHON ?= python3
 PY = $(VENV)/bin/python
 CHECKED = XMNOTIFY_VAR=.cache/check
-PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: run test check bench seed format setup setup-dev tools keys
+.PHONY: run test check bench seed format lock setup setup-dev tools keys
 
 run: setup keys
 	@exec $(PY) manage.py quickstart
@@ -16,6 +19,8 @@ test: setup-dev
 check: setup-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	$(PY) -m tests.locks
+	$(VENV)/bin/bandit --quiet --recursive --configfile pyproject.toml .
 	@$(CHECKED) $(PY) -m xmnotify.quickstart.keys
 	$(CHECKED) $(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
@@ -37,16 +42,20 @@ format: setup-dev
 keys:
 	@$(PY) -m xmnotify.quickstart.keys
 
-# A copy of the requirements in the environment tells what is installed there.
+lock: setup-dev
+	$(LOCK) requirements.txt --output-file requirements.lock
+	$(LOCK) requirements-dev.txt --constraints requirements.lock --output-file requirements-dev.lock
+
+# A copy of the lock in the environment tells what is installed there.
 setup: tools
-	@cmp -s requirements.txt $(VENV)/requirements.txt || { \
+	@cmp -s requirements.lock $(VENV)/requirements.lock || { \
 	  echo "Installing into $(VENV) ..." && $(PYTHON) -m venv $(VENV) && \
-	  $(PIP) -r requirements.txt && cp requirements.txt $(VENV)/requirements.txt; }
+	  $(PIP) -r requirements.lock && cp requirements.lock $(VENV)/requirements.lock; }
 
 setup-dev: setup
-	@cmp -s requirements-dev.txt $(VENV)/requirements-dev.txt || { \
+	@cmp -s requirements-dev.lock $(VENV)/requirements-dev.lock || { \
 	  echo "Installing the developers' tools into $(VENV) ..." && \
-	  $(PIP) -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/requirements-dev.txt; }
+	  $(PIP) -r requirements-dev.lock && cp requirements-dev.lock $(VENV)/requirements-dev.lock; }
 
 tools:
 	@command -v git >/dev/null || { echo "git is missing: install it (Debian: apt install git)."; exit 1; }

@@ -111,7 +111,7 @@ def _matching_step(secret: str, code: str, *, after: int, now: datetime) -> int 
 
 
 def _totp(secret: str) -> TOTP:
-    return TOTP(b32decode(secret), 6, SHA1(), _STEP)  # noqa: S303 - what apps know; HMAC-SHA1 is sound
+    return TOTP(b32decode(secret), 6, SHA1(), _STEP)  # noqa: S303 - what apps know; HMAC-SHA1 is sound # nosec B303
 
 
 def _recovery_codes() -> list[str]:
