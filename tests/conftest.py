@@ -11,6 +11,17 @@ from cryptography.x509.oid import NameOID
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# How long an example takes is the machine's affair.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
+
+
+def pytest_report_header():
+    broker = settings.CELERY_BROKER_URL.partition("://")[0]
+    return f"database: {connection.vendor}, broker: {broker}"
 
 
 @pytest.fixture(scope="session")

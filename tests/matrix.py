@@ -1,61 +1,101 @@
-"""`make test`: all tests on SQLite and the embedded broker, then those with a database on PostgreSQL and Redis.
+"""`make test`: all tests on SQLite and the embedded broker, and those with a database on PostgreSQL and Redis as well.
 
-TEST_DATABASE_URL and TEST_BROKER_URL name servers to use; without them private ones are started where their binaries
-are found. What is left out is said at the end; with XMNOTIFY_REQUIRE_ALL=1 it is a failure.
+Two processes share the work: one has the tests without a browser, the other those with one and then the servers' part.
+The lines of the first are shown as they come, those of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name
+servers to use; without them private ones are started where their binaries are found. What is left out is said at the
+end; with XMNOTIFY_REQUIRE_ALL=1 it is a failure.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests import private_servers
 
 _WITH_DATABASE = ("tests/db", "tests/flow")
+_WITH_BROWSER = "tests/browser"
 _EMBEDDED_ONLY = "tests/flow/test_quickstart.py"
+_NOT_INHERITED = ("DJANGO_SETTINGS_MODULE", "TEST_DATABASE_URL", "TEST_BROKER_URL")
+_NO_TEST_RAN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of pytest."""
+
+    name: str
+    arguments: list[str]
+    on_servers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A part's exit status, None where it was left out, and its seconds."""
+
+    status: int | None
+    seconds: float = 0.0
 
 
 def main() -> int:
-    chosen = sys.argv[1:] or ["tests"]
-    left_out: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="xmnotify-test-") as var:
-        base = _environment(Path(var))
-        results = {"SQLite, embedded broker": _pytest(chosen, environment=base)}
-        for_servers = _with_database(chosen)
-        if for_servers:
-            with _servers() as urls:
-                if urls:
-                    results["PostgreSQL, Redis"] = _pytest(for_servers, environment=base | urls)
-                else:
-                    left_out.append(
-                        "PostgreSQL and Redis: each needs its TEST_..._URL, or its programs on this machine"
-                    )
-    return _report(results, left_out=left_out)
+    given = sys.argv[1:]
+    first, *others = parts(given)
+    with tempfile.TemporaryDirectory(prefix="xmnotify-lines-") as folder, ThreadPoolExecutor(1) as beside:
+        kept = [Path(folder) / str(number) for number in range(len(others))]
+        runs = [beside.submit(_run_into, lines, part) for part, lines in zip(others, kept, strict=True)]
+        try:
+            results = {first.name: _run(first)}
+            for part, run, lines in zip(others, runs, kept, strict=True):
+                results[part.name] = run.result()
+                print(f"\n{part.name}\n{lines.read_text(errors='replace')}", flush=True)
+        finally:
+            beside.shutdown(cancel_futures=True)
+    return report(results, narrowed=bool(_options(given)))
 
 
-def _environment(var: Path) -> dict[str, str]:
-    """Ours alone: nothing of an installation on this machine reaches the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("XMNOTIFY_")}
-    kept |= {name: value for name, value in os.environ.items() if name.startswith("XMNOTIFY_REQUIRE_")}
-    kept.pop("DATABASE_URL", None)
-    return kept | {
-        "XMNOTIFY_VAR": str(var),
-        "XMNOTIFY_SECRET_KEY": base64.urlsafe_b64encode(os.urandom(48)).decode(),
-        "XMNOTIFY_FERNET_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
-    }
+def parts(given: list[str]) -> list[Part]:
+    """What the paths among pytest's arguments lead to; the options go to each part."""
+    options = _options(given)
+    paths = [argument for argument in given if argument not in options] or ["tests"]
+    embedded = [Part("SQLite, embedded broker", [*paths, *options])]
+    if "tests" in paths:
+        embedded = [
+            Part("SQLite, embedded broker", ["tests", f"--ignore={_WITH_BROWSER}", *options]),
+            Part("SQLite, browser", [_WITH_BROWSER, *options]),
+        ]
+        paths = list(_WITH_DATABASE)
+    stored = [path for path in paths if path.startswith(_WITH_DATABASE) and not path.startswith(_EMBEDDED_ONLY)]
+    servers = Part("PostgreSQL, Redis", [*stored, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
+    return [*embedded, servers] if stored else embedded
 
 
-def _with_database(chosen: list[str]) -> list[str]:
-    found = [path for path in chosen if path.startswith(_WITH_DATABASE) and not path.startswith(_EMBEDDED_ONLY)]
-    paths = list(_WITH_DATABASE) if "tests" in chosen else found
-    return [*paths, f"--ignore={_EMBEDDED_ONLY}"] if paths else []
+def _options(given: list[str]) -> list[str]:
+    return [argument for argument in given if argument.partition("/")[0] != "tests"]
+
+
+def _run_into(lines: Path, part: Part) -> Result:
+    with lines.open("wb") as output:
+        return _run(part, output=output)
+
+
+def _run(part: Part, *, output: IO[bytes] | None = None) -> Result:
+    before = time.monotonic()
+    with _servers() if part.on_servers else nullcontext({}) as urls:
+        if urls is None:
+            return Result(None)
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED} | urls
+        command = [sys.executable, "-m", "pytest", *part.arguments]
+        run = subprocess.run(command, env=environment, stdout=output, stderr=output, check=False)
+    return Result(run.returncode, time.monotonic() - before)
 
 
 @contextmanager
@@ -69,27 +109,33 @@ def _servers() -> Iterator[dict[str, str] | None]:
     database = nullcontext(database_url) if database_url or not binaries else private_servers.postgres(binaries)
     broker = nullcontext(broker_url) if broker_url or not redis else private_servers.redis(redis)
     with database as first, broker as second:
-        yield {"DATABASE_URL": str(first), "XMNOTIFY_BROKER_URL": str(second)}
+        yield {"TEST_DATABASE_URL": str(first), "TEST_BROKER_URL": str(second)}
 
 
-def _pytest(arguments: list[str], *, environment: dict[str, str]) -> tuple[int, float]:
-    """Exit status (5: no test ran) and seconds."""
-    before = time.monotonic()
-    status = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
-    return status, time.monotonic() - before
+def report(results: dict[str, Result], *, narrowed: bool) -> int:
+    """Print how each part ended, and return the exit status of all.
 
-
-def _report(results: dict[str, tuple[int, float]], *, left_out: list[str]) -> int:
+    A part without a test is a failure, unless options narrowed the choice and another part had one.
+    """
+    ran = any(result.status == 0 for result in results.values())
+    failed = False
     print()
-    for name, (status, seconds) in results.items():
-        outcome = {0: "passed", 5: "failed: no test ran"}.get(status, f"failed (status {status})")
-        print(f"{name}: {outcome} in {seconds:.0f} s")
-    for line in left_out:
-        print(f"LEFT OUT  {line}")
-    refused = bool(left_out) and os.environ.get("XMNOTIFY_REQUIRE_ALL") == "1"
-    if refused:
+    for name, result in results.items():
+        print(f"{name}: {_outcome(result)}")
+        nothing = result.status == _NO_TEST_RAN and narrowed and ran
+        failed |= bool(result.status) and not nothing
+    left_out = any(result.status is None for result in results.values())
+    if left_out and os.environ.get("XMNOTIFY_REQUIRE_ALL") == "1":
         print("Nothing may be left out here.")
-    return int(refused or any(status for status, _ in results.values()))
+        failed = True
+    return int(failed)
+
+
+def _outcome(result: Result) -> str:
+    if result.status is None:
+        return "LEFT OUT: each server needs its TEST_..._URL, or its programs on this machine"
+    told = {0: "passed", _NO_TEST_RAN: "no test ran"}.get(result.status, f"failed (status {result.status})")
+    return f"{told} in {result.seconds:.0f} s"
 
 
 if __name__ == "__main__":

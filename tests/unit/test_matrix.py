@@ -1,0 +1,71 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import matrix
+from tests.matrix import Part, Result
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = "--ignore=tests/flow/test_quickstart.py"
+SQLITE, SERVERS = "SQLite, embedded broker", "PostgreSQL, Redis"
+
+
+@pytest.mark.parametrize("given", [[], ["tests"]])
+def test_everything_runs_in_three_parts(given):
+    assert matrix.parts(given) == [
+        Part(SQLITE, ["tests", "--ignore=tests/browser"]),
+        Part("SQLite, browser", ["tests/browser"]),
+        Part(SERVERS, ["tests/db", "tests/flow", OURS], on_servers=True),
+    ]
+
+
+def test_what_is_chosen_runs_on_both_databases_with_its_options():
+    assert matrix.parts(["tests/db/x.py::y", "tests/unit", "-k", "word"]) == [
+        Part(SQLITE, ["tests/db/x.py::y", "tests/unit", "-k", "word"]),
+        Part(SERVERS, ["tests/db/x.py::y", OURS, "-k", "word"], on_servers=True),
+    ]
+
+
+@pytest.mark.parametrize("path", ["tests/unit", "tests/browser/test_log.py", "tests/flow/test_quickstart.py"])
+def test_what_needs_no_server_runs_once(path):
+    assert matrix.parts([path]) == [Part(SQLITE, [path])]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "narrowed", "required", "status"),
+    [
+        ([0, 0], False, "1", 0),
+        ([0, 1], False, "", 1),
+        ([0, 5], False, "", 1),
+        ([0, 5], True, "", 0),
+        ([5, 5], True, "", 1),
+        ([0, None], False, "", 0),
+        ([0, None], False, "1", 1),
+    ],
+)
+def test_a_part_that_fails_or_has_no_test_or_may_not_be_left_out_is_a_failure(
+    monkeypatch, statuses, narrowed, required, status
+):
+    monkeypatch.setenv("XMNOTIFY_REQUIRE_ALL", required)
+    results = {str(number): Result(each) for number, each in enumerate(statuses)}
+    assert matrix.report(results, narrowed=narrowed) == status
+
+
+def test_a_plain_pytest_has_surroundings_of_its_own(tmp_path):
+    """Whatever stands in the environment of this machine, and nothing stays behind."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    run = subprocess.run(
+        [Path(sys.executable).with_name("pytest"), "-q", "-p", "no:cacheprovider", "tests/db/test_readiness.py"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(kept), "DATABASE_URL": "nowhere", "XMNOTIFY_LOG_LEVEL": "loud"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert not list(kept.glob("xmnotify-*"))
