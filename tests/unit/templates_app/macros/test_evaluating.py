@@ -186,7 +186,7 @@ calls = st.lists(st.sampled_from([function.usage for function in PIPES.values()]
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", ROUNDS)
-@settings(max_examples=min(INPUTS, ROUND), deadline=None)
+@settings(max_examples=min(INPUTS, ROUND))
 @given(plain, calls, st.sampled_from(Mode), st.text(max_size=12), st.text(max_size=12))
 def test_no_value_crashes_the_evaluation_or_breaks_its_mode(part, value, pipes, mode, zone, language):
     source = "${" + " | ".join(["x", *pipes]) + "}"

@@ -79,7 +79,7 @@ def test_a_printed_tree_parses_to_itself(template):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", ROUNDS)
-@settings(max_examples=min(INPUTS, ROUND), deadline=None)
+@settings(max_examples=min(INPUTS, ROUND))
 @given(sources)
 @example("$$${x}")
 @example("${a | default(007)}")
