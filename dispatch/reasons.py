@@ -48,6 +48,8 @@ WORDS: dict[str, str | Promise] = {
     _Code.TEMPORARY: _("The server could not take it for the moment."),
     _Code.PERMANENT: _("The server refused it."),
     _Code.NO_ANSWER: _("It was handed over, but no answer came: it may have arrived."),
+    _Code.ANSWERS_LOST: _("The server's answers were lost, one after the other."),
+    _Code.REFUSED_ALIKE: _("The server refused one message after the other with the same words."),
     _Code.NUMBER_INVALID: _("The phone number is not valid."),
     _Code.NUMBER_BARRED: _("The phone number is barred."),
     _Code.NUMBER_UNREACHABLE: _("The phone could not be reached."),

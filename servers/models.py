@@ -17,11 +17,13 @@ from console.secrets import SecretField, new_token
 from servers.values import Limits, ServerKind
 from transports.stages import StageName
 
+MOST_SIGN_INS = 20
+
 
 class Server(models.Model):
     """One table holds the unique names, the series of ids and "one active a kind"; each kind is a child table.
 
-    Its health (paused, stopped, rate) is written by the flow alone, with guarded updates.
+    Its health (paused, stopped, rate, streaks, what was learned) is written by the flow alone, with guarded updates.
     """
 
     class Kind(models.TextChoices):
@@ -50,6 +52,29 @@ class Server(models.Model):
     trouble_code = models.CharField(max_length=40, blank=True, editable=False)
     trouble_detail = models.TextField(blank=True, editable=False)
     rate_free_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sign_ins_after_refusal = models.PositiveSmallIntegerField(
+        _("Sign-ins after a refusal"), default=2, validators=[MaxValueValidator(MOST_SIGN_INS)]
+    )
+    recovered_at = models.DateTimeField(null=True, blank=True, editable=False, help_text=_("when the last pause ended"))
+    sign_ins_refused = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text=_("sign-ins that were refused in a row")
+    )
+    unanswered = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("messages in a row that were handed over without an answer")
+    )
+    unanswered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    refusals = models.JSONField(
+        null=True, blank=True, editable=False, help_text=_("refusals alike since a message was last accepted")
+    )
+    session_limit = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text=_("messages it was seen to take on one connection")
+    )
+    session_limit_at = models.DateTimeField(null=True, blank=True, editable=False)
+    session_limit_reply = models.TextField(blank=True, editable=False)
+    unpipelined_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("when its pipelining was seen to be broken")
+    )
+    unpipelined_reply = models.TextField(blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]
@@ -93,6 +118,10 @@ class SmtpServer(Server):
         CRAM_MD5 = "CRAM-MD5", "CRAM-MD5"
         XOAUTH2 = "XOAUTH2", "XOAUTH2"
 
+    class Pipelining(models.TextChoices):
+        AUTOMATIC = "auto", _("Automatic")
+        OFF = "off", _("OFF")
+
     class TlsMinimum(models.TextChoices):
         TLS_1_2 = "1.2", "TLS 1.2"
         TLS_1_3 = "1.3", "TLS 1.3"
@@ -135,6 +164,9 @@ class SmtpServer(Server):
     envelope_sender = models.CharField(_("Envelope sender"), max_length=320, blank=True)
     messages_per_connection = models.PositiveIntegerField(
         _("Messages per connection"), default=1000, validators=[MinValueValidator(1), MaxValueValidator(1_000_000)]
+    )
+    pipelining = models.CharField(
+        _("Pipelining"), max_length=4, choices=Pipelining.choices, default=Pipelining.AUTOMATIC
     )
     connections = models.PositiveIntegerField(
         _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]

@@ -60,6 +60,16 @@ _ROWS: tuple[AdviceRow, ...] = (
         "Type both again; they stand in the API settings of the account.",
     ),
     AdviceRow(
+        ReasonCode.ANSWERS_LOST,
+        "The service takes messages, but no answer is heard: its answers come later than Timeout, or never.",
+        "Raise Timeout, under Advanced Settings; what stands between may also drop the connection.",
+    ),
+    AdviceRow(
+        ReasonCode.REFUSED_ALIKE,
+        "The service refuses one message after the other with the same words.",
+        "What they name applies to every message: the sender, the account or a setting of this gateway.",
+    ),
+    AdviceRow(
         ReasonCode.SIGNATURE_REFUSED,
         "The service refused the signature.",
         "Type the signature secret again and choose the method that the account is set to.",

@@ -203,6 +203,17 @@ _ROWS: tuple[AdviceRow, ...] = (
         "Raise the SMTP timeout, or have this machine's address allowed there.",
     ),
     AdviceRow(
+        ReasonCode.ANSWERS_LOST,
+        "The server takes mail, but no answer is heard: its answers come later than SMTP Timeout, or never.",
+        "Raise SMTP Timeout, under Advanced Settings; 60 seconds are usual. A server that drops the connection instead "
+        "of answering has its own fault: its log tells more.",
+    ),
+    AdviceRow(
+        ReasonCode.REFUSED_ALIKE,
+        "The server refuses one message after the other with the same words.",
+        "What they name applies to every message: the sender, the account, this machine's address or a rule.",
+    ),
+    AdviceRow(
         ReasonCode.DISCONNECTED,
         "The server closed the connection.",
         "Its log tells why; a firewall or a limit on connections is the usual reason.",

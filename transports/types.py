@@ -78,6 +78,8 @@ class ReasonCode(StrEnum):
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
     NO_ANSWER = "no_answer"
+    ANSWERS_LOST = "answers_lost"
+    REFUSED_ALIKE = "refused_alike"
     NUMBER_INVALID = "number_invalid"
     NUMBER_BARRED = "number_barred"
     NUMBER_UNREACHABLE = "number_unreachable"
