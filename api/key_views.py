@@ -19,11 +19,12 @@ from api import keys
 from api.forms import ApiKeyForm
 from api.keys import ApiScope
 from api.models import ApiKey
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.pages import SettingsChildView
 from console.registry import Group, Level, State, Tile, Words
 from console.views import ConsoleView
+from foundation import audit
+from foundation.audit import Action
 
 
 class ApiKeysPage(SettingsChildView, TemplateView):

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from msgspec import Struct
 
 from api.models import ApiKey
-from devices import statements
+from foundation.sql import statements
 
 PREFIX = "xmn"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"

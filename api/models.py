@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from console.secrets import SecretField
-from devices.models import new_uid
+from foundation.secrets import SecretField
+from foundation.sql.ids import new_uid
 
 
 class ApiKey(models.Model):

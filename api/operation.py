@@ -20,7 +20,7 @@ from msgspec import Struct
 from api import choices, keys, problems, strict_json, texts, webhooks
 from api.keys import ApiScope, Caller
 from api.problems import ProblemError, unprocessable
-from console.audit import Actor
+from foundation.audit import Actor
 
 JSON = "application/json"
 EVENT_BYTES = 256 * 1024

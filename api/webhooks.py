@@ -15,7 +15,7 @@ from http import HTTPStatus
 from api.keys import ApiScope, Caller
 from api.models import Webhook
 from api.problems import ProblemError
-from console.secrets import Secret
+from foundation.secrets import Secret
 
 TOLERANCE = timedelta(minutes=5)
 """How far a signature's time may be from ours, either way."""

@@ -197,8 +197,8 @@ def _first_mail(ledger: Path) -> float:
 def _throw_away_what_waits() -> None:
     from django.db import connection  # noqa: PLC0415
 
-    from dispatch import dialect  # noqa: PLC0415
     from dispatch.models import Delivery  # noqa: PLC0415
+    from foundation.sql import dialect  # noqa: PLC0415
 
     while Delivery.objects.filter(state__in=["due", "claimed"]).exists():
         waiting = f"SELECT id FROM dispatch_delivery WHERE state = 'due' {dialect.skip_locked()}"

@@ -17,8 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin, TemplateView
 
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.editing import DeletePage, FormPage, ObjectView
 from console.factor_views import turn_off
 from console.forms import AdministratorForm, NewAdministratorForm, RoleForm
@@ -26,6 +25,8 @@ from console.models import SecondFactor
 from console.pages import SettingsChildView
 from console.registry import Group as Part
 from console.registry import Level, State, Tile, Words
+from foundation import audit
+from foundation.audit import Action
 
 
 class AdministratorsPage(SettingsChildView, TemplateView):

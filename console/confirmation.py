@@ -13,8 +13,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.secrets import SecretUnreadableError, seal, unseal
 from console.site import ConsoleSite
+from foundation.secrets import SecretUnreadableError, seal, unseal
 
 RECENT = timedelta(minutes=10)
 _KEPT = timedelta(hours=1)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm, PasswordInput
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 from django.views.generic.base import TemplateResponseMixin
 from django_htmx.http import HttpResponseClientRedirect
 
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.registry import Words
 from console.views import ConsoleView, is_fragment
+from foundation import audit
+from foundation.audit import Action
 
 M = TypeVar("M", bound=models.Model)
 
@@ -96,16 +97,9 @@ class FormPage(DialogMixin, ObjectView[M]):
         form = self.get_form(data=request.POST)
         if form.is_valid() and not self._is_stale(form):
             try:
-                with transaction.atomic():
+                action = Action.ADD if adding else Action.CHANGE
+                with audit.change(audit.by_request(request), action=action, instance=self.instance, before=before):
                     saved = self.save(form)
-                    action = Action.ADD if adding else Action.CHANGE
-                    audit.record(
-                        audit.by_request(request),
-                        action=action,
-                        instance=saved,
-                        before=before,
-                        after=audit.snapshot(saved),
-                    )
             except ValidationError as error:
                 form.add_error(None, error)
             else:
@@ -186,13 +180,7 @@ class DeletePage(ObjectView[M]):
             messages.error(request, str(refusal))
             return redirect(self.get_success_url())
         try:
-            with transaction.atomic():
-                audit.record(
-                    audit.by_request(request),
-                    action=Action.DELETE,
-                    instance=self.instance,
-                    before=audit.snapshot(self.instance),
-                )
+            with audit.change(audit.by_request(request), action=Action.DELETE, instance=self.instance):
                 self.remove(self.instance)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))

@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
-from console import audit, second_factor
-from console.audit import Action
+from console import second_factor
 from console.login import CodeForm
 from console.models import SecondFactor
-from console.secrets import SecretUnreadableError, seal, unseal
 from console.views import ConsoleView
+from foundation import audit
+from foundation.audit import Action
+from foundation.secrets import SecretUnreadableError, seal, unseal
 
 _OFFERED = "console.offered_second_factor"
 

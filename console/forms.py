@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct
 
-from console.audit import Action
 from console.roles import APPS, OFFERED, VERBS
+from foundation.audit import Action
 
 
 class RoleChoice(forms.ModelMultipleChoiceField[Group]):

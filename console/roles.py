@@ -32,7 +32,7 @@ OFFERED = (
     "api.webhook",
     "auth.user",
     "auth.group",
-    "console.auditentry",
+    "foundation.auditentry",
 )
 """The kinds of objects that the form of a role offers, in its order."""
 _OPERATED = ("devices", "servers", "templates_app", "actions", "dispatch", "enrollment")

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from console import registry
 from console.forms import AuditFilter
-from console.models import AuditEntry
 from console.registry import Entry, Section
 from console.views import ConsoleView
+from foundation.models import AuditEntry
 
 PAGE_SIZE = 50
 SLICE = 25_000
@@ -30,7 +30,7 @@ class AuditPage(ConsoleView, TemplateView):
     template_name = "console/audit.html"
     title = _("Audit trail")
     page = "audit"
-    permissions = ("console.view_auditentry",)
+    permissions = ("foundation.view_auditentry",)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         form = AuditFilter(self.request.GET, kinds=[(label, _kind(label)) for label in _labels()])
@@ -118,5 +118,5 @@ def _query(given: QueryDict, **changes: Any) -> str:
 
 def register() -> None:
     registry.add_entry(
-        Entry("audit", _("Audit trail"), Section.ANALYZE, permission="console.view_auditentry", order=90)
+        Entry("audit", _("Audit trail"), Section.ANALYZE, permission="foundation.view_auditentry", order=90)
     )

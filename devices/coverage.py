@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from devices.models import Device, Person
 from devices.queries import DEVICE_NAMES, USER_FIELDS
+from foundation.sql import dialect
 
 LOOKED_AT = 5_000
 KEPT_SECONDS = 120
@@ -55,8 +56,8 @@ def _missing(name: str, *, column: str | None) -> Q:
 
 
 def _keys(table: str) -> list[str]:
-    names = "jsonb_object_keys(properties)" if connection.vendor == "postgresql" else "key"
-    source = "latest" if connection.vendor == "postgresql" else "latest, json_each(latest.properties)"
+    names = "jsonb_object_keys(properties)" if dialect.is_postgresql() else "key"
+    source = "latest" if dialect.is_postgresql() else "latest, json_each(latest.properties)"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH latest AS (SELECT properties FROM {table} ORDER BY id DESC LIMIT {LOOKED_AT})

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-
-import uuid_utils.compat
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-
-def new_uid() -> uuid.UUID:
-    """A UUIDv7 (RFC 9562): ids that sort by the time they were made."""
-    return uuid_utils.compat.uuid7()
+from foundation.sql.ids import new_uid
 
 
 def keyed(name: str, value: str) -> Q:

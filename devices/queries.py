@@ -8,15 +8,14 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
-from devices import statements
 from devices.models import Device, Person
-from devices.statements import Asked, Reading, Rows
 from devices.values import Phone, Target, Token
+from foundation.sql import dialect, statements
+from foundation.sql.statements import Query, Rows, Statement
 from transports.types import AddressKind
 
 Key = tuple[str, str]
@@ -61,24 +60,24 @@ def known_device(row: Device) -> KnownDevice:
     return KnownDevice(row.pk, row.has_sim, values, known_person(row.person) if row.person else None)
 
 
-def values_of_people(ids: Collection[int]) -> Reading[dict[int, dict[str, Any]]]:
+def values_of_people(ids: Collection[int]) -> Query[dict[int, dict[str, Any]]]:
     return _values("devices_person", ids, {name: name for name in USER_FIELDS})
 
 
-def values_of_devices(ids: Collection[int]) -> Reading[dict[int, dict[str, Any]]]:
+def values_of_devices(ids: Collection[int]) -> Query[dict[int, dict[str, Any]]]:
     return _values("devices_device", ids, DEVICE_NAMES)
 
 
-def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> Reading[dict[int, dict[str, Any]]]:
+def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> Query[dict[int, dict[str, Any]]]:
     """`values` of KnownPerson and KnownDevice, for many rows without making a model of each."""
     if not ids:
         return {}
     wanted = ", ".join(map(str, ids))  # numbers: reading them out of one text costs less than as many parameters
     columns = f"SELECT id, CAST(properties AS text), {', '.join(names.values())} FROM {table} WHERE id"  # noqa: S608 - our names
-    if connection.vendor == "postgresql":
-        rows = yield Asked(f"{columns} = ANY(%s)", [f"{{{wanted}}}"])
+    if dialect.is_postgresql():
+        rows = yield Statement(f"{columns} = ANY(%s)", [f"{{{wanted}}}"])
     else:
-        rows = yield Asked(f"{columns} IN ({wanted})", prepare=False)
+        rows = yield Statement(f"{columns} IN ({wanted})", prepare=False)
     return {row[0]: {**_json(row[1]), **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 
@@ -103,7 +102,7 @@ _DEVICE_COLUMNS = ", ".join(f"d.{name}" for name in ("id", "has_sim", "propertie
 _DEVICE_WIDTH = 3 + len(DEVICE_NAMES)
 
 
-def find_people(keys: Collection[Key]) -> Reading[dict[Key, KnownPerson]]:
+def find_people(keys: Collection[Key]) -> Query[dict[Key, KnownPerson]]:
     """The known people among these; a key is (`loginname` or `id`, value), the case of a login name does not matter."""
     found: dict[Key, KnownPerson] = {}
     for name, values in _by_name(keys).items():
@@ -116,7 +115,7 @@ def find_people(keys: Collection[Key]) -> Reading[dict[Key, KnownPerson]]:
     return found
 
 
-def find_devices(keys: Collection[Key]) -> Reading[dict[Key, KnownDevice]]:
+def find_devices(keys: Collection[Key]) -> Query[dict[Key, KnownDevice]]:
     """The known devices among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
     found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
@@ -131,11 +130,11 @@ def find_devices(keys: Collection[Key]) -> Reading[dict[Key, KnownDevice]]:
     return found
 
 
-def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> Reading[Rows]:
+def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> Query[Rows]:
     if not values:
         return []
     one_of = f"{statement} ({', '.join([placeholder] * len(values))}) {order}"
-    return (yield Asked(one_of, values, prepare=len(values) == 1))
+    return (yield Statement(one_of, values, prepare=len(values) == 1))
 
 
 def _person_of(row: Sequence[Any]) -> KnownPerson:
@@ -243,7 +242,7 @@ def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
 def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
     found: dict[int, list[Token]] = {}
     statement = "SELECT device_id, kind, token FROM devices_pushtoken WHERE dead_at IS NULL AND device_id IN"
-    for device_id, kind, token in statements.made(_select(statement, "%s", device_ids, order="ORDER BY id")):
+    for device_id, kind, token in statements.result_of(_select(statement, "%s", device_ids, order="ORDER BY id")):
         found.setdefault(device_id, []).append(Token(AddressKind(kind), token, device_id))
     return found
 

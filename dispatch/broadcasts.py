@@ -26,9 +26,9 @@ from devices.values import Target
 from dispatch import doorbell, fanout, intake
 from dispatch import plan as planning
 from dispatch.clock import Clock
-from dispatch.log import first_id
 from dispatch.models import Broadcast, Delivery, Event, Priority
 from dispatch.plan import Occasion, Planned
+from foundation.sql.ids import first_id
 from servers.queries import active_routes
 from servers.values import Route, ServerKind
 from templates_app import queries as templates

@@ -12,14 +12,13 @@ import msgspec
 from django.conf import settings
 from msgspec import Struct
 
-from console.secrets import seal, unseal
 from devices import queries as devices
-from devices import statements
-from devices.statements import Asked, Reading
-from dispatch import dialect
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
 from dispatch.plan import event_values
+from foundation.secrets import seal, unseal
+from foundation.sql import dialect, statements
+from foundation.sql.statements import Query, Statement
 from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.render import RenderedText, parse_sender, render
@@ -71,7 +70,7 @@ def sources(claims: Sequence[Claim]) -> Sources:
     events = {claim.event_id for claim in claims if claim.event_id}
     broadcasts = {claim.broadcast_id for claim in claims if claim.broadcast_id}
     texts = {claim.text_id for claim in claims if claim.text_id}
-    _, happened, people, known_devices = statements.together(
+    _, happened, people, known_devices = statements.results_of(
         _by_key(),
         _happened(events),
         devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
@@ -86,16 +85,16 @@ def sources(claims: Sequence[Claim]) -> Sources:
     )
 
 
-def _by_key() -> Reading[None]:
+def _by_key() -> Query[None]:
     """What is read together with this is looked for by its keys."""
     if settings := dialect.without(*dialect.READING_WHOLE):
         yield settings[0]
 
 
-def _happened(ids: Collection[UUID]) -> Reading[dict[UUID, Happened]]:
+def _happened(ids: Collection[UUID]) -> Query[dict[UUID, Happened]]:
     if not ids:
         return {}
-    rows = yield Asked(
+    rows = yield Statement(
         f"""SELECT id, type, source, occurred_at, received_at, CAST(payload AS text), sealed
             FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
         [dialect.ids(list(ids))],

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from dispatch import dialect
 from dispatch.plan import Planned
+from foundation.sql import dialect
 from templates_app.render import ChannelTexts
 from transports.types import ChannelKind
 

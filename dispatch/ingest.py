@@ -12,20 +12,21 @@ import msgspec
 from django.db import IntegrityError, transaction
 from msgspec import Struct, field, structs
 
-from console.secrets import seal
 from devices import queries as devices
 from devices.fields import is_storable
-from devices.models import new_uid
 from devices.queries import Subject
-from devices.statements import Reading, together
 from devices.values import Target
-from dispatch import broadcasts, dialect, doorbell, intake, subjects
+from dispatch import broadcasts, doorbell, intake, subjects
 from dispatch import plan as planning
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, Ways
 from dispatch.subjects import RefusedError, SubjectIn
 from dispatch.turn import taking_in
+from foundation.secrets import seal
+from foundation.sql import dialect
+from foundation.sql.ids import new_uid
+from foundation.sql.statements import Query, results_of
 from servers import queries as servers
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
@@ -149,10 +150,10 @@ def _first_answers(posted: Sequence[Posted], *, origin: str) -> dict[str, Event]
     return {row.idempotency_key: row for row in found.exclude(idempotency_key="")}  # the condition of its index
 
 
-def _look(events: Iterable[EventIn], *others: Reading[Any], origin: str, now: datetime) -> tuple[_World, list[Any]]:
+def _look(events: Iterable[EventIn], *others: Query[Any], origin: str, now: datetime) -> tuple[_World, list[Any]]:
     """What the events are planned with, and what else is read with it."""
     wanted = list(dict.fromkeys((event.type, event.template) for event in events))
-    routes, *found = together(servers.routes(), *(_find_templates(*each) for each in wanted), *others)
+    routes, *found = results_of(servers.routes(), *(_find_templates(*each) for each in wanted), *others)
     chosen = dict(zip(wanted, found, strict=False))
     return _World(origin=origin, now=now, routes=routes, chosen=chosen), found[len(wanted) :]
 
@@ -317,7 +318,7 @@ def _templates(event_in: EventIn, *, world: _World) -> list[Template]:
     return found
 
 
-def _find_templates(type_code: str, template: str) -> Reading[list[Template] | RefusedError]:
+def _find_templates(type_code: str, template: str) -> Query[list[Template] | RefusedError]:
     if template:
         named = yield from templates.named(template)
         return [named] if named else RefusedError("template", "unknown", f"There is no template {template!r}.")

@@ -12,9 +12,8 @@ from uuid import UUID
 from django.db import transaction
 from msgspec import Struct, field
 
-from devices import statements
-from dispatch import dialect
 from dispatch.plan import Planned
+from foundation.sql import dialect, statements
 
 
 class NewEvent(Struct, frozen=True):
@@ -108,7 +107,7 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
     rows = [_event_row(event) for event in sorted(events, key=attrgetter("idempotency_key"))]
     packed = dialect.pack(_EVENT, rows)
     deliveries = dialect.pack(_DELIVERY, [_delivery_row(row) for row in planned])
-    return {row[0] for row in statements.rows(_both(), [packed, now, now, deliveries])}
+    return {row[0] for row in statements.run(_both(), [packed, now, now, deliveries])}
 
 
 def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
@@ -125,13 +124,13 @@ def add(planned: Sequence[Planned], *, now: datetime) -> None:
     moment = dialect.time(now)
     source, brought = dialect.table(_DELIVERY, [_delivery_row(row) for row in planned])
     insert = _insert_deliveries(source, "WHERE true ON CONFLICT (id) DO NOTHING")
-    statements.rows(insert, [moment, moment, *brought], prepare=False)
+    statements.run(insert, [moment, moment, *brought], prepare=False)
 
 
 def _one_after_the_other(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
     source, brought = dialect.table(_EVENT, [_event_row(event) for event in events])
     with transaction.atomic():
-        stored = {dialect.read_uid(row[0]) for row in statements.rows(_insert_events(source), brought)}
+        stored = {dialect.read_uid(row[0]) for row in statements.run(_insert_events(source), brought)}
         wanted = [row for row in planned if row.event_id in stored]
         if wanted:
             add(wanted, now=now)

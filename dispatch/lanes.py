@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 
-from devices import statements
-from dispatch import dialect, retry
+from dispatch import retry
 from dispatch.models import Lane
+from foundation.sql import dialect, statements
 from servers.models import Server
 from servers.values import Limits
 from transports.types import Reason
@@ -79,7 +79,7 @@ def release(held: Held) -> None:
 
     Of several that are released at once, at least the first still sees the others taken.
     """
-    others = statements.rows(
+    others = statements.run(
         """UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s RETURNING (
             SELECT count(*) FROM dispatch_lane AS other WHERE other.server_id = %s AND other.slot < %s
             AND other.id <> %s AND other.lease IS NOT NULL)""",
@@ -164,7 +164,7 @@ def _take_free(server_id: int, *, limits: Limits, probing: bool, now: datetime) 
 
 
 def _lease_free(server_id: int, *, lease: UUID, limits: Limits, now: datetime) -> int | None:
-    found = statements.rows(
+    found = statements.run(
         f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s WHERE id = (SELECT id FROM dispatch_lane
             WHERE server_id = %s AND slot < %s AND (lease IS NULL OR lease_until <= %s)
             ORDER BY slot LIMIT 1 {dialect.skip_locked()})

@@ -7,7 +7,7 @@ those with one (trouble, an event, a person, a device) reach back to the beginni
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from devices.models import Device, Person, folded, keyed
 from dispatch.models import Delivery, Event
+from foundation.sql.ids import first_id, moment_of
 from templates_app.models import TemplateVersion
 
 PAGE_SIZE = 50
@@ -100,17 +101,6 @@ def pages(wanted: Wanted, *, most: int) -> Iterator[tuple[Delivery, ...]]:
         after = found.after
         if after is None:
             return
-
-
-def first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 (RFC 9562 5.7) of this moment: ids sort by the time they were made."""
-    milliseconds = max(0, int(moment.timestamp() * 1000)) & (2**48 - 1)
-    return UUID(int=milliseconds << 80)
-
-
-def moment_of(uid: UUID) -> datetime:
-    """When a UUIDv7 was made."""
-    return datetime.fromtimestamp((uid.int >> 80) / 1000, tz=UTC)
 
 
 def _bounded(wanted: Wanted, *, after: UUID | None) -> QuerySet[Delivery]:

@@ -21,8 +21,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct, structs
 
-from console import audit
-from console.audit import Action
 from console.csp import sandboxed
 from console.registry import Words
 from console.views import ConsoleView
@@ -30,6 +28,8 @@ from dispatch import interventions, log, timeline
 from dispatch.forms import LogFilter
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery
+from foundation import audit
+from foundation.audit import Action
 from servers.models import CarrierGateway, Server
 from templates_app.models import TemplateVersion
 

@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from actions.models import Rule
-from devices.models import Device, Person, new_uid
+from devices.models import Device, Person
+from foundation.sql.ids import new_uid
 from servers.models import CarrierGateway, Server
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateVersion

@@ -11,10 +11,9 @@ from django.db import connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
-from devices import statements
-from devices.statements import Asked
-from dispatch import dialect
 from dispatch.models import Delivery, Priority
+from foundation.sql import dialect, statements
+from foundation.sql.statements import Statement
 from servers.values import ServerKind
 from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
@@ -122,7 +121,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
     due = [server_id, moment, moment]
     values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
     before = dialect.without(*dialect.SORTING, *dialect.WAITING_FOR_DISK)
-    found = statements.at_once([*before, Asked(sql, values, binary=True)])[-1]
+    found = statements.in_one_round_trip([*before, Statement(sql, values, binary=True)])[-1]
     claims = [read_claim(row) for row in found]
     claims.sort(key=lambda claim: claim.id.int)
     return claims
@@ -159,7 +158,7 @@ def begin(
                 (id, sender, subject, text, html, sound, visible_to, empty, sealed)
             SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
             WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - constants of this module only
-        asked.append(Asked(insert, brought))
+        asked.append(Statement(insert, brought))
     rows, brought = dialect.table(_BEGIN, group)
     update = f"""UPDATE dispatch_delivery AS d
         SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
@@ -168,7 +167,7 @@ def begin(
         AND lease_until > %s AND begun_at IS NULL
         RETURNING id"""  # noqa: S608
     values = [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)]
-    begun = statements.at_once([*asked, Asked(update, values, binary=True)])[-1]
+    begun = statements.in_one_round_trip([*asked, Statement(update, values, binary=True)])[-1]
     return {dialect.read_uid(row[0]) for row in begun}
 
 
@@ -220,13 +219,13 @@ def settle(
         both = f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
             changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
             {attempts} x JOIN changed USING (id) RETURNING 1"""  # noqa: S608
-        return len(statements.rows(both, [*brought, dialect.uid(lease), server_id, server_name]))
+        return len(statements.run(both, [*brought, dialect.uid(lease), server_id, server_name]))
     first = f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}"
     then = f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1"
-    _, changed = statements.at_once(
+    _, changed = statements.in_one_round_trip(
         [
-            Asked(first, [server_id, server_name, *brought, dialect.uid(lease)]),
-            Asked(then, [*brought, dialect.uid(lease)]),
+            Statement(first, [server_id, server_name, *brought, dialect.uid(lease)]),
+            Statement(then, [*brought, dialect.uid(lease)]),
         ]
     )
     return len(changed)
@@ -304,7 +303,7 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
 def any_due(server_id: int, *, now: datetime) -> bool:
     moment = dialect.time(now)
     before = dialect.without(*dialect.SORTING)
-    return bool(statements.at_once([*before, Asked(_MOST_URGENT, [server_id, moment, moment])])[-1])
+    return bool(statements.in_one_round_trip([*before, Statement(_MOST_URGENT, [server_id, moment, moment])])[-1])
 
 
 def _without(code: str) -> Case:

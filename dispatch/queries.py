@@ -10,10 +10,10 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from msgspec import Struct, json
 
-from dispatch import dialect
-from dispatch.log import first_id
 from dispatch.models import TROUBLE, Delivery, HourFigures
 from dispatch.statistics import DAYS, SAMPLE, Latency, first_hour, latency
+from foundation.sql import dialect
+from foundation.sql.ids import first_id
 from servers.models import Server
 
 State = Delivery.State

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, connection
 
-from dispatch import dialect, ingest
+from dispatch import ingest
 from dispatch.ingest import Answer, Posted
 from dispatch.turn import taking_in
+from foundation.sql import dialect
 
 PATIENCE = 1.0
 """Seconds that an event waits for others before it goes alone: a statement of theirs may wait for a lock."""

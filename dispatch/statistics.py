@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Case, Count, F, Value, When
 from msgspec import Struct
 
-from dispatch.log import first_id
 from dispatch.models import Delivery, HourFigures
+from foundation.sql.ids import first_id
 from servers.values import ServerKind
 from transports.types import ChannelKind
 

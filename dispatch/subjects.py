@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field, structs
 
-from devices import queries, statements, upsert
+from devices import queries, upsert
 from devices.fields import FieldError, clean_device, clean_user
 from devices.queries import Key, KnownDevice, KnownPerson, Subject
-from devices.statements import Reading
+from foundation.sql import statements
+from foundation.sql.statements import Query
 
 
 class RefusedError(Exception):
@@ -37,7 +38,7 @@ Devices = dict[Key, KnownDevice]
 Known = TypeVar("Known", KnownDevice, KnownPerson)
 
 
-def readings(named: Mapping[int, Named]) -> tuple[Reading[People], Reading[Devices]]:
+def readings(named: Mapping[int, Named]) -> tuple[Query[People], Query[Devices]]:
     """What `find` has to know."""
     return (
         queries.find_people({_key(user) for user, _ in named.values() if user}),
@@ -78,7 +79,7 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
     except RefusedError as refused:
         return refused
     rest = {0: (None if person else user, None if machine else device)}
-    people, devices = statements.together(*readings(rest))
+    people, devices = statements.results_of(*readings(rest))
     found = find(rest, people=people, devices=devices, country=country)[0]
     if isinstance(found, RefusedError):
         return found
@@ -130,7 +131,7 @@ def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, 
         for place, subject in found.items()
         if isinstance(subject, Subject) and not subject.person and subject.device_told.get("user")
     }
-    people = statements.made(queries.find_people({("loginname", loginname) for loginname in owners.values()}))
+    people = statements.result_of(queries.find_people({("loginname", loginname) for loginname in owners.values()}))
     answer = dict(found)
     for place, loginname in owners.items():
         person = people.get(("loginname", loginname))

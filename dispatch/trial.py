@@ -14,13 +14,14 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.views import ConsoleView
-from devices.models import new_uid
 from dispatch import doorbell, intake
 from dispatch.intake import NewEvent
 from dispatch.plan import Planned
+from foundation import audit
+from foundation.audit import Action
+from foundation.sql.ids import new_uid
 from servers.queries import active_routes
 from servers.values import ServerKind
 from templates_app import queries

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import broadcasts, dialect, doorbell, outbox, receipts
+from dispatch import broadcasts, doorbell, outbox, receipts
 from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
 from dispatch.settling import judged
+from foundation.sql import dialect
 from servers import queries
 from servers.values import Limits, ServerKind
 from transports.types import Reason, ReasonCode, Scope, Unknown

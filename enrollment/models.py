@@ -7,8 +7,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from console.secrets import SecretField
-from devices.models import Device, Group, Person, new_uid
+from devices.models import Device, Group, Person
+from foundation.secrets import SecretField
+from foundation.sql.ids import new_uid
 
 
 class Invitation(models.Model):

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 
-from console import audit
-from console.audit import Action
 from console.editing import DeletePage, DialogMixin, FormPage
 from console.pages import SettingsChildView
 from console.registry import Words
+from foundation import audit
+from foundation.audit import Action
 from servers import countries, detection, lifecycle
 from servers.carrier_validators import carrier_warnings
 from servers.forms import CarrierGatewayForm

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from console.secrets import Secret
+from foundation.secrets import Secret
 from servers.models import Server
 
 

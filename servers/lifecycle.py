@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from servers.locks import hold
+from foundation.sql.locks import hold
 from servers.models import CarrierGateway, Server
 from servers.queries import AnyServer
 from servers.values import ServerKind

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from console.secrets import SecretField, new_token
+from foundation.secrets import SecretField, new_token
 from servers.values import Limits, ServerKind
 from transports.stages import StageName
 

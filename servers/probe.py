@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from console import audit
+from foundation import audit
+from foundation.sql.locks import hold
 from servers import lifecycle, queries, trials
-from servers.locks import hold
 from servers.models import ServerTest, ServerTestStage
 from servers.trials import Testable, Trial
 from transports.stages import Stage

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
-from console import audit
 from console.registry import Words
 from console.views import is_fragment
+from foundation import audit
 from servers import probe
 from servers.forms import UNTESTED, S, ServerForm
 from servers.models import ServerTest, SmsGateway, SmtpServer

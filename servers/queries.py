@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from devices import statements
-from devices.statements import Asked, Reading
+from foundation.sql import statements
+from foundation.sql.statements import Query, Statement
 from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
 from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
@@ -14,12 +14,12 @@ AnyServer = SmtpServer | SmsGateway | PushService
 
 def active_routes() -> dict[ServerKind, Route]:
     """The active server of each kind that has one."""
-    return statements.made(routes())
+    return statements.result_of(routes())
 
 
-def routes() -> Reading[dict[ServerKind, Route]]:
+def routes() -> Query[dict[ServerKind, Route]]:
     """The same; read for every event, so only their revisions are asked for."""
-    found = yield Asked("SELECT id, kind, revision, CAST(created_at AS text) FROM servers_server WHERE active")
+    found = yield Statement("SELECT id, kind, revision, CAST(created_at AS text) FROM servers_server WHERE active")
     return {ServerKind(kind): _route(pk, revision, created_at) for pk, kind, revision, created_at in found}
 
 

@@ -6,7 +6,7 @@ import hmac
 
 from django.conf import settings
 
-from console.secrets import SecretUnreadableError
+from foundation.secrets import SecretUnreadableError
 from servers.models import SmsGateway
 from servers.values import RECEIPT_PATH
 

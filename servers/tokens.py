@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from console.secrets import Secret, SecretUnreadableError
+from foundation.secrets import Secret, SecretUnreadableError
 from servers.models import AccessToken
 from transports.guard import ConnectionFailed, Policy
 from transports.oauth import Token, TokenRequest, fetch

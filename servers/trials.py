@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from msgspec import structs
 
-from console.secrets import SecretUnreadableError
+from foundation.secrets import SecretUnreadableError
 from servers.factory import sms_config, sms_policy, smtp_config, smtp_policy
 from servers.models import SmsGateway, SmtpServer
 from servers.validators import check_mail

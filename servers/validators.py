@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 
-from console.secrets import Secret, SecretField, SecretUnreadableError
+from foundation.secrets import Secret, SecretField, SecretUnreadableError
 from servers.kept_secrets import moved
 from servers.models import SmtpServer
 from transports import phone_number

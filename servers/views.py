@@ -16,12 +16,13 @@ from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateView
 from msgspec import Struct
 
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.editing import DeletePage, FormPage
 from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import ConsoleView
+from foundation import audit
+from foundation.audit import Action
 from servers import health, lifecycle, probe, receipts
 from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
 from servers.models import PushService, Server, SmsGateway, SmtpServer

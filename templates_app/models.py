@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from devices.models import new_uid
+from foundation.sql.ids import new_uid
 from transports.types import ChannelKind
 
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from devices.statements import Asked, Reading
+from foundation.sql.statements import Query, Statement
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
 from templates_app.content import Channel, Content
@@ -27,17 +27,17 @@ _CURRENT = """SELECT id, name, type, predefined, on_unknown, lifetime, current_i
     FROM templates_app_notificationtemplate WHERE current_id IS NOT NULL AND deleted_at IS NULL"""
 
 
-def for_type(type_code: str) -> Reading[list[Template]]:
+def for_type(type_code: str) -> Query[list[Template]]:
     """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
-    rows = yield Asked(f"{_CURRENT} AND type = %s ORDER BY name", [type_code])
+    rows = yield Statement(f"{_CURRENT} AND type = %s ORDER BY name", [type_code])
     found = [_template(row) for row in rows]
     own = [template for template in found if not template.predefined and _any_active(template)]
     return own or [template for template in found if template.predefined]
 
 
-def named(name_or_id: str) -> Reading[Template | None]:
+def named(name_or_id: str) -> Query[Template | None]:
     """The template with this name, else this uid or number."""
-    rows = yield Asked(
+    rows = yield Statement(
         f"{_CURRENT} AND (name = %s OR id = %s OR uid = %s) ORDER BY name = %s DESC, name LIMIT 1",
         [name_or_id, _number(name_or_id), _uid(name_or_id), name_or_id],
     )

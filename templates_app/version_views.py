@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic.base import TemplateResponseMixin
 
-from console import audit
 from console.registry import Words
+from foundation import audit
 from templates_app import queries, versions
 from templates_app.content import Content, changes
 from templates_app.models import TemplateVersion

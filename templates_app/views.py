@@ -19,13 +19,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin, TemplateView
 
-from console import audit, registry
-from console.audit import Action
+from console import registry
 from console.editing import DeletePage, ObjectView
 from console.pages import SettingsChildView
 from console.registry import Words
 from console.views import is_fragment
 from devices.models import Device
+from foundation import audit
+from foundation.audit import Action
 from servers.queries import country
 from templates_app import forms, preview, queries, versions
 from templates_app.content import Content, changes

@@ -9,11 +9,11 @@ from uuid import UUID
 from django.db import connection, models, transaction
 from msgspec import Struct
 
-from console.models import AuditEntry
 from devices.models import Device, Person
 from dispatch import statistics
-from dispatch.dialect import is_postgresql
 from dispatch.models import Attempt, Delivery, DeliveryText, Event
+from foundation.models import AuditEntry
+from foundation.sql.dialect import is_postgresql
 from servers.models import SmtpServer
 from templates_app.models import NotificationTemplate
 from xmnotify import demo

@@ -23,6 +23,7 @@ CSRF_TRUSTED_ORIGINS = env.words("XMNOTIFY_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "xmnotify",
+    "foundation",
     "console",
     "devices",
     "servers",

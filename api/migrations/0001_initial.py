@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import console.secrets
-import devices.models
+import foundation.secrets
+import foundation.sql.ids
 
 
 class Migration(migrations.Migration):
@@ -20,16 +20,18 @@ class Migration(migrations.Migration):
             name="Webhook",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.UUIDField(default=devices.models.new_uid, editable=False, unique=True)),
+                ("uid", models.UUIDField(default=foundation.sql.ids.new_uid, editable=False, unique=True)),
                 ("name", models.CharField(max_length=255, unique=True, verbose_name="name")),
                 (
                     "secret",
-                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Secret"),
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Secret"
+                    ),
                 ),
                 (
                     "previous_secret",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, verbose_name="Previous secret"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Previous secret"
                     ),
                 ),
                 ("scopes", models.JSONField(default=list, verbose_name="scopes")),

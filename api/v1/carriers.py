@@ -16,8 +16,8 @@ from api.operation import Call, Operation
 from api.problems import invalid
 from api.v1.bodies import Text, told
 from api.v1.servers import set_fields
-from console import audit
-from console.audit import Action
+from foundation import audit
+from foundation.audit import Action
 from servers import lifecycle
 from servers.carrier_validators import carrier_warnings, clean_carrier
 from servers.models import CarrierGateway

@@ -19,12 +19,13 @@ from api.operation import Call, Operation
 from api.problems import FieldError, ProblemError
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
-from console import audit
-from console.audit import Action
 from devices.models import Device, Person, folded, keyed
 from dispatch import interventions, log
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery, Event, Receipt
+from foundation import audit
+from foundation.audit import Action
+from foundation.sql.ids import first_id
 from servers.models import CarrierGateway, Server
 from transports.types import ChannelKind
 
@@ -132,11 +133,11 @@ def list_deliveries(call: Call) -> HttpResponse:
         "channel": query.channel,
         "address": query.recipient,
         "id__lt": query.after,
-        "id__gte": UNSET if query.since is UNSET else log.first_id(query.since),
+        "id__gte": UNSET if query.since is UNSET else first_id(query.since),
     }
     rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.until is not UNSET:
-        rows = rows.filter(id__lt=log.first_id(query.until))
+        rows = rows.filter(id__lt=first_id(query.until))
     if query.server is not UNSET:
         rows = rows.filter(server__in=_keys(Server.objects.filter(name=query.server)))
     subjects: dict[str, list[int]] = {}

@@ -18,8 +18,8 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
-from dispatch import log
 from dispatch.models import Broadcast, Delivery, Event
+from foundation.sql.ids import first_id
 
 _FIRST_DELIVERIES = 100
 _WAITING = ("due", "claimed", "paused", "held")
@@ -99,11 +99,11 @@ def list_events(call: Call) -> HttpResponse:
         "device__serial": query.device,
         "person__loginname__lower": UNSET if query.user is UNSET else folded(query.user),
         "id__lt": query.after,
-        "id__gte": UNSET if query.since is UNSET else log.first_id(query.since),
+        "id__gte": UNSET if query.since is UNSET else first_id(query.since),
     }
     rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.until is not UNSET:
-        rows = rows.filter(id__lt=log.first_id(query.until))
+        rows = rows.filter(id__lt=first_id(query.until))
     found, last = pages.page(rows.order_by("-id"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.pk)
     return operation.answer(EventsPage([EventSummary(**_summary(row)) for row in found], following))

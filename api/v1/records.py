@@ -15,11 +15,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api import operation, strict_json
 from api.operation import Call
 from api.problems import Problem, ProblemError, details, none_taken, unprocessable
-from console import audit
-from console.audit import Action
 from devices.fields import FieldError, Unusable
 from devices.models import Device, Person
 from devices.upsert import Row, Saved
+from foundation import audit
+from foundation.audit import Action
 
 MOST = 1_000
 _APART = frozenset({"apps", "push"})  # they stand in tables of their own; of a token nothing is told

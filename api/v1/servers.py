@@ -29,8 +29,8 @@ from api.v1.server_bodies import (
     TestBody,
     TestDetail,
 )
-from console import audit
-from console.audit import Action
+from foundation import audit
+from foundation.audit import Action
 from servers import lifecycle, probe, receipts
 from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
 from servers.probe import Asker, ProbeRefusedError

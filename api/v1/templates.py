@@ -18,8 +18,8 @@ from api.operation import Call, Operation
 from api.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import Line
 from api.v1.records import WarningBody
-from console import audit
-from console.audit import Action
+from foundation import audit
+from foundation.audit import Action
 from servers.queries import country
 from templates_app import queries, validators, versions
 from templates_app.content import Channel, Content, Wording

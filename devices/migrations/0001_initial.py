@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 from django.db import migrations, models
 
-import devices.models
+import foundation.sql.ids
 
 
 class Migration(migrations.Migration):
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             name="Person",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.UUIDField(default=devices.models.new_uid, editable=False, unique=True)),
+                ("uid", models.UUIDField(default=foundation.sql.ids.new_uid, editable=False, unique=True)),
                 ("loginname", models.CharField(max_length=320, verbose_name="login name")),
                 ("username", models.CharField(blank=True, max_length=320, verbose_name="user name")),
                 ("domainname", models.CharField(blank=True, max_length=253, verbose_name="domain")),
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
             name="Device",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.UUIDField(default=devices.models.new_uid, editable=False, unique=True)),
+                ("uid", models.UUIDField(default=foundation.sql.ids.new_uid, editable=False, unique=True)),
                 ("serial", models.CharField(blank=True, max_length=128, verbose_name="serial number")),
                 ("imei", models.CharField(blank=True, max_length=32, verbose_name="IMEI")),
                 (

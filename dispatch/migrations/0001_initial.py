@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import devices.models
+import foundation.sql.ids
 
 
 class Migration(migrations.Migration):
@@ -38,7 +38,9 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=devices.models.new_uid, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(
+                        default=foundation.sql.ids.new_uid, editable=False, primary_key=True, serialize=False
+                    ),
                 ),
                 ("name", models.CharField(blank=True, max_length=255)),
                 ("audience", models.JSONField(default=dict)),
@@ -90,7 +92,9 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=devices.models.new_uid, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(
+                        default=foundation.sql.ids.new_uid, editable=False, primary_key=True, serialize=False
+                    ),
                 ),
                 (
                     "channel",
@@ -312,7 +316,9 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=devices.models.new_uid, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(
+                        default=foundation.sql.ids.new_uid, editable=False, primary_key=True, serialize=False
+                    ),
                 ),
                 ("type", models.CharField(blank=True, max_length=64)),
                 ("source", models.CharField(blank=True, max_length=255)),

@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import console.secrets
-import devices.models
+import foundation.secrets
+import foundation.sql.ids
 
 
 class Migration(migrations.Migration):
@@ -22,7 +22,9 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=devices.models.new_uid, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(
+                        default=foundation.sql.ids.new_uid, editable=False, primary_key=True, serialize=False
+                    ),
                 ),
                 ("mode", models.CharField(max_length=32)),
                 (
@@ -44,8 +46,8 @@ class Migration(migrations.Migration):
                 ("binding_kind", models.CharField(blank=True, max_length=16)),
                 ("binding_value", models.CharField(blank=True, max_length=128)),
                 ("token_digest", models.CharField(max_length=64, unique=True)),
-                ("token", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
-                ("pin", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
+                ("token", foundation.secrets.SecretField(blank=True, default=foundation.secrets.Secret)),
+                ("pin", foundation.secrets.SecretField(blank=True, default=foundation.secrets.Secret)),
                 (
                     "state",
                     models.CharField(

@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
-import console.secrets
+import foundation.secrets
 
 
 class Migration(migrations.Migration):
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name="AccessToken",
             fields=[
                 ("key", models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ("value", console.secrets.SecretField(blank=True, default=console.secrets.Secret)),
+                ("value", foundation.secrets.SecretField(blank=True, default=foundation.secrets.Secret)),
                 ("expires_at", models.DateTimeField()),
                 ("refreshing_until", models.DateTimeField(blank=True, null=True)),
             ],
@@ -113,12 +113,14 @@ class Migration(migrations.Migration):
                 ("team_id", models.CharField(blank=True, max_length=10, verbose_name="Team ID")),
                 (
                     "key_file",
-                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Key file"),
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Key file"
+                    ),
                 ),
                 (
                     "certificate",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, verbose_name="Certificate and key"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Certificate and key"
                     ),
                 ),
                 ("certificate_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),
@@ -134,8 +136,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "service_account",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, verbose_name="Service account file"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Service account file"
                     ),
                 ),
                 ("project", models.CharField(blank=True, editable=False, max_length=255, verbose_name="Project")),
@@ -195,7 +197,9 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=64, verbose_name="Key")),
                 (
                     "secret",
-                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Secret"),
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Secret"
+                    ),
                 ),
                 (
                     "virtual_number",
@@ -266,8 +270,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "signature_secret",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, verbose_name="Signature secret"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Signature secret"
                     ),
                 ),
                 (
@@ -282,8 +286,8 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "receipt_token",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, editable=False, verbose_name="Receipt address"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, editable=False, verbose_name="Receipt address"
                     ),
                 ),
             ],
@@ -332,7 +336,9 @@ class Migration(migrations.Migration):
                 ("username", models.CharField(blank=True, max_length=255, verbose_name="User name")),
                 (
                     "password",
-                    console.secrets.SecretField(blank=True, default=console.secrets.Secret, verbose_name="Password"),
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Password"
+                    ),
                 ),
                 (
                     "spa",
@@ -402,8 +408,8 @@ class Migration(migrations.Migration):
                 ("oauth_client_id", models.CharField(blank=True, max_length=255, verbose_name="Client ID")),
                 (
                     "oauth_client_secret",
-                    console.secrets.SecretField(
-                        blank=True, default=console.secrets.Secret, verbose_name="Client secret"
+                    foundation.secrets.SecretField(
+                        blank=True, default=foundation.secrets.Secret, verbose_name="Client secret"
                     ),
                 ),
                 ("oauth_scope", models.CharField(blank=True, max_length=255, verbose_name="Scope")),

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-import console.secrets
+import foundation.secrets
 
 
 class Migration(migrations.Migration):
@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="smsgateway",
             name="receipt_token",
-            field=console.secrets.SecretField(
-                blank=True, default=console.secrets.new_token, editable=False, verbose_name="Receipt address"
+            field=foundation.secrets.SecretField(
+                blank=True, default=foundation.secrets.new_token, editable=False, verbose_name="Receipt address"
             ),
         ),
     ]

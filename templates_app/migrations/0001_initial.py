@@ -6,7 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import devices.models
+import foundation.sql.ids
 
 
 class Migration(migrations.Migration):
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             name="NotificationTemplate",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.UUIDField(default=devices.models.new_uid, editable=False, unique=True)),
+                ("uid", models.UUIDField(default=foundation.sql.ids.new_uid, editable=False, unique=True)),
                 ("name", models.CharField(max_length=255, unique=True, verbose_name="name")),
                 ("description", models.TextField(blank=True, max_length=2000, verbose_name="description")),
                 ("type", models.CharField(max_length=64, verbose_name="type")),

@@ -5,10 +5,10 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from console import second_factor
-from console.audit import Action, Actor, record
 from console.models import SecondFactor
 from dispatch import liveness
 from dispatch.models import Delivery
+from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
 from tests.browser import looks
 from tests.db import world

@@ -4,8 +4,9 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device
-from dispatch import log, queries
+from dispatch import queries
 from dispatch.models import Attempt, Delivery, Event
+from foundation.sql.ids import moment_of
 from tests.db import world
 from xmnotify import demo, scale
 
@@ -29,7 +30,7 @@ def test_every_delivery_has_an_event_its_attempts_and_an_id_of_its_time():
     states = set(Delivery.objects.values_list("state", flat=True))
     assert states == {"due", "held", "failed", "expired", "skipped", "cancelled", "sent"}
     for row in Delivery.objects.select_related("event", "text", "person", "device")[::97]:
-        assert abs((log.moment_of(row.pk) - row.created_at).total_seconds()) < 0.01
+        assert abs((moment_of(row.pk) - row.created_at).total_seconds()) < 0.01
         assert row.event.received_at == row.created_at
         assert (row.event.person, row.event.device) == (row.person, row.device)
         assert row.attempts.count() == row.attempt_count

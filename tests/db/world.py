@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from devices.models import Device, Person, new_uid
+from devices.models import Device, Person
 from dispatch import intake
 from dispatch.models import Event
 from dispatch.plan import Planned
+from foundation.sql.ids import new_uid
 from servers import carriers
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.values import ServerKind

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from console import audit
-from console.audit import Action, Actor
 from console.models import SecondFactor
+from foundation import audit
+from foundation.audit import Action, Actor
 
 
 class Command(BaseCommand):

@@ -3,9 +3,9 @@
 import pytest
 
 from api.v1.table import OPERATIONS
-from console.models import AuditEntry
 from devices.models import Device
 from dispatch.models import Delivery
+from foundation.models import AuditEntry
 from servers.models import CarrierGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from tests.db import world

@@ -8,8 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from devices.models import Device, Person, new_uid
+from devices.models import Device, Person
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Receipt
+from foundation.sql.ids import new_uid
 from servers.models import Server
 from tests.db import world
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 from servers.models import PushService, Server, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from tests.db import world

@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 from servers.models import CarrierGateway, Server, SmsGateway
 from tests.db import world
 

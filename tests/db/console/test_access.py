@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
 from console import registry, roles
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 from servers.models import SmtpServer
 from tests.db.world import smtp_server
 
@@ -81,7 +81,7 @@ def test_an_operator_sends_and_resends_and_sets_up_nothing(member):
     user = member(roles.OPERATOR)
     assert user.has_perms(["dispatch.add_broadcast", "dispatch.change_delivery", "servers.view_smtpserver"])
     assert not user.has_perm("servers.change_smtpserver")
-    assert not user.has_perm("console.view_auditentry")
+    assert not user.has_perm("foundation.view_auditentry")
 
 
 def test_installing_the_roles_again_takes_nothing_away(member):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from api import keys
 from api.models import ApiKey
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 PAGE = "/settings/api-keys/"

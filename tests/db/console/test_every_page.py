@@ -6,9 +6,9 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils.timezone import now
 
 from api import keys
-from console.audit import Action, Actor, record
 from console.views import ConsoleView
 from dispatch.models import Delivery, Event
+from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
 from tests.db import world
 

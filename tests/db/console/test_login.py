@@ -15,7 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from console import confirmation, roles, second_factor
-from console.models import AuditEntry, SecondFactor
+from console.models import SecondFactor
+from foundation.models import AuditEntry
 from tests.db import world
 from tests.db.console.test_every_page import patterns
 

@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from api import keys
 from console import registry
-from console.audit import Action, Actor, record
 from dispatch.models import Delivery
+from foundation.audit import Action, Actor, record
 from tests.db import world
 from tests.db.dispatch import flow
 

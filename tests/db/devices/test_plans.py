@@ -52,7 +52,7 @@ def explain(many):
 @pytest.mark.parametrize(("name", "index"), [("serial", "serial_unique"), ("imei", "device_imei")])
 def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
     asked = next(queries.find_devices({(name, "A")}))
-    assert index in explain(asked.statement, asked.values)
+    assert index in explain(asked.text, asked.values)
     with CaptureQueriesContext(connection) as seen:
         Device.objects.filter(keyed(name, "A")).first()
     assert index in explain(seen[0]["sql"])
@@ -60,7 +60,7 @@ def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
 
 def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explain):
     asked = next(queries.find_people({("loginname", "USER7")}))
-    assert "loginname_unique" in explain(asked.statement, asked.values)
+    assert "loginname_unique" in explain(asked.text, asked.values)
     with CaptureQueriesContext(connection) as seen:
         saved = upsert.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
     assert saved.row.loginname == "User7"

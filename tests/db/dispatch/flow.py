@@ -3,11 +3,11 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from devices.models import new_uid
 from dispatch import ingest, intake, outbox
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
 from dispatch.plan import Planned
+from foundation.sql.ids import new_uid
 from servers.values import ServerKind
 from tests.db.world import NOW
 from transports.types import AddressKind, ChannelKind, Deferred, Reason, ReasonCode, Recipient, Rejected, Scope, Unknown

@@ -8,11 +8,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from console.models import AuditEntry
-from devices.models import new_uid
 from dispatch import log, reasons
 from dispatch.log import Wanted
 from dispatch.models import Attempt, Delivery
+from foundation.models import AuditEntry
+from foundation.sql.ids import moment_of, new_uid
 from tests.db import world
 from tests.db.dispatch import flow
 from transports.types import AddressKind, ReasonCode, Recipient
@@ -81,10 +81,10 @@ def test_filters_find_what_they_name(server):
 
 def test_time_bounds_are_those_of_acceptance(server):
     old, new = flow.deliveries(2, server_id=server.pk)
-    made = log.moment_of(new)
+    made = moment_of(new)
     assert all_pages(Wanted(since=made + timedelta(seconds=1))) == []
     assert all_pages(Wanted(until=made + timedelta(seconds=1))) == [new, old]
-    assert all_pages(Wanted(until=log.moment_of(old) - timedelta(seconds=1))) == []
+    assert all_pages(Wanted(until=moment_of(old) - timedelta(seconds=1))) == []
 
 
 @pytest.mark.parametrize("key", ["u1", "U1", "u1@example.com", "S1", "+4917012345"])

@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from devices import statements
-from devices.statements import Asked
-from dispatch import dialect, outbox
+from dispatch import outbox
 from dispatch.models import Attempt, Delivery, Priority
 from dispatch.outbox import AttemptRecord, Settlement
+from foundation.sql import dialect, statements
+from foundation.sql.statements import Statement
 from servers.values import ServerKind
 from tests.db import world
 from tests.db.dispatch import flow
@@ -44,25 +44,25 @@ def ids(claims):
 
 def explained(monkeypatch):
     """The list to which the plan of each statement over rows of deliveries is added from now on, before it is run."""
-    plans, rows, at_once = [], statements.rows, statements.at_once
+    plans, rows, at_once = [], statements.run, statements.in_one_round_trip
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
 
     def look_at(asked):
         for each in asked:
-            if "dispatch_delivery" in each.statement:
-                plan = at_once([*dialect.without(*dialect.SORTING), Asked(f"{explain} {each.statement}", each.values)])
+            if "dispatch_delivery" in each.text:
+                plan = at_once([*dialect.without(*dialect.SORTING), Statement(f"{explain} {each.text}", each.values)])
                 plans.append("\n".join(str(row[-1]) for row in plan[-1]))
 
     def explained_rows(statement, values):
-        look_at([Asked(statement, values)])
+        look_at([Statement(statement, values)])
         return rows(statement, values)
 
     def explained_at_once(asked):
         look_at(asked)
         return at_once(asked)
 
-    monkeypatch.setattr(statements, "rows", explained_rows)
-    monkeypatch.setattr(statements, "at_once", explained_at_once)
+    monkeypatch.setattr(statements, "run", explained_rows)
+    monkeypatch.setattr(statements, "in_one_round_trip", explained_at_once)
     return plans
 
 

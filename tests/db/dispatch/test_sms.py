@@ -12,10 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from devices.models import new_uid
 from dispatch import interventions, outbox, receipts, timeline, upkeep
 from dispatch.models import Attempt, Delivery, Receipt
 from dispatch.settling import judged
+from foundation.sql.ids import new_uid
 from servers import factory
 from servers.models import SmsGateway
 from servers.receipts import address

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dispatch import log, queries, statistics
+from dispatch import queries, statistics
 from dispatch.models import Delivery, Event, HourFigures
+from foundation.sql.ids import first_id
 from tests.db.world import NOW, carrier_gateway, smtp_server
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ def deliveries(*states, at=NOW, took=timedelta(seconds=2), server=None):
     event = Event.objects.create(type="x", origin="test", occurred_at=at, received_at=at)
     return Delivery.objects.bulk_create(
         Delivery(
-            id=UUID(int=log.first_id(at).int | (uuid4().int & ((1 << 74) - 1))),
+            id=UUID(int=first_id(at).int | (uuid4().int & ((1 << 74) - 1))),
             event=event,
             channel="smtp",
             server_kind="smtp",
@@ -54,8 +55,8 @@ def figures():
 def test_the_first_id_of_a_moment_is_not_above_the_ids_made_then():
     made = Event.objects.create(type="x", origin="test", occurred_at=NOW, received_at=NOW)
     from_id = made.id.int >> 80
-    assert log.first_id(NOW).int >> 80 == int(NOW.timestamp() * 1000)
-    assert from_id > log.first_id(NOW - timedelta(days=365)).int >> 80
+    assert first_id(NOW).int >> 80 == int(NOW.timestamp() * 1000)
+    assert from_id > first_id(NOW - timedelta(days=365)).int >> 80
 
 
 def test_deliveries_are_counted_by_the_hour_of_their_acceptance():
@@ -141,7 +142,7 @@ def test_a_message_that_waits_too_long_for_its_server_is_noticed_and_a_broadcast
 
 
 def test_counting_an_hour_reads_one_range_of_the_primary_key():
-    rows = Delivery.objects.filter(id__gte=log.first_id(NOW), id__lt=log.first_id(NOW + HOUR))
+    rows = Delivery.objects.filter(id__gte=first_id(NOW), id__lt=first_id(NOW + HOUR))
     full()
     plan = rows.order_by().explain()
     assert "dispatch_delivery_pkey" in plan or "sqlite_autoindex_dispatch_delivery_1" in plan

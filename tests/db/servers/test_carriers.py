@@ -4,9 +4,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from console import registry
-from console.models import AuditEntry
 from console.registry import Level
 from devices.models import Device
+from foundation.models import AuditEntry
 from servers import lifecycle
 from servers.carrier_validators import RETIRED, carrier_warnings, clean_carrier
 from servers.detection import NewCarrier, new_carriers

@@ -8,9 +8,9 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from console import registry
-from console.audit import MASK, NEW_MASK
-from console.models import AuditEntry
 from console.registry import Level
+from foundation.audit import MASK, NEW_MASK
+from foundation.models import AuditEntry
 from servers import health
 from servers.models import Server, ServerTest, SmtpServer
 from tests.db.world import smtp_server, template

@@ -10,8 +10,8 @@ from django.core import serializers
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
-from console.models import AuditEntry
-from console.secrets import Secret
+from foundation.models import AuditEntry
+from foundation.secrets import Secret
 from servers import probe
 from servers.forms import SmtpServerForm
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer

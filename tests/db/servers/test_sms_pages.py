@@ -3,9 +3,9 @@
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from console.audit import MASK, NEW_MASK
-from console.models import AuditEntry
 from console.registry import Level
+from foundation.audit import MASK, NEW_MASK
+from foundation.models import AuditEntry
 from servers import health
 from servers.models import Server, SmsGateway
 from servers.values import ServerKind

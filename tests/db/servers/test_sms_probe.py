@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from console.models import AuditEntry
-from console.secrets import Secret
+from foundation.models import AuditEntry
+from foundation.secrets import Secret
 from servers import probe
 from servers.models import SmsGateway
 from servers.probe import Asker

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from console.secrets import Secret
+from foundation.secrets import Secret
 from servers import countries
 from servers.lifecycle import add, change
 from servers.models import SmsGateway

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from console.secrets import Secret
+from foundation.secrets import Secret
 from servers.lifecycle import add
 from servers.models import SmtpServer
 from servers.validators import clean_smtp, port_for, smtp_warnings

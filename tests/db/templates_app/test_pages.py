@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 from templates_app import queries, versions
 from templates_app.models import NotificationTemplate
 from tests.db import world

@@ -2,7 +2,7 @@
 
 import pytest
 
-from devices.statements import made
+from foundation.sql.statements import result_of
 from servers.models import Server
 from templates_app import queries, versions
 from templates_app.content import Channel, Content, Wording
@@ -26,8 +26,8 @@ def names(templates):
 
 
 def test_the_predefined_template_fires_where_there_is_no_own_one():
-    assert names(made(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
-    assert made(queries.for_type("device.eaten")) == []
+    assert names(result_of(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
+    assert result_of(queries.for_type("device.eaten")) == []
 
 
 def test_own_templates_with_an_active_channel_fire_instead():
@@ -36,36 +36,36 @@ def test_own_templates_with_an_active_channel_fire_instead():
     own("C", active=False)
     own("D", code="device.wiped")
     NotificationTemplate.objects.create(name="E", type="device.jailbroken")
-    assert names(made(queries.for_type("device.jailbroken"))) == ["A", "B"]
+    assert names(result_of(queries.for_type("device.jailbroken"))) == ["A", "B"]
 
 
 def test_an_own_template_that_is_off_does_not_silence_the_predefined_one():
     own("C", active=False)
-    assert names(made(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
+    assert names(result_of(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
 
 
 def test_firing_reads_texts_once(django_assert_num_queries):
-    made(queries.for_type("device.jailbroken"))
+    result_of(queries.for_type("device.jailbroken"))
     with django_assert_num_queries(1):
-        made(queries.for_type("device.jailbroken"))
+        result_of(queries.for_type("device.jailbroken"))
 
 
 def test_a_template_is_named_by_name_uid_or_number():
     template = own("Mine")
     for key in ("Mine", str(template.uid), str(template.pk)):
-        assert made(queries.named(key)).id == template.pk
+        assert result_of(queries.named(key)).id == template.pk
     for key in ("", "mine", "99999999", "9" * 40, "²", "-" * 36):
-        assert made(queries.named(key)) is None
+        assert result_of(queries.named(key)) is None
 
 
 def test_a_name_made_of_digits_is_found_before_a_number():
     template = own("Mine")
     digits = own(str(template.pk))
-    assert made(queries.named(str(template.pk))).id == digits.pk
+    assert result_of(queries.named(str(template.pk))).id == digits.pk
 
 
 def test_a_template_in_use_has_its_texts_compiled():
-    template = made(queries.named("Enrollment PIN"))
+    template = result_of(queries.named("Enrollment PIN"))
     channel = template.texts.channels[SMTP]
     assert (template.predefined, template.texts.number, template.type) == (True, 1, "enrollment.pin")
     assert [entry.source for entry in channel.recipients] == ["${user.mail}"]

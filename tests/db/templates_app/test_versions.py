@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from msgspec import structs
 
 from actions.models import Rule
-from devices.statements import made
+from foundation.sql.statements import result_of
 from templates_app import predefined, queries, versions
 from templates_app.content import Channel, Content, Wording
 from templates_app.install import install
@@ -105,11 +105,11 @@ def test_a_deleted_template_is_hidden_keeps_its_versions_and_frees_its_name(temp
     version = versions.save(template, content("two"))
     versions.delete(template, now=NOW)
     assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()
-    assert (made(queries.named("Mine")), made(queries.named(str(template.uid)))) == (None, None)
-    assert names_of(made(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
+    assert (result_of(queries.named("Mine")), result_of(queries.named(str(template.uid)))) == (None, None)
+    assert names_of(result_of(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
     assert versions.content_of(TemplateVersion.objects.get(pk=version.pk)) == content("two")
     versions.add(NotificationTemplate(name="Mine", type="device.jailbroken"), content("new"), author=None)
-    assert names_of(made(queries.for_type("device.jailbroken"))) == ["Mine"]
+    assert names_of(result_of(queries.for_type("device.jailbroken"))) == ["Mine"]
 
 
 def test_a_deleted_template_takes_no_further_save(template):

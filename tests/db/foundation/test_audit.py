@@ -2,9 +2,9 @@
 
 import pytest
 
-from console import audit
-from console.audit import Action, Actor
-from console.models import AuditEntry
+from foundation import audit
+from foundation.audit import Action, Actor
+from foundation.models import AuditEntry
 from servers.models import SmtpServer
 from tests.db.world import smtp_server
 

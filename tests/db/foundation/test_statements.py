@@ -10,9 +10,9 @@ from celery.signals import task_prerun
 from django.db import DatabaseError, DataError, OperationalError, ProgrammingError, connection, transaction
 from psycopg.pq import TransactionStatus
 
-from devices import statements
 from devices.models import Person
-from devices.statements import Asked
+from foundation.sql import statements
+from foundation.sql.statements import Statement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="a file has no connection")
@@ -74,41 +74,41 @@ def reading(*values):
     """Asks for each value in turn and returns what came back."""
     found = []
     for value in values:
-        rows = yield Asked("SELECT CAST(%s AS integer)", [value])
+        rows = yield Statement("SELECT CAST(%s AS integer)", [value])
         found.append(rows[0][0])
     return found
 
 
 def test_readings_made_together_each_get_their_own_rows():
-    assert statements.together(reading(1, 2, 3), reading(), reading(4)) == [[1, 2, 3], [], [4]]
-    assert statements.together() == []
+    assert statements.results_of(reading(1, 2, 3), reading(), reading(4)) == [[1, 2, 3], [], [4]]
+    assert statements.results_of() == []
 
 
 def test_readings_made_together_see_what_their_transaction_wrote(django_user_model):
     def names():
-        rows = yield Asked("SELECT username FROM auth_user ORDER BY id")
+        rows = yield Statement("SELECT username FROM auth_user ORDER BY id")
         return [row[0] for row in rows]
 
     with transaction.atomic():
         django_user_model.objects.create(username="new")
-        assert statements.together(names(), reading(1), names()) == [["new"], [1], ["new"]]
+        assert statements.results_of(names(), reading(1), names()) == [["new"], [1], ["new"]]
 
 
 @postgresql
 def test_a_read_can_begin_a_transaction():
     with transaction.atomic():
-        assert statements.together(reading(1), reading(2)) == [[1], [2]]
+        assert statements.results_of(reading(1), reading(2)) == [[1], [2]]
         assert connection.connection.info.transaction_status == TransactionStatus.INTRANS
 
 
 @postgresql
 def test_one_wrong_statement_of_several_is_told_and_the_connection_stays_of_use():
     def wrong():
-        yield Asked("SELECT 1 / CAST(%s AS integer)", [0])
+        yield Statement("SELECT 1 / CAST(%s AS integer)", [0])
 
     with pytest.raises(DataError, match="division by zero"):
-        statements.together(reading(1), wrong(), reading(2))
-    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+        statements.results_of(reading(1), wrong(), reading(2))
+    assert statements.results_of(reading(1), reading(2)) == [[1], [2]]
 
 
 @postgresql
@@ -122,10 +122,10 @@ def test_a_statement_that_the_server_does_not_understand_is_told_by_its_kind():
 @postgresql
 def test_questions_and_answers_larger_than_the_buffers_between_us_and_the_server_come_through():
     def large():
-        rows = yield Asked("SELECT CAST(%s AS text)", ["x" * 8_000_000], prepare=False)
+        rows = yield Statement("SELECT CAST(%s AS text)", ["x" * 8_000_000], prepare=False)
         return len(rows[0][0])
 
-    assert statements.together(*(large() for _ in range(4))) == [8_000_000] * 4
+    assert statements.results_of(*(large() for _ in range(4))) == [8_000_000] * 4
 
 
 @postgresql
@@ -135,29 +135,29 @@ def test_readings_made_together_notice_that_the_kept_connection_died():
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     connection.errors_occurred = False
     connection.health_check_enabled, connection.health_check_done = True, False
-    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+    assert statements.results_of(reading(1), reading(2)) == [[1], [2]]
 
 
 @postgresql
 def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
     def deadly():
-        yield Asked("SELECT pg_terminate_backend(pg_backend_pid())")
+        yield Statement("SELECT pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(OperationalError):
-        statements.together(reading(1), deadly(), reading(2))
+        statements.results_of(reading(1), deadly(), reading(2))
     connection.close_if_unusable_or_obsolete()
-    assert statements.together(reading(1), reading(2)) == [[1], [2]]
+    assert statements.results_of(reading(1), reading(2)) == [[1], [2]]
 
 
 @pytest.mark.parametrize("logged", [False, True], ids=["as usual", "where queries are logged"])
 def test_of_statements_that_are_asked_at_once_all_change_something_or_none(settings, logged):
     settings.DEBUG = logged
     Person.objects.create(loginname="u1", displayname="Before")
-    change = Asked("UPDATE devices_person SET displayname = %s", ["After"])
+    change = Statement("UPDATE devices_person SET displayname = %s", ["After"])
     with pytest.raises(DatabaseError):
-        statements.at_once([change, Asked("SELECT no_such_column FROM devices_person")])
+        statements.in_one_round_trip([change, Statement("SELECT no_such_column FROM devices_person")])
     assert Person.objects.get().displayname == "Before"
-    statements.at_once([change, Asked("SELECT displayname FROM devices_person")])
+    statements.in_one_round_trip([change, Statement("SELECT displayname FROM devices_person")])
     connection.close()
     assert Person.objects.get().displayname == "After"
 
@@ -166,7 +166,7 @@ def test_of_statements_that_are_asked_at_once_all_change_something_or_none(setti
 def test_what_is_prepared_outlives_a_transaction_that_is_rolled_back_and_a_table_that_goes():
     assert statements.read("SELECT CAST(%s AS integer)", [7]) == [(7,)]
     with pytest.raises(DataError), transaction.atomic():
-        statements.rows("SELECT 1 / CAST(%s AS integer)", [0])
+        statements.run("SELECT 1 / CAST(%s AS integer)", [0])
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE passing (id integer)")
         cursor.execute("DROP TABLE passing")
@@ -175,10 +175,12 @@ def test_what_is_prepared_outlives_a_transaction_that_is_rolled_back_and_a_table
 
 @postgresql
 def test_no_more_than_some_statements_are_kept_prepared():
-    for number in range(210):
+    connection.ensure_connection()
+    most = connection.connection.prepared_max
+    for number in range(most + 10):
         assert statements.read(f"SELECT {number} + CAST(%s AS integer)", [1]) == [(number + 1,)]
     ((count,),) = statements.read("SELECT count(*) FROM pg_prepared_statements", prepare=False)
-    assert count == 200
+    assert count == most
 
 
 @postgresql
@@ -187,7 +189,7 @@ def test_nothing_is_prepared_behind_a_pooler_that_mixes_connections():
     connection.connect()
     connection.connection.prepare_threshold = None
     try:
-        assert statements.together(reading(1), reading(2)) == [[1], [2]]
+        assert statements.results_of(reading(1), reading(2)) == [[1], [2]]
         assert statements.read("SELECT count(*) FROM pg_prepared_statements") == [(0,)]
     finally:
         connection.close()
@@ -196,7 +198,7 @@ def test_nothing_is_prepared_behind_a_pooler_that_mixes_connections():
 @postgresql
 def test_other_threads_run_while_statements_are_answered():
     def slow():
-        yield Asked("SELECT CAST(pg_sleep(0.3) AS text)")
+        yield Statement("SELECT CAST(pg_sleep(0.3) AS text)")
 
     for question in ((slow(),), (slow(), slow())):
         done = threading.Event()
@@ -211,7 +213,7 @@ def test_other_threads_run_while_statements_are_answered():
 
 def _ask_and_close(question, done):
     try:
-        statements.together(*question)
+        statements.results_of(*question)
     finally:
         connection.close()
         done.set()

@@ -5,8 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from devices import statements
-from dispatch import dialect
+from foundation.sql import dialect, statements
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +36,7 @@ def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(ro
             bool(row[4]),
             dialect.read_json(row[5]),
         )
-        for row in statements.rows(f"SELECT {picked} FROM {table} ORDER BY id", brought, binary=binary)
+        for row in statements.run(f"SELECT {picked} FROM {table} ORDER BY id", brought, binary=binary)
     ]
     assert found == rows
 
@@ -50,5 +49,5 @@ def test_only_what_differs_is_brought_row_by_row():
 
 def test_values_that_python_takes_for_equal_stay_what_they_are_in_json():
     table, brought = dialect.table(COLUMNS, [(*FIRST[:-1], [1]), (UUID(int=2), *FIRST[1:-1], [True])])
-    found = statements.rows(f"SELECT CAST(words AS text) FROM {table} ORDER BY id", brought)
+    found = statements.run(f"SELECT CAST(words AS text) FROM {table} ORDER BY id", brought)
     assert [row[0] for row in found] == ["[1]", "[true]"]

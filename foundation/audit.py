@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest
 from msgspec import Struct
 
-from console.models import AuditEntry
+from foundation.models import AuditEntry
 
 MASK = "••••••"
 NEW_MASK = f"{MASK} (new)"
 _SECRET_NAMES = frozenset({"password", "digest"})
-_UNTOLD = frozenset({"last_login", "date_joined"})
+_LEFT_OUT = frozenset({"last_login", "date_joined"})
 
 
 class Action(StrEnum):
@@ -41,7 +42,7 @@ class Actor(Struct, frozen=True):
 
 
 class _Masked(Struct, frozen=True):
-    """A secret: only whether it is the same can be told."""
+    """A secret: only whether it is the same can be seen."""
 
     sealed: str
 
@@ -65,12 +66,29 @@ def snapshot(instance: models.Model) -> Snapshot:
         return {}
     found: dict[str, Any] = {}
     for column in instance._meta.concrete_fields:  # noqa: SLF001 - Django's documented name for it
-        if column.editable and not column.primary_key and column.name not in _UNTOLD:
+        if column.editable and not column.primary_key and column.name not in _LEFT_OUT:
             value = column.value_from_object(instance)
             found[column.name] = _mask(value) if _is_secret(column) else _plain(value)
     for many in instance._meta.many_to_many:  # noqa: SLF001 - as above
         found[many.name] = sorted(str(one) for one in getattr(instance, many.name).all())
     return found
+
+
+@contextmanager
+def change(actor: Actor, *, action: Action, instance: models.Model, before: Snapshot | None = None) -> Iterator[None]:
+    """One transaction in which `instance` is added, changed or deleted, with the entry of what differs.
+
+    `before` is its snapshot where the object was touched already (a form fills its instance while it validates).
+    What the block raises undoes both.
+    """
+    with transaction.atomic():
+        old = snapshot(instance) if before is None else before
+        if action is Action.DELETE:  # a deleted object has no id any more
+            record(actor, action=action, instance=instance, before=old)
+            yield
+        else:
+            yield
+            record(actor, action=action, instance=instance, before=old, after=snapshot(instance))
 
 
 def record(
@@ -95,8 +113,8 @@ def record(
         object_type=instance._meta.label_lower,  # noqa: SLF001 - Django's documented name for it
         object_id=str(instance.pk or ""),
         object_name=(name or str(instance))[:255],
-        before={name: _told(old[name]) for name in differing if name in old},
-        after={name: _told(new[name], new=name in old) for name in differing if name in new},
+        before={name: _shown(old[name]) for name in differing if name in old},
+        after={name: _shown(new[name], new=name in old) for name in differing if name in new},
         address=actor.address,
     )
 
@@ -115,7 +133,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | list | dict | None) else str(value)
 
 
-def _told(value: Any, *, new: bool = False) -> Any:
+def _shown(value: Any, *, new: bool = False) -> Any:
     if isinstance(value, _Masked):
         return NEW_MASK if new and value.sealed else str(value)
     return value

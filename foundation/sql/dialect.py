@@ -1,11 +1,10 @@
-"""What differs between PostgreSQL and SQLite in the flow's own statements: rows as JSON, ids, times, locks."""
+"""What differs between PostgreSQL and SQLite in statements of our own: rows as JSON, ids, times, locks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import repeat
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from devices.statements import Asked
+from foundation.sql.statements import Statement
 
 _JSON_TYPES = {
     "uuid": "uuid",
@@ -27,7 +26,8 @@ _JSON_TYPES = {
 
 SORTING = ("enable_sort", "jit")
 """So that rows are read in the order of an index. After a large load PostgreSQL's statistics still say that nothing is
-due, and it would as soon read and sort all that is; `jit` since the sorts that are left look dear enough to compile."""
+due, and it would as soon read and sort all that is; `jit` since the sorts that are left look expensive enough to
+compile."""
 READING_WHOLE = ("enable_seqscan",)
 """So that rows are looked for by their keys: PostgreSQL would as soon read a table of 50,000 whole for 200 of them."""
 WAITING_FOR_DISK = ("synchronous_commit",)
@@ -45,19 +45,19 @@ def skip_locked() -> str:
 
 
 def checked_last(column: str) -> str:
-    """A column by whose index rows are not to be found, since they are joined by their ids to rows that are brought.
+    """A column by whose index rows are not to be found, since they are joined by their ids to rows that are supplied.
 
-    SQLite would read all brought rows out of their JSON anew for each that the index finds; PostgreSQL does that once.
+    SQLite would read all supplied rows out of their JSON anew for each that the index finds; PostgreSQL does that once.
     """
     return column if is_postgresql() else f"+{column}"
 
 
-def without(*settings: str) -> list[Asked]:
-    """Before statements that are asked at once: PostgreSQL does without this for them."""
+def without(*settings: str) -> list[Statement]:
+    """Goes before statements of one round trip: PostgreSQL does without this for them."""
     if not is_postgresql():
         return []
     off = ", ".join(f"set_config('{name}', 'off', true)" for name in settings)
-    return [Asked(f"SELECT {off}")]
+    return [Statement(f"SELECT {off}")]
 
 
 def time(value: datetime | None) -> Any:
@@ -73,18 +73,18 @@ def uid(value: UUID | None) -> Any:
 
 
 def read_time(value: Any) -> datetime:
-    """A time as a row brings it."""
+    """A time as a row has it."""
     read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def read_uid(value: Any) -> UUID:
-    """An id as a row brings it."""
+    """An id as a row has it."""
     return value if isinstance(value, UUID) else UUID(value)
 
 
 def read_json(value: Any) -> Any:
-    """A JSON column as a row brings it."""
+    """A JSON column as a row has it."""
     return msgspec.json.decode(value) if isinstance(value, str) else value
 
 
@@ -108,7 +108,7 @@ def pack(columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> str:
 def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: str = "x") -> tuple[str, list[Any]]:
     """A table expression over value rows, each in the order of `columns`, and its parameters.
 
-    Only the first column and what differs from row to row is brought as JSON: reading a value out of it costs
+    Only the first column and what differs from row to row goes as JSON: reading a value out of it costs
     PostgreSQL more than a microsecond, and most rows of a group are alike but for a few.
     """
     by_column = dict(zip(columns, zip(*values, strict=True), strict=True))
@@ -121,10 +121,10 @@ def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: 
 
 @lru_cache(maxsize=1024)
 def _source(columns: tuple[tuple[str, str], ...], many: tuple[str, ...], name: str) -> str:
-    """The expression of `table` whose columns `many` are brought as JSON."""
-    brought = rows({key: kind for key, kind in columns if key in many}, name="many")
+    """The expression of `table` whose columns `many` go as JSON."""
+    supplied = rows({key: kind for key, kind in columns if key in many}, name="many")
     picked = ", ".join(f"many.{key}" if key in many else f"{_constant(kind)} AS {key}" for key, kind in columns)
-    return f"(SELECT {picked} FROM {brought}) AS {name}"  # noqa: S608 - column names of our own
+    return f"(SELECT {picked} FROM {supplied}) AS {name}"  # noqa: S608 - column names of our own
 
 
 def _all_same(kind: str, values: Sequence[Any]) -> bool:
@@ -146,29 +146,12 @@ def _value(kind: str, value: Any) -> Any:
 
 
 def copy(table: str, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, each in the order of `columns`, by PostgreSQL's COPY.
-
-    They are written out column by column; a value that is the same in all rows once.
-    """
-    if not values:
-        return
+    """Insert rows, each in the order of `columns`, by PostgreSQL's COPY."""
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
-    by_column = zip(columns.values(), zip(*values, strict=True), strict=True)
-    lines = "\n".join(map("\t".join, zip(*(_copied(kind, column) for kind, column in by_column), strict=True)))
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as into:
-        into.write(f"{lines}\n")
-
-
-def _copied(kind: str, values: Sequence[Any]) -> Iterable[str]:
-    """How the values of a column are written for COPY."""
-    form = _COPIED[kind]
-    if values.count(values[0]) == len(values) and kind != "json":
-        return repeat("\\N" if values[0] is None else form(values[0]), len(values))
-    return ["\\N" if value is None else form(value) for value in values]
-
-
-def _escaped(text: str) -> str:
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+        into.set_types(["text" if kind == "json" else _JSON_TYPES[kind] for kind in columns.values()])
+        for row in _as(_COPIED, columns, values):
+            into.write_row(row)
 
 
 def _as(
@@ -204,30 +187,12 @@ def _sqlite_time(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
 
 
-@lru_cache(maxsize=1024)
-def _copied_time(value: datetime) -> str:
-    return value.isoformat()
-
-
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _escaped_json(value: object) -> str:
-    return _escaped(_json(value))
-
-
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-_COPIED: dict[str, Callable[[Any], str]] = {
-    "uuid": attrgetter("hex"),
-    "time": _copied_time,
-    "int": str,
-    "bigint": str,
-    "text": _escaped,
-    "bool": str,
-    "json": _escaped_json,
-}
-"""How a value of a kind is written for COPY."""
+_COPIED: dict[str, Callable[[Any], Any]] = {"json": _json}
+"""How a value of a kind goes into COPY; the other kinds psycopg knows."""
 _SQLITE: dict[str, Callable[[Any], Any]] = {
     "uuid": attrgetter("hex"),
     "time": _sqlite_time,

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from console import audit
-from console.models import AuditEntry
-from console.secrets import MASK, Secret
+from foundation import audit
+from foundation.models import AuditEntry
+from foundation.secrets import MASK, Secret
 from servers import factory, lifecycle
 from servers.forms import SmtpServerForm
 from servers.models import SmtpServer

@@ -1,0 +1,16 @@
+"""The app below all others: the audit trail, sealed fields, statements."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class FoundationConfig(AppConfig):
+    name = "foundation"
+
+    def ready(self) -> None:
+        from django.db.backends.signals import connection_created
+
+        from foundation.sql import pooler
+
+        connection_created.connect(pooler.adapt, dispatch_uid="foundation.pooler")

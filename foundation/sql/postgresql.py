@@ -1,0 +1,28 @@
+"""Statements of our own on PostgreSQL, through psycopg's cursors and pipeline.
+
+Django's cursor puts the values into the text of a statement and looks at each call; these leave parsing and planning
+to the server, which keeps it, and send several statements in one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from psycopg import Connection, Cursor
+
+from foundation.sql.statements import Rows, Statement
+
+
+def run(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+    """The rows of each statement; several go to the server together and come back in one round trip.
+
+    What several change is committed at the end of the round trip, or undone if one of them fails, unless a transaction
+    goes on.
+    """
+    cursors = [Cursor(connection) for _ in statements]
+    with connection.pipeline() if len(statements) > 1 else nullcontext():
+        for cursor, each in zip(cursors, statements, strict=True):
+            cursor.execute(each.text, each.values, prepare=each.prepare, binary=each.binary)
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
