@@ -11,7 +11,7 @@ ADMINISTRATOR = "Administrator"
 OPERATOR = "Operator"
 AUDITOR = "Auditor"
 INTEGRATION = "Integration"
-APPS = ("console", "devices", "servers", "templates_app", "actions", "dispatch", "enrollment", "api", "auth")
+APPS = ("foundation", "devices", "servers", "templates_app", "actions", "dispatch", "enrollment", "api", "auth")
 VERBS = ("view", "add", "change", "delete")
 OFFERED = (
     "servers.server",
