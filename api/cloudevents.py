@@ -38,7 +38,8 @@ SCHEMAS: dict[str, Any] = {
     STRUCTURED: _SCHEMA,
     BATCH: {"type": "array", "minItems": 1, "maxItems": 1_000, "items": _SCHEMA},
 }
-_VERSION = "ce-specversion"
+_PREFIX = "ce-"
+_VERSION = f"{_PREFIX}specversion"
 _KNOWN = {"specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype"}
 _EXTENSION = re.compile(r"[a-z0-9]{1,64}")
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:;.*)?", re.IGNORECASE)
@@ -49,9 +50,21 @@ def is_binary(headers: Mapping[str, str]) -> bool:
     return _VERSION in headers
 
 
+def has_attributes(headers: Mapping[str, str]) -> bool:
+    """Whether any header is an attribute of a binary event."""
+    return any(name.lower().startswith(_PREFIX) for name in headers)
+
+
+def format_of(tree: Any) -> str:
+    """The content type that a body without one would have: that of an event or a batch; empty for no CloudEvent."""
+    if isinstance(tree, list):
+        return BATCH
+    return STRUCTURED if isinstance(tree, dict) and "specversion" in tree else ""
+
+
 def read_binary(headers: Mapping[str, str], raw: bytes) -> tuple[Parsed, str]:
     """The body and the idempotency key; attributes are percent-encoded headers, the body is the data."""
-    found = {name.lower()[3:]: value for name, value in headers.items() if name.lower().startswith("ce-")}
+    found = {name.lower()[3:]: value for name, value in headers.items() if name.lower().startswith(_PREFIX)}
     attributes = {name: _unquoted(name, value) for name, value in found.items()}
     strict_json.check(attributes)
     return _body(attributes, strict_json.parse(raw) if raw.strip() else Parsed({}, clean=True))

@@ -65,7 +65,7 @@ class BatchAnswer(Struct):
 
 
 def create_event(call: Call) -> HttpResponse:
-    if call.request.content_type == cloudevents.BATCH:
+    if _format(call) == cloudevents.BATCH:
         return _create_cloud_events(call)
     if len(call.raw) > EVENT_BYTES:
         raise _too_large()
@@ -101,22 +101,33 @@ def _create_cloud_events(call: Call) -> HttpResponse:
         return _take_all(call, [envelopes.part(each) for each in envelopes.tree], read=_cloud_event)
 
 
-def _single(call: Call) -> Posted:
+def _format(call: Call) -> str:
+    """The content type, or what the body itself shows where it is signed: no other header is covered by a signature."""
     headers = call.request.headers
+    if not webhooks.is_signed(headers):
+        return call.request.content_type or JSON
+    if _HEADER in headers:
+        raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
+    if cloudevents.has_attributes(headers):
+        words = "Headers that begin with ce- are not covered by the signature: send it structured."
+        raise ProblemError(HTTPStatus.BAD_REQUEST, words)
+    return cloudevents.format_of(strict_json.parse(call.raw).tree) or JSON
+
+
+def _single(call: Call) -> Posted:
+    headers, format_ = call.request.headers, _format(call)
     given = headers.get(_HEADER, "")
     if _HEADER in headers and not re.search(texts.KEY, given):
         raise unprocessable(_HEADER, "invalid", texts.NO_KEY)
-    if call.request.content_type == cloudevents.STRUCTURED or cloudevents.is_binary(headers):
+    if format_ == cloudevents.STRUCTURED or cloudevents.is_binary(headers):
         if given:
             raise unprocessable(_HEADER, "twice", "A CloudEvent's key is its source and id together.")
-        if call.request.content_type == cloudevents.STRUCTURED:
+        if format_ == cloudevents.STRUCTURED:
             return _cloud_event(call, strict_json.parse(call.raw))
         body, key = cloudevents.read_binary(headers, call.raw)
         return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
     body, key = strict_json.parse(call.raw), given
     if signed_id := webhooks.message_id(headers):
-        if given:
-            raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
         body, key = body.part(_with_timestamp(body.tree)), signed_id
     return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
 
@@ -128,13 +139,15 @@ def _with_timestamp(tree: Any) -> Any:
     return {("occurred_at" if name == "timestamp" else name): value for name, value in tree.items()}
 
 
-def _cloud_event(call: Call, envelope: Parsed) -> Posted:
+def _cloud_event(call: Call, envelope: Parsed, *, index: int | None = None) -> Posted:
     _check_size(call, envelope)
     body, key = cloudevents.read_structured(envelope)
+    if signed_id := webhooks.message_id(call.request.headers):
+        key = signed_id if index is None else f"{signed_id}/{index}"
     return posted(body, caller=call.caller, now=call.now, idempotency_key=key)
 
 
-def _item(call: Call, body: Parsed) -> Posted:
+def _item(call: Call, body: Parsed, *, index: int) -> Posted:
     _check_size(call, body)
     return posted(body, caller=call.caller, now=call.now, into=EventItem)
 
@@ -145,11 +158,11 @@ def _check_size(call: Call, body: Parsed) -> None:
         raise _too_large()
 
 
-def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[[Call, Parsed], Posted]) -> HttpResponse:
+def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) -> HttpResponse:
     items: list[Posted | ProblemError] = []
-    for body in bodies:
+    for index, body in enumerate(bodies):
         try:
-            items.append(read(call, body))
+            items.append(read(call, body, index=index))
         except ProblemError as problem:
             items.append(problem)
     good = [item for item in items if isinstance(item, Posted)]

@@ -143,6 +143,45 @@ def test_a_signature_is_no_key_elsewhere(secret, problem):
     problem(Api("").get("/events", headers=sign(secret, b"")), 401)
 
 
+CLOUD_EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/mdm",
+    "type": "device.jailbroken",
+    "data": {"device": {"serial": "S1"}},
+}
+
+
+@pytest.mark.parametrize("name", ["ce-specversion", "Ce-Type", "CE-whatever"])
+def test_an_attribute_that_the_signature_does_not_cover_is_refused(secret, post, problem, name):
+    raw = json.dumps(BODY).encode()
+    answer = post(raw, {**sign(secret, raw), name: "1.0"})
+    problem(answer, 400)
+    assert "send it structured" in answer.json()["detail"]
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("body", [BODY, CLOUD_EVENT, [CLOUD_EVENT]], ids=["event", "structured", "batch"])
+def test_a_key_that_the_signature_does_not_cover_is_refused(secret, post, problem, body):
+    raw = json.dumps(body).encode()
+    problem(post(raw, {**sign(secret, raw), "Idempotency-Key": "mine"}), 422, "Idempotency-Key", "twice")
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"]
+)
+@pytest.mark.parametrize(("body", "keys"), [(BODY, ["m"]), (CLOUD_EVENT, ["m"]), ([CLOUD_EVENT] * 2, ["m/0", "m/1"])])
+def test_a_signed_body_says_itself_what_it_is_and_the_webhook_id_is_its_key(secret, post, content_type, body, keys):
+    raw = json.dumps(body).encode()
+    headers = {**sign(secret, raw, message_id="m"), "Content-Type": content_type}
+    first, second = post(raw, headers).json(), post(raw, headers).json()
+    assert sorted(Event.objects.values_list("idempotency_key", flat=True)) == keys
+    replayed = [each["replayed"] for each in second.get("results", [second])]
+    assert replayed == [True] * len(keys)
+    assert not any(each["replayed"] for each in first.get("results", [first]))
+
+
 def test_a_bad_body_with_a_good_signature_is_a_problem(secret, post, problem):
     raw = b'{"type": "device.nonsense"}'
     problem(post(raw, sign(secret, raw)), 422, "type")
