@@ -23,6 +23,7 @@ class NexmoSimulator:
     """Answers on 127.0.0.1 from `start()` to `stop()`; port 0 takes a free one, `port` then tells which.
 
     Making one raises OSError when the port is taken. `account` may be replaced at any time.
+    Receipts go to addresses on loopback and to `receipts_to`, another address of this machine, and nowhere else.
     It looks every `look` seconds whether it is to stop.
     """
 
@@ -34,11 +35,12 @@ class NexmoSimulator:
         phone: Phone | None = None,
         ledger: Path | None = None,
         tls: ssl.SSLContext | None = None,
+        receipts_to: str = "127.0.0.1",
         look: float = 0.05,
     ) -> None:
         self.phone = phone or Phone()
         self.faults = FaultBook()
-        self.receipts = Receipts()
+        self.receipts = Receipts(own=receipts_to)
         self._server = _Server(("127.0.0.1", port), Handler)
         self._server.tls = tls
         self._ledger = Ledger(ledger) if ledger else None

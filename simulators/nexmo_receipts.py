@@ -45,9 +45,13 @@ class _Due:
 
 
 class Receipts:
-    """Sends what is due from a thread of its own, one after the other. `answers` are the statuses it got."""
+    """Sends what is due from a thread of its own, one after the other. `answers` are the statuses it got.
 
-    def __init__(self) -> None:
+    `own` is an address of this machine that they may go to besides those on loopback.
+    """
+
+    def __init__(self, *, own: str = "127.0.0.1") -> None:
+        self._hosts = _LOOPBACK | {own}
         self.order = Order()
         self.answers: list[int] = []
         self._numbers = itertools.count()
@@ -67,9 +71,9 @@ class Receipts:
             self._thread.join()
 
     def plan(self, url: str, parts: list[dict[str, str]], *, sign: Sign | None) -> None:
-        """Send those of one message as ordered; an address elsewhere than on loopback is passed over."""
+        """Send those of one message as ordered; an address elsewhere than on this machine is passed over."""
         order = self.order
-        if urlsplit(url).hostname not in _LOOPBACK:
+        if urlsplit(url).hostname not in self._hosts:
             return
         forms = [
             self._fields(part, status=status, order=order, sign=sign)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xmnotify import env
+from xmnotify import connections
 from xmnotify.quickstart import guardian
 
 _START_SECONDS = 30.0
@@ -33,7 +33,7 @@ def postgres_binaries() -> Path | None:
 def redis_binary() -> Path | None:
     """redis-server or valkey-server of this machine, else the embedded broker's."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
-    return Path(found) if found else env.broker_binary()
+    return Path(found) if found else connections.broker_binary()
 
 
 def exim_binary() -> Path | None:

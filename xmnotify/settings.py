@@ -9,7 +9,7 @@ from pathlib import Path
 
 import django_stubs_ext
 
-from xmnotify import env
+from xmnotify import connections, env
 
 django_stubs_ext.monkeypatch()
 
@@ -18,8 +18,8 @@ BASE_DIR = env.ROOT
 SECRET_KEY = env.secret_key()
 XMNOTIFY_FERNET_KEYS = env.fernet_keys()
 DEBUG = False
-ALLOWED_HOSTS = env.words("XMNOTIFY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env.words("XMNOTIFY_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = env.hosts("XMNOTIFY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("XMNOTIFY_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "xmnotify",
@@ -73,8 +73,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.database(VAR)}
-DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+DATABASES = {"default": connections.database(VAR)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -83,7 +82,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "PRAGMA wal_autocheckpoint=4000;",  # a batch of 1,000 events changes more than the 1,000 pages of the default
     }
 elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is said behind a pooler of transactions
-    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = sys.maxsize  # only what asks for it is
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = sys.maxsize  # only what asks for it is
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PASSWORD_HASHERS = [
@@ -138,7 +137,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 65_536
 
-CELERY_BROKER_URL = env.broker_url(VAR)
+CELERY_BROKER_URL = connections.broker_url(VAR)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
@@ -193,7 +192,7 @@ else:
 
 XMNOTIFY_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 XMNOTIFY_CONSOLE_NAME = env.text("XMNOTIFY_CONSOLE_NAME", "xmnotify")
-XMNOTIFY_CONSOLE_URL = env.text("XMNOTIFY_CONSOLE_URL", "http://localhost:8000/")
+XMNOTIFY_CONSOLE_URL = env.console_url("XMNOTIFY_CONSOLE_URL", "http://localhost:8000/")
 XMNOTIFY_EHLO_NAME = env.full_name("XMNOTIFY_EHLO_NAME")
 XMNOTIFY_SMTP_PORTS = env.ports("XMNOTIFY_SMTP_PORTS", "25,465,587,2525")
 XMNOTIFY_HTTPS_PORTS = env.ports("XMNOTIFY_HTTPS_PORTS", "443")

@@ -3,11 +3,15 @@
 import contextlib
 import http.client
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -34,14 +38,16 @@ def command(process):
 class QuickStart:
     """A make, run by a shell of its own, whose recipe's shell runs the supervisor."""
 
-    def __init__(self, var, *, prefix=(), broker_url=""):
+    def __init__(self, var, *, prefix=(), broker_url="", host="127.0.0.1", root=ROOT):
         self.var = var
+        self.opened = {"0.0.0.0": "127.0.0.1"}.get(host, host)
         self.port = free_port()
         makefile = var.parent / "Makefile"
-        makefile.write_text(f"run:\n\t@cd {ROOT} && {sys.executable} manage.py quickstart\n")
+        makefile.write_text(f"run:\n\t@cd '{root}' && {sys.executable} manage.py quickstart\n")
         self.log = var.parent / "output"
         environment = os.environ | {
             "XMNOTIFY_VAR": str(var),
+            "XMNOTIFY_HOST": host,
             "XMNOTIFY_PORT": str(self.port),
             "XMNOTIFY_SMTP_SIM_PORT": str(free_port()),
             "XMNOTIFY_SMS_SIM_PORT": str(free_port()),
@@ -52,7 +58,7 @@ class QuickStart:
         }
         with self.log.open("w") as output:
             self.shell = subprocess.Popen(
-                [*prefix, "bash", "-c", f"make -f {makefile} run; true"],
+                [*prefix, "bash", "-c", f"make -f '{makefile}' run; true"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -97,7 +103,7 @@ class QuickStart:
         until = time.monotonic() + 60
         while True:
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = http.client.HTTPConnection(self.opened, self.port, timeout=5)
                 connection.request("GET", "/healthz")
                 assert connection.getresponse().status == 200
             except OSError:
@@ -107,6 +113,14 @@ class QuickStart:
             else:
                 connection.close()
                 return
+
+    def wait_for_messages(self):
+        """What was printed, once the sample's mail and SMS have come or are given up."""
+        until = time.monotonic() + 45
+        while "Ctrl-C" not in (output := self.log.read_text()):
+            assert time.monotonic() < until, output
+            time.sleep(0.05)
+        return output
 
     def wait_for_processes(self, count):
         until = time.monotonic() + 30
@@ -147,8 +161,8 @@ def prepared(tmp_path_factory):
 def quick_start(prepared):
     started = []
 
-    def start(*prefix, broker_url=""):
-        started.append(QuickStart(prepared, prefix=prefix, broker_url=broker_url))
+    def start(*prefix, var=prepared, **chosen):
+        started.append(QuickStart(var, prefix=prefix, **chosen))
         started[-1].wait_until_up()
         return started[-1]
 
@@ -160,14 +174,38 @@ def quick_start(prepared):
 @pytest.mark.parametrize("broker_url", ["", "filesystem://"])
 def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start, broker_url):
     running = quick_start(broker_url=broker_url)
-    until = time.monotonic() + 30
-    while "Ctrl-C" not in (output := running.log.read_text()):
-        assert time.monotonic() < until, output
-        time.sleep(0.05)
+    output = running.wait_for_messages()
     assert "delivered: the mail to " in output
     assert "delivered: the SMS to +" in output
     assert f"http://127.0.0.1:{running.port}/" in output
     assert "@example.com" in (running.var / "inbox.ledger").read_text()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "::1"])
+def test_wherever_it_listens_its_addresses_open_and_the_sms_has_its_receipt(quick_start, host):
+    running = quick_start(host=host)
+    output = running.wait_for_messages()
+    assert "delivered: the SMS to +" in output, output
+    console, api = re.findall(r"^  (?:Console|API) +(\S+)", output, re.MULTILINE)
+    assert "0.0.0.0" not in output
+    for address in (console, api):
+        with urllib.request.urlopen(address, timeout=10) as response:
+            assert response.status == 200
+
+
+def test_a_checkout_in_a_folder_of_any_name_keeps_everything_inside(quick_start):
+    with tempfile.TemporaryDirectory(prefix="x") as outside:
+        root = Path(outside) / "issue#12 feature%2Fx"
+        left = shutil.ignore_patterns(".git", ".venv*", ".*cache*", "__pycache__", "var", "tests", "docs")
+        shutil.copytree(ROOT, root, ignore=left)
+        without = {name: value for name, value in os.environ.items() if not name.startswith("XMNOTIFY_")}
+        subprocess.run([sys.executable, "-m", "xmnotify.quickstart.keys"], cwd=root, env=without, check=True)
+        running = quick_start(var=root / "var", root=root)
+        assert "delivered: the SMS to +" in running.wait_for_messages()
+        inside = {path.name for path in (root / "var").iterdir()}
+        assert {"secret_key", "fernet_keys", "xmnotify.sqlite3", "valkey.sock"} <= inside
+        assert {path.name for path in Path(outside).iterdir()} == {root.name}
+        running.end()
 
 
 @pytest.mark.parametrize("victim", ["shell", "make", "recipe", "supervisor"])

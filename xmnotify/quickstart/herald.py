@@ -18,6 +18,7 @@ from api.models import ApiKey
 from simulators.mailbox import read_ledger
 from xmnotify import demo
 from xmnotify.quickstart import lineage, prepare
+from xmnotify.quickstart.listening import Listening
 from xmnotify.quickstart.outside import MAIL_LEDGER, SMS_LEDGER
 
 _KEY_NAME = "Quick start"
@@ -26,36 +27,36 @@ _LOOK_SECONDS = 0.01
 
 
 def first_messages(
-    say: Callable[[str], None], *, port: int, smtp_port: int, sms_port: int, inbox_port: int, var: Path
+    say: Callable[[str], None], *, web: Listening, smtp_port: int, sms_port: int, inbox_port: int, var: Path
 ) -> None:
     """Post, follow, and say where everything is; a mail or SMS that does not come in 30 s is said so, too.
 
     Nothing is posted where its mail would leave this machine, and no SMS where that would.
     """
     key = _api_key(var / "api_key")
-    _wait_for_web(port)
+    _wait_for_web(web)
     if demo.is_harmless(smtp_port=smtp_port):
         channels = ["smtp", "sms"] if demo.simulated_sms(sms_port=sms_port) else ["smtp"]
-        _post(say, port=port, key=key, var=var, channels=channels)
+        _post(say, web=web, key=key, var=var, channels=channels)
     else:
         say("No sample event: the active mail server is not the simulated one, or the demo device is gone.")
     say("")
-    say(f"  Console     http://127.0.0.1:{port}/  (user {prepare.ADMINISTRATOR})")
-    say(f"  API         http://127.0.0.1:{port}/api/docs  (key in {var / 'api_key'})")
+    say(f"  Console     {web.url}  (user {prepare.ADMINISTRATOR})")
+    say(f"  API         {web.url}api/docs  (key in {var / 'api_key'})")
     say(f"  Inbox       http://127.0.0.1:{inbox_port}/  (the simulated mail server's; orders faults, too)")
     say(f"  Phone       http://127.0.0.1:{inbox_port}/phone  (every SMS, also those through a carrier)")
     say("  Stop        Ctrl-C")
 
 
-def _post(say: Callable[[str], None], *, port: int, key: str, var: Path, channels: list[str]) -> None:
-    event = _ask(port, "POST", "/api/v1/events", key=key, body=_sample(channels))
+def _post(say: Callable[[str], None], *, web: Listening, key: str, var: Path, channels: list[str]) -> None:
+    event = _ask(web, "POST", "/api/v1/events", key=key, body=_sample(channels))
     began = time.monotonic()
     say(f"Sample event posted; deliveries planned: {event['deliveries']}, skipped: {event['skipped']}.")
-    _follow(say, port=port, key=key, status_url=event["status_url"], var=var, began=began, awaited=set(channels))
+    _follow(say, web=web, key=key, status_url=event["status_url"], var=var, began=began, awaited=set(channels))
 
 
 def _follow(
-    say: Callable[[str], None], *, port: int, key: str, status_url: str, var: Path, began: float, awaited: set[str]
+    say: Callable[[str], None], *, web: Listening, key: str, status_url: str, var: Path, began: float, awaited: set[str]
 ) -> None:
     """Until all that is awaited has come, an SMS with its receipt."""
 
@@ -64,7 +65,7 @@ def _follow(
 
     told = ""
     while awaited and time.monotonic() - began < _PATIENCE_SECONDS:
-        ours = _ask(port, "GET", status_url, key=key)
+        ours = _ask(web, "GET", status_url, key=key)
         state = _states(ours)
         if state != told:
             tell(state)
@@ -115,11 +116,11 @@ def _sample(channels: list[str]) -> dict[str, Any]:
     }
 
 
-def _wait_for_web(port: int) -> None:
+def _wait_for_web(web: Listening) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            _request(port, "GET", "/healthz", headers={})
+            _request(web, "GET", "/healthz", headers={})
         except OSError:
             if time.monotonic() > until:
                 raise
@@ -128,10 +129,10 @@ def _wait_for_web(port: int) -> None:
             return
 
 
-def _ask(port: int, method: str, path: str, *, key: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def _ask(web: Listening, method: str, path: str, *, key: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """The answer's JSON; ends the process with the problem's words where it is no success."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    status, text = _request(port, method, path, headers=headers, body=body)
+    status, text = _request(web, method, path, headers=headers, body=body)
     if status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
         raise SystemExit(f"{method} {path} was answered with {status}: {text[:500]}")
     answer = json.loads(text)
@@ -140,9 +141,9 @@ def _ask(port: int, method: str, path: str, *, key: str, body: dict[str, Any] | 
 
 
 def _request(
-    port: int, method: str, path: str, *, headers: dict[str, str], body: dict[str, Any] | None = None
+    web: Listening, method: str, path: str, *, headers: dict[str, str], body: dict[str, Any] | None = None
 ) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection(web.host, web.port, timeout=10)
     try:
         connection.request(method, path, body=json.dumps(body) if body else None, headers=headers)
         response = connection.getresponse()

@@ -13,8 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from xmnotify import env
+from xmnotify import connections, env
 from xmnotify.quickstart import lineage, preflight
+from xmnotify.quickstart.listening import Listening, listening
 from xmnotify.quickstart.supervisor import Part, Supervisor
 
 _BROKER_SECONDS = 10.0
@@ -28,14 +29,14 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         var = Path(settings.VAR)
-        host = env.text("XMNOTIFY_HOST", "127.0.0.1")
         port = env.integer("XMNOTIFY_PORT", 8000, least=1, most=65535)
+        own = listening(env.text("XMNOTIFY_HOST", "127.0.0.1"), port=port)
         smtp_port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
         sms_port = env.integer("XMNOTIFY_SMS_SIM_PORT", 2526, least=1, most=65535)
         inbox_port = env.integer("XMNOTIFY_INBOX_PORT", 8025, least=1, most=65535)
         try:
             preflight.lock(var)
-            preflight.check_port(host, port=port, setting="XMNOTIFY_PORT")
+            preflight.check_port(own.address, port=port, setting="XMNOTIFY_PORT")
             preflight.check_port("127.0.0.1", port=smtp_port, setting="XMNOTIFY_SMTP_SIM_PORT")
             preflight.check_port("127.0.0.1", port=sms_port, setting="XMNOTIFY_SMS_SIM_PORT")
             preflight.check_port("127.0.0.1", port=inbox_port, setting="XMNOTIFY_INBOX_PORT")
@@ -48,22 +49,24 @@ class Command(BaseCommand):
             settings.XMNOTIFY_HTTP_PORTS |= {sms_port}
         settings.XMNOTIFY_ALLOWED_NETWORKS += (ip_network("127.0.0.1/32"),)
         if not env.text("XMNOTIFY_CONSOLE_URL"):
-            settings.XMNOTIFY_CONSOLE_URL = f"http://{host}:{port}/"
+            settings.XMNOTIFY_CONSOLE_URL = own.url
+        if own.name not in settings.ALLOWED_HOSTS:
+            settings.ALLOWED_HOSTS.append(own.name)
         supervisor = Supervisor(self._say, lineage.watched())
         supervisor.open()
         try:
             ports = {"smtp_port": smtp_port, "sms_port": sms_port}
-            self._run(supervisor, var=var, host=host, port=port, inbox_port=inbox_port, simulated=ports)
+            self._run(supervisor, var=var, own=own, inbox_port=inbox_port, simulated=ports)
         finally:
             self._say("Stopping.")
             supervisor.stop()
 
     def _run(
-        self, supervisor: Supervisor, *, var: Path, host: str, port: int, inbox_port: int, simulated: dict[str, int]
+        self, supervisor: Supervisor, *, var: Path, own: Listening, inbox_port: int, simulated: dict[str, int]
     ) -> None:
         log = var / "log"
-        binary = None if env.text("XMNOTIFY_BROKER_URL") else env.broker_binary()
-        broker_socket = env.broker_socket(var)
+        binary = None if env.text("XMNOTIFY_BROKER_URL") else connections.broker_binary()
+        broker_socket = connections.broker_socket(var)
         os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: stop soon, not after every task
         from xmnotify.quickstart import broker, prepare  # noqa: PLC0415 - after the line above and the checks
 
@@ -83,12 +86,12 @@ class Command(BaseCommand):
             raise CommandError("The preparation failed; what is said above tells why.")
         if binary:
             _wait_for_broker(broker_socket)
-        supervisor.start(Part("web", partial(web.serve, host=host, port=port), log / "web.log"))
+        supervisor.start(Part("web", partial(web.serve, host=own.address, port=own.port), log / "web.log"))
         from xmnotify.quickstart import herald, outside  # noqa: PLC0415 - while the web server starts
 
-        servers = partial(outside.serve, **simulated, inbox_port=inbox_port, var=var)
+        servers = partial(outside.serve, **simulated, inbox_port=inbox_port, receipts_to=own.host, var=var)
         supervisor.start(Part("simulated servers", servers, log / "simulated.log"))
-        sample = partial(herald.first_messages, self._say, port=port, inbox_port=inbox_port, var=var, **simulated)
+        sample = partial(herald.first_messages, self._say, web=own, inbox_port=inbox_port, var=var, **simulated)
         supervisor.start(Part("sample event", sample, kept=False))
         from xmnotify.quickstart import workers  # noqa: PLC0415 - as above
 
