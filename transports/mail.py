@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from transports.mail_address import clean, encoded_words, mailbox
+from transports.mail_address import clean, encoded_words, in_words, mailbox
 from transports.types import Message, Recipient
 
 _AUTOMATIC = "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n"  # RFC 3834
@@ -39,16 +40,18 @@ class MailBuilder:
         self._domain = message_id_domain or mailbox(from_email).rpartition("@")[2]
         self._tail = f"@{self._domain}>\r\n{_AUTOMATIC}"
 
-    def build(self, message: Message, *, to: tuple[Recipient, ...]) -> bytes:
+    def build(self, message: Message, *, to: tuple[Recipient, ...], downgraded: bool = False) -> bytes:
         """The whole mail with CRLF line ends, dots not stuffed; raises ValueError for an address that is none.
 
-        7-bit unless a header shows an address with a local part outside ASCII (RFC 6532).
+        7-bit unless a header shows an address with a local part outside ASCII (RFC 6532). `downgraded` shows such
+        recipients in words instead, as RFC 6857 3.1.8 does.
         """
         if message.bare:
             head = f"{self._bare}{mailbox(to[0].address)}"
         else:
             head = self._from if message.sender is None else self._own_sender(message.sender)
-            head = f"{head}{_shown_to(message, to=to)}\r\nSubject: {_subject(message.subject)}"
+            shown = _shown_to(message, to=to, show=in_words if downgraded else mailbox)
+            head = f"{head}{shown}\r\nSubject: {_subject(message.subject)}"
         mail = f"{head}\r\nDate: {_date(message.date)}\r\nMessage-ID: <{message.key}{self._tail}{_content(message)}"
         return mail.encode()
 
@@ -61,11 +64,11 @@ class MailBuilder:
         return f"From: {origin}\r\nReply-To: {origin}\r\nTo: "
 
 
-def _shown_to(message: Message, *, to: tuple[Recipient, ...]) -> str:
+def _shown_to(message: Message, *, to: tuple[Recipient, ...], show: Callable[..., str]) -> str:
     if message.visible_to:
-        return ",\r\n ".join([mailbox(shown.address, name=shown.name) for shown in message.visible_to])
+        return ",\r\n ".join([show(shown.address, name=shown.name) for shown in message.visible_to])
     if len(to) == 1:
-        return mailbox(to[0].address, name=to[0].name)
+        return show(to[0].address, name=to[0].name)
     return _NOBODY
 
 

@@ -48,6 +48,14 @@ def mailbox(address: str, *, name: str = "") -> str:
     return f"{_phrase(clean(name))} <{normalise(address)}>"
 
 
+def in_words(address: str, *, name: str = "") -> str:
+    """As `mailbox`, but an address that ASCII cannot write becomes an empty group that names it (RFC 6857 3.1.8)."""
+    shown = mailbox(address, name=name)
+    if shown.isascii():
+        return shown
+    return f"Internationalized Address {encoded_words(normalise(address))} Removed:;"
+
+
 def encoded_words(text: str) -> str:
     """`text` as base64 encoded words on folded lines of at most 76 characters (RFC 2047 2 and 5)."""
     words: list[str] = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from transports.guard import SMTP_POLICY, ConnectionFailed, Policy
 from transports.mail import MailBuilder
 from transports.mail_address import normalise
-from transports.smtp_config import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
+from transports.smtp_config import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
 from transports.smtp_connection import SmtpConnection
 from transports.smtp_session import Session
 from transports.types import AddressKind, Deferred, Message, Reason, ReasonCode, Recipient, Rejected, Scope, Wire
 
-__all__ = ["Credentials", "Mechanism", "MinimumTls", "Security", "SmtpChannel", "SmtpConfig"]
+__all__ = ["Credentials", "Mechanism", "MinimumTls", "Pipelining", "Security", "SmtpChannel", "SmtpConfig"]
 
 
 class SmtpChannel:
@@ -34,7 +34,8 @@ class SmtpChannel:
         except ValueError as error:
             scope = Scope.RECIPIENT if len(to) == 1 and not message.visible_to else Scope.MESSAGE
             return Rejected(Reason(ReasonCode.ADDRESS_INVALID, scope, str(error)))
-        return Wire(message.key, to, payload, own_sender=message.sender is not None)
+        downgraded = b"" if payload.isascii() else self._builder.build(message, to=to, downgraded=True)
+        return Wire(message.key, to, payload, own_sender=message.sender is not None, downgraded=downgraded)
 
     def connect(self) -> SmtpConnection | Deferred:
         """See `Channel`."""

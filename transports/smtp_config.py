@@ -37,6 +37,13 @@ class MinimumTls(StrEnum):
     TLS_1_3 = "1.3"
 
 
+class Pipelining(StrEnum):
+    """Whether commands go out in groups (RFC 2920): where the server offers it, or never."""
+
+    AUTOMATIC = "auto"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     r"""Who signs in. `username` may be `user`, `user@domain` or, for NTLM, `DOMAIN\user`.
@@ -75,3 +82,4 @@ class SmtpConfig(Struct, frozen=True):
     message_id_domain: str = ""
     ehlo_name: str = ""
     messages_per_connection: int = 0
+    pipelining: Pipelining = Pipelining.AUTOMATIC

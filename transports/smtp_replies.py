@@ -186,9 +186,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def _words(text: str) -> str:
-    """In one line and without addresses, which may hold any word."""
-    return " ".join(word for word in text.split() if "@" not in word)
+def plain(text: str) -> str:
+    """The beginning of a reply's text in one line and without addresses, which may hold any word."""
+    return " ".join(word for word in text[:_MAX_READ].split() if "@" not in word)
 
 
 def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = False) -> Outcome:
@@ -202,7 +202,7 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
     enhanced = reply.enhanced
     if 200 <= reply.code < 300:
         return Sent(detail=reply.detail, reply=str(reply.code), enhanced=enhanced)
-    read = Reply(reply.code, _words(reply.text[:_MAX_READ]))
+    read = Reply(reply.code, plain(reply.text))
     row = next(row for row in ROWS if row.fits(read, phase=phase, enhanced=enhanced))
     code, scope = row.reason, row.scope or _SCOPES[phase]
     if code is ReasonCode.TOO_MANY_RECIPIENTS and alone:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
+from msgspec import structs
+
 from transports.mail_address import normalise
 from transports.smtp_replies import Phase, Reply, judge
 from transports.types import (
@@ -34,10 +36,11 @@ class Transaction:
         "_accepted",
         "_asked",
         "_began",
+        "_kept",
         "_outcomes",
+        "_payload",
         "_said",
         "_sender",
-        "_utf8",
         "commands",
         "data_reply",
         "wire",
@@ -47,21 +50,26 @@ class Transaction:
         self.wire = wire
         self._sender = sender
         self._began = time.monotonic()
+        self._kept: list[Outcome | None] = [None] * len(wire.to)
+        self._said: list[tuple[bytes, Reply]] = []
 
     def start(self, *, features: Mapping[str, str], max_size: int) -> None:
         """Begin, or begin again on another connection, with what the server offers there."""
         self.commands: list[bytes] = []
         self.data_reply: Reply | None = None
-        self._outcomes: list[Outcome | None] = [None] * len(self.wire.to)
+        self._outcomes = list(self._kept)
         self._asked: list[int] = []
         self._accepted: list[int] = []
-        self._said: list[tuple[bytes, Reply]] = []
-        self._utf8 = not (self.wire.payload.isascii() and self._sender.isascii())
-        refusal = self._refusal(features, max_size=max_size)
-        if refusal is None:
-            self._compose(features)
-        else:
-            self._settle(Rejected(refusal))
+        if not any(self._kept):
+            self._said = []
+        utf8 = "smtputf8" in features
+        self._payload = self.wire.payload if utf8 else self.wire.downgraded or self.wire.payload
+        recipients = self._recipients(utf8=utf8)
+        refusal = self._refusal(utf8=utf8, max_size=max_size)
+        if refusal is not None:
+            self._settle(refusal)
+        elif recipients:
+            self._compose(recipients, features)
 
     @property
     def wanted(self) -> bool:
@@ -86,7 +94,7 @@ class Transaction:
     @property
     def body(self) -> bytes:
         """The mail with its dots stuffed and the final dot (RFC 5321 4.5.2)."""
-        payload = self.wire.payload
+        payload = self._payload
         if b"\n." in payload:
             payload = payload.replace(b"\n.", b"\n..")
         return payload + EMPTY_BODY
@@ -113,9 +121,32 @@ class Transaction:
             self._said.append((b"(the mail)", reply))
         self._settle(outcome)
 
-    def lost(self, reason: Reason) -> None:
-        """The connection failed while nothing of the mail was handed over."""
-        self._settle(Deferred(reason))
+    def asks_recipient(self, position: int) -> bool:
+        """Whether the command at `position` is a RCPT."""
+        return 0 < position < len(self.commands) - 1
+
+    def lost(self, reason: Reason, *, at: int = 0, charged: bool = True) -> None:
+        """The connection failed while nothing of the mail was handed over; `at` is the command that got no reply.
+
+        Where it is a RCPT, its recipient alone is charged.
+        """
+        if self.asks_recipient(at):
+            self._charge(at, Deferred(reason))
+            charged = False
+        self._settle(Deferred(reason, charged=charged))
+
+    def set_aside(self, at: int, reason: Reason) -> None:
+        """The server hung up at the command at `at`: its recipient is charged, or nobody where it had just refused one.
+
+        Those who were taken or refused stay so when it begins again; whoever had no turn gets one later, uncharged.
+        """
+        reason = structs.replace(reason, scope=Scope.RECIPIENT)
+        if self.asks_recipient(at) and (reason.reply or not self.refused(at - 1)):
+            self._charge(at, Deferred(reason))
+        for position in self._asked:
+            if self._outcomes[position] is None and position not in self._accepted:
+                self._outcomes[position] = Deferred(reason, charged=False)
+        self._kept = self._outcomes
 
     def unanswered(self, reason: Reason) -> None:
         """The mail was handed over and no answer can be had."""
@@ -138,32 +169,47 @@ class Transaction:
         took = timedelta(seconds=time.monotonic() - self._began)
         return Result(tuple(outcomes), duration=took, dialogue=self._dialogue() if self._said else "")
 
-    def _refusal(self, features: Mapping[str, str], *, max_size: int) -> Reason | None:
+    def refused(self, position: int) -> bool:
+        """Whether the command at `position` is a RCPT that was not taken."""
+        return self.asks_recipient(position) and self._outcomes[self._asked[position - 1]] is not None
+
+    def _charge(self, at: int, outcome: Deferred) -> None:
+        position, reason = self._asked[at - 1], outcome.reason
+        if reason.reply:
+            self._said.append((_asking(self.wire.to[position]), Reply(int(reason.reply), reason.detail)))
+        self._outcomes[position] = outcome
+
+    def _refusal(self, *, utf8: bool, max_size: int) -> Outcome | None:
         """Why the mail can't be given to this server at all, as far as its reply to EHLO tells."""
-        size = len(self.wire.payload)
+        size = len(self._payload)
         if max_size and size > max_size:
             detail = f"{size} octets, the server takes {max_size}"
-            return Reason(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, detail)
-        if self._utf8 and "smtputf8" not in features:
-            detail = "an address outside ASCII is the sender or shows in a header; SMTPUTF8 is not offered"
-            return Reason(ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE, detail)
-        return None
+            return Rejected(Reason(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, detail))
+        if utf8 or (self._payload.isascii() and self._sender.isascii()):
+            return None
+        detail = "the sender's address is outside ASCII; SMTPUTF8 is not offered"
+        if self.wire.own_sender and self._sender.isascii():
+            return Rejected(Reason(ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE, detail))
+        return Deferred(Reason(ReasonCode.SMTPUTF8_MISSING, Scope.SERVER, detail))
 
-    def _compose(self, features: Mapping[str, str]) -> None:
-        utf8 = "smtputf8" in features
+    def _recipients(self, *, utf8: bool) -> list[bytes]:
+        """The RCPT commands of those who have no outcome yet."""
         recipients: list[bytes] = []
         for position, recipient in enumerate(self.wire.to):
+            if self._outcomes[position] is not None:
+                continue
             path = _path(recipient, utf8=utf8)
             if isinstance(path, Reason):
                 self._outcomes[position] = Rejected(path)
                 continue
             self._asked.append(position)
             recipients.append(b"RCPT TO:<%b>\r\n" % path)
-            self._utf8 = self._utf8 or not path.isascii()
-        if not recipients:
-            return
-        size = b" SIZE=%d" % len(self.wire.payload) if "size" in features else b""
-        options = b" BODY=8BITMIME SMTPUTF8" if self._utf8 else b""  # RFC 6531 3.1: the one implies the other
+        return recipients
+
+    def _compose(self, recipients: list[bytes], features: Mapping[str, str]) -> None:
+        size = b" SIZE=%d" % len(self._payload) if "size" in features else b""
+        plain = self._payload.isascii() and self._sender.isascii() and all(path.isascii() for path in recipients)
+        options = b"" if plain else b" BODY=8BITMIME SMTPUTF8"  # RFC 6531 3.1: the one implies the other
         mail = b"MAIL FROM:<%b>%b%b\r\n" % (self._sender.encode(), size, options)
         self.commands = [mail, *recipients, DATA]
 
@@ -173,7 +219,7 @@ class Transaction:
         if reply.code in {250, 251, 252}:
             self._accepted.append(position)
             return
-        self._said.append((b"RCPT TO:<%b>" % self.wire.to[position].address.encode(), reply))
+        self._said.append((_asking(self.wire.to[position]), reply))
         self._outcomes[position] = _not_sent(
             judge(reply, phase=Phase.RCPT, alone=not self._accepted, own_sender=self.wire.own_sender), reply
         )
@@ -191,6 +237,10 @@ class Transaction:
     def _dialogue(self) -> str:
         said = "\n".join(f"> {command.decode()}\n< {reply.code} {reply.detail}" for command, reply in self._said)
         return said[:_MAX_DIALOGUE]
+
+
+def _asking(recipient: Recipient) -> bytes:
+    return b"RCPT TO:<%b>" % recipient.address.encode()
 
 
 def _path(recipient: Recipient, *, utf8: bool) -> bytes | Reason:

@@ -182,12 +182,14 @@ class Wire(Struct, frozen=True):
     """A message made ready for one transaction: the exact bytes, and whom it goes to.
 
     `own_sender` tells that the message names its own From, so a refusal of it says nothing about the server's.
+    `downgraded` is the payload for a peer that takes ASCII only, where it differs.
     """
 
     key: UUID
     to: tuple[Recipient, ...]
     payload: bytes
     own_sender: bool = False
+    downgraded: bytes = b""
 
 
 class Result(Struct, frozen=True):

@@ -25,7 +25,9 @@ class SmtpWorld:
         self.received = Received()
         self._fates: dict[str, Fate] = {}
         self._silent = False
-        answers = {"RCPT": self._recipient, "END": lambda _: "drop" if self._silent else ""}
+        self._down = False
+        refusals = {"BANNER": lambda _: "554 5.3.2 down" if self._down else ""}
+        answers = {"RCPT": self._recipient, "END": lambda _: "drop" if self._silent else "", **refusals}
         self.peer = Peer(honest(self.received, features=features, answers=answers))
 
     def channel(self) -> SmtpChannel:
@@ -53,6 +55,7 @@ class SmtpWorld:
     def _recipient(self, line: str) -> str:
         fate = self._fates.get(line.partition("<")[2].partition(">")[0], Fate.TAKE)
         self._silent = self._silent or fate is Fate.FALL_SILENT
+        self._down = self._down or fate is Fate.GO_DOWN
         return REPLIES.get(fate, "")
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from uuid import UUID
 
@@ -198,14 +199,49 @@ def test_smtputf8_is_used_where_it_is_offered_and_needed() -> None:
     assert mail.endswith(" BODY=8BITMIME SMTPUTF8")
 
 
-def test_a_visible_address_outside_ascii_needs_smtputf8_for_everybody() -> None:
+@pytest.mark.parametrize("features", [(), ("PIPELINING",)], ids=["plain", "pipelined"])
+def test_a_visible_address_outside_ascii_costs_nobody_else_the_mail(features: tuple[str, ...]) -> None:
     received = Received()
     shown = recipients("anna@example.org", "zoë@example.org")
-    with Peer(honest(received, features=())) as peer:
-        (result,) = send(peer, message(visible_to=shown))
-    (refused,) = result.outcomes
+    with Peer(honest(received, features=features)) as peer:
+        (first,) = send(peer, message(visible_to=shown))
+        (both,) = send(peer, message(visible_to=shown), to=shown)
+    assert isinstance(first.outcomes[0], Sent)
+    sent, refused = both.outcomes
+    assert isinstance(sent, Sent)
     assert isinstance(refused, Rejected)
-    assert (refused.reason.code, refused.reason.scope) == (ReasonCode.SMTPUTF8_MISSING, Scope.MESSAGE)
+    assert (refused.reason.code, refused.reason.scope) == (ReasonCode.SMTPUTF8_MISSING, Scope.RECIPIENT)
+    assert [to for to, _ in received.mails] == [("anna@example.org",)] * 2
+    for _, mail in received.mails:
+        assert mail.isascii()
+        read = message_from_bytes(mail, policy=policy.default)
+        assert read.defects == []
+        assert [address.addr_spec for address in read["To"].addresses] == ["anna@example.org"]
+        assert "zoë@example.org" in str(read["To"])
+
+
+def test_a_visible_address_outside_ascii_is_shown_where_it_can_be() -> None:
+    received = Received()
+    with Peer(honest(received, features=ALL)) as peer:
+        (result,) = send(peer, message(visible_to=recipients("anna@example.org", "zoë@example.org")))
+    assert isinstance(result.outcomes[0], Sent)
+    assert "To: anna@example.org,\r\n zoë@example.org\r\n" in received.mails[0][1].decode()
+
+
+def test_a_sender_outside_ascii_that_every_mail_has_is_the_servers_trouble() -> None:
+    received = Received()
+    with Peer(honest(received, features=())) as peer:
+        config = SmtpConfig("127.0.0.1", "zoë@example.com", port=peer.port, timeout=timedelta(seconds=5))
+        chosen = SmtpChannel(config, policy=Policy(private=True))
+        wire = chosen.prepare(message(), ANNA)
+        connection = chosen.connect()
+        assert isinstance(wire, Wire)
+        assert isinstance(connection, SmtpConnection)
+        ((_, result),) = connection.send([wire])
+        connection.close()
+    (waits,) = result.outcomes
+    assert isinstance(waits, Deferred)
+    assert (waits.reason.code, waits.reason.scope) == (ReasonCode.SMTPUTF8_MISSING, Scope.SERVER)
     assert received.mails == []
 
 
@@ -244,14 +280,15 @@ def test_the_recipients_over_the_servers_limit_are_for_another_mail_now(features
 
 def test_a_shutdown_among_the_recipients_means_nobody_has_the_mail() -> None:
     received = Received()
-    with Peer(honest(received, answers={"RCPT": ("", "550 5.1.1 no", "421 4.3.2 going down")})) as peer:
-        to = recipients("a@example.org", "b@example.org", "c@example.org")
+    answers = {"BANNER": ("", "421 4.3.2 going down"), "RCPT": ("", "550 5.1.1 no", "421 4.3.2 going down")}
+    with Peer(honest(received, answers=answers)) as peer:
+        to = recipients("a@example.org", "b@example.org", "c@example.org", "d@example.org")
         (result,) = send(peer, message(), to=to)
-    first, second, third = result.outcomes
-    assert isinstance(first, Deferred)
+    first, second, third, fourth = result.outcomes
     assert isinstance(second, Rejected)
-    assert isinstance(third, Deferred)
-    assert first.reason.scope is third.reason.scope is Scope.SERVER
+    for other, charged in ((first, False), (third, True), (fourth, False)):
+        assert isinstance(other, Deferred)
+        assert (other.reason.scope, other.charged) == (Scope.SERVER, charged)
     assert received.mails == []
 
 
