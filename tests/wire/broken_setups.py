@@ -162,7 +162,7 @@ SETUPS = (
     Setup("sender refused", "sender", "sender_refused", _answering(MAIL="550 5.7.60 SMTP; Client does not have ...")),
     Setup("relay denied", "recipient", "relay_denied", _answering(RCPT="554 5.7.1 <anna>: Relay access denied")),
     Setup("greylisted", "recipient", "greylisted", _answering(RCPT="450 4.2.0 <anna>: Greylisted, try again")),
-    Setup("tarpit", "sender", "timeout", _answering(MAIL="hang"), waits=True),
+    Setup("tarpit", "sender", "timeout", _answering(features=("SIZE 100000",), MAIL="hang"), waits=True),
     Setup("too big (SIZE)", "sender", "message_too_big", _answering(features=("SIZE 100",))),
     Setup("too big (after the mail)", "accepted", "message_too_big", _answering(END="552 5.3.4 Message too big")),
 )

@@ -12,9 +12,10 @@ from uuid import UUID
 import pytest
 
 from tests.wire.certificates import Authority
+from tests.wire.halves import FirstOnly, LastOnly, heard_as
 from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
 from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
+from transports.smtp import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
 from transports.smtp_probe import probe
 from transports.stages import Stage, StageName
 from transports.types import AddressKind, Message, ReasonCode, Recipient
@@ -329,7 +330,8 @@ def test_an_endless_size_is_no_limit() -> None:
 
 
 def test_a_tarpit_is_named() -> None:
-    stage = against(answering(MAIL="hang"), timeout=timedelta(seconds=0.5))
+    script = honest(Received(), features=("SIZE 1000000",), answers={"MAIL": "hang"})
+    stage = against(script, timeout=timedelta(seconds=0.5))
     assert (stage.name, stage.code) == (StageName.SENDER, ReasonCode.TIMEOUT)
     assert "tarpit" in stage.cause
 
@@ -346,3 +348,31 @@ def test_a_recipient_that_is_no_address_is_told_without_connecting() -> None:
         (stage,) = run(config(peer.port), to=Recipient(AddressKind.MAIL, "anna at example.org"))
         assert peer.connections == 0
     assert (stage.name, stage.code) == (StageName.RECIPIENT, ReasonCode.ADDRESS_INVALID)
+
+
+@pytest.mark.parametrize("kind", [LastOnly, FirstOnly])
+def test_a_server_that_does_not_keep_step_with_groups_is_told_of(kind: type[Talk]) -> None:
+    received = Received()
+    with Peer(heard_as(kind, received)) as peer:
+        stages = run(config(peer.port, timeout=timedelta(seconds=0.5)))
+        assert peer.connections == 2
+    assert stages[-1].ok
+    (sender,) = [stage for stage in stages if stage.name is StageName.SENDER]
+    assert "PIPELINING" in sender.hint
+    assert len(received.mails) == 1
+
+
+def test_groups_are_tested_as_the_worker_sends_them() -> None:
+    received = Received()
+    with Peer(heard_as(LastOnly, received)) as peer:
+        stages = run(config(peer.port, timeout=timedelta(seconds=0.5), pipelining=Pipelining.OFF))
+        assert peer.connections == 1
+    assert stages[-1].ok
+    assert not any(stage.hint for stage in stages)
+
+
+def test_a_server_that_is_gone_when_the_group_goes_again() -> None:
+    answers: dict[str, Answer] = {"BANNER": ("", "421 4.3.2 going down"), "MAIL": "503 5.5.1 what"}
+    with Peer(honest(Received(), answers=answers)) as peer:
+        stage = failing(config(peer.port))
+    assert (stage.name, stage.code) == (StageName.SENDER, ReasonCode.SERVICE_UNAVAILABLE)

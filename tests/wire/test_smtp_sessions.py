@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.wire.halves import EndOnly, FirstOnly, LastOnly, heard_as
 from tests.wire.mails import Came, channel, come, person, send, wire
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
 from transports.smtp_config import Pipelining
@@ -186,49 +187,6 @@ def test_a_server_that_breaks_off_for_everybody_is_down(features: tuple[str, ...
 # --- pipelining that is offered and not done
 
 
-class Half(Talk):
-    """Looks at one line of what it reads at once, the first or the last, and misses the rest."""
-
-    kept = -1
-
-    def line(self) -> str:
-        chunk = b""
-        while not chunk.endswith(b"\r\n"):
-            octets = self.connection.recv(65536)
-            if not octets:
-                raise EOFError
-            chunk += octets
-        return chunk.split(b"\r\n")[:-1][self.kept].decode()
-
-    def mail(self) -> bytes:
-        mail = super().mail()
-        self._buffer = b""
-        return mail
-
-
-class FirstOnly(Half):
-    kept = 0
-
-
-class EndOnly(Talk):
-    """Keeps step with groups, but sees the end of a mail only where it is the end of what it reads."""
-
-    def mail(self) -> bytes:
-        while not (b"\r\n" + self._buffer).endswith(b"\r\n.\r\n"):
-            octets = self.connection.recv(65536)
-            if not octets:
-                raise EOFError
-            self._buffer += octets
-        return super().mail()
-
-
-def heard_as(kind: type[Talk], received: Received, **answers: str) -> Script:
-    def script(talk: Talk) -> None:
-        honest(received, features=PIPELINED, answers=answers)(kind(talk.connection))
-
-    return script
-
-
 def with_groups_refused(received: Received, reply: str) -> Script:
     """Tells a group from single commands by how it came in."""
 
@@ -247,7 +205,7 @@ def assert_one_by_one(came: Came, received: Received, *, count: int) -> None:
     assert learned.reply
 
 
-@pytest.mark.parametrize("kind", [Half, FirstOnly])
+@pytest.mark.parametrize("kind", [LastOnly, FirstOnly])
 def test_a_server_that_reads_one_command_of_a_group_gets_them_one_by_one(kind: type[Talk]) -> None:
     received = Received()
     with Peer(heard_as(kind, received)) as peer:
@@ -322,14 +280,14 @@ def test_words_of_an_address_are_no_sign_of_broken_groups() -> None:
 
 def test_pipelining_switched_off_is_not_used() -> None:
     received = Received()
-    with Peer(heard_as(Half, received)) as peer:
+    with Peer(heard_as(LastOnly, received)) as peer:
         came = send(peer, 3, timeout=TIMEOUT, pipelining=Pipelining.OFF)
         assert peer.connections == 1
     assert came.brief() == ["Sent"] * 3
     assert came.learned == ()
 
 
-@pytest.mark.parametrize("kind", [Half, FirstOnly])
+@pytest.mark.parametrize("kind", [LastOnly, FirstOnly])
 def test_broken_groups_and_a_limit_of_the_session_are_both_learned(kind: type[Talk]) -> None:
     received = Received()
 
