@@ -9,6 +9,8 @@ from enum import Enum, auto
 from typing import Protocol
 from uuid import UUID
 
+import pytest
+
 from transports.types import (
     Channel,
     Connection,
@@ -106,6 +108,34 @@ class ChannelContract:
         list(connection.send(wires(world, channel, numbers=range(5))))
         assert connection.learned == ()
         connection.close()
+
+    def test_each_message_is_announced_once_before_the_peer_has_it(self, world: World) -> None:
+        channel = world.channel()
+        connection = connect(channel)
+        prepared = wires(world, channel, numbers=range(5))
+        announced: list[tuple[int, bool]] = []
+
+        def handing_over(wire: Wire, to: Sequence[int]) -> None:
+            announced.append((id(wire), any(wire.to[position] in world.taken() for position in to)))
+
+        list(connection.send(prepared, handing_over=handing_over))
+        connection.close()
+        assert announced == [(id(wire), False) for wire in prepared]
+
+    def test_what_may_not_be_handed_over_is_not_and_ends_the_connection(self, world: World) -> None:
+        channel = world.channel()
+        connection = connect(channel)
+        prepared = wires(world, channel, numbers=range(3))
+
+        def handing_over(wire: Wire, to: Sequence[int]) -> None:
+            if wire is prepared[1]:
+                raise RuntimeError("not now")
+
+        with pytest.raises(RuntimeError, match="not now"):
+            list(connection.send(prepared, handing_over=handing_over))
+        assert list(connection.send(prepared)) == []
+        connection.close()
+        assert world.taken() == [world.recipient(0)]
 
     def test_a_connection_can_be_used_again(self, world: World) -> None:
         channel = world.channel()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from transports.types import (
     Deferred,
+    HandingOver,
     Learned,
     Message,
     Outcome,
@@ -19,6 +20,7 @@ from transports.types import (
     Sent,
     Unknown,
     Wire,
+    unannounced,
 )
 
 Answer = Callable[[Wire, Recipient], Outcome]
@@ -69,11 +71,13 @@ class FakeConnection:
         """See `Connection`."""
         return tuple(self._channel.learned)
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
+    def send(self, wires: Iterable[Wire], *, handing_over: HandingOver = unannounced) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`."""
         for wire in wires:
             if self.closed:
                 return
+            self.closed = True  # unless all goes well
+            handing_over(wire, range(len(wire.to)))
             self._channel.handed_over.append(wire)
             outcomes = tuple(self._channel.answer(wire, recipient) for recipient in wire.to)
             self.closed = any(_ends_connection(outcome) for outcome in outcomes)

@@ -62,6 +62,11 @@ class HttpLine:
             self.close()
             raise
 
+    def ready(self) -> None:
+        """Open it if it is not open any more, as where the peer hung up in between; raises ConnectionFailed."""
+        if self._timed is None or (self._used and self._timed.is_readable()):
+            self.open()
+
     def close(self) -> None:
         """Never raises."""
         if self._timed:
@@ -71,8 +76,7 @@ class HttpLine:
 
     def ask(self, method: str, target: str, *, body: bytes | None, headers: Mapping[str, str]) -> requests.Response:
         """Send one request and read its answer. Raises NoAnswer once it was written, else ConnectionFailed."""
-        if self._timed is None or (self._used and self._timed.is_readable()):  # the peer hung up in between
-            self.open()
+        self.ready()
         assert self._timed is not None
         self._timed.deadline = Deadline(self._timeout)
         self._http.sock = self._timed

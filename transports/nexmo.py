@@ -18,6 +18,7 @@ from transports.segments import Encoding, cut
 from transports.types import (
     AddressKind,
     Deferred,
+    HandingOver,
     Learned,
     Message,
     Outcome,
@@ -30,6 +31,7 @@ from transports.types import (
     Sent,
     Unknown,
     Wire,
+    unannounced,
 )
 
 MOST_CHARACTERS = 3200
@@ -91,6 +93,7 @@ class NexmoConnection:
 
     def __init__(self, config: NexmoConfig, line: HttpLine) -> None:
         self._config = config
+        self._line = line
         self._session = session(line)
         self._url = f"{config.base_url}/sms/json"
         self._finished = False
@@ -100,17 +103,26 @@ class NexmoConnection:
         """See `Connection`: there is nothing to find out."""
         return ()
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
+    def send(self, wires: Iterable[Wire], *, handing_over: HandingOver = unannounced) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`."""
         for wire in wires:
             if self._finished:
                 return
+            self._finished = True  # unless all goes well
             began = time.monotonic()
-            outcome, dialogue = self.submit(wire)
+            outcome, dialogue = self._announced(wire, handing_over=handing_over)
             self._finished = isinstance(outcome, Unknown) or (
                 not isinstance(outcome, Sent) and outcome.reason.scope is Scope.SERVER
             )
             yield wire, Result((outcome,), timedelta(seconds=time.monotonic() - began), dialogue)
+
+    def _announced(self, wire: Wire, *, handing_over: HandingOver) -> tuple[Outcome, str]:
+        try:
+            self._line.ready()
+        except ConnectionFailed as failure:
+            return self._not_reached(failure)
+        handing_over(wire, (0,))
+        return self.submit(wire)
 
     def submit(self, wire: Wire) -> tuple[Outcome, str]:
         """One request, and what was said where it was not taken; the form is never repeated."""
@@ -120,7 +132,7 @@ class NexmoConnection:
         except NoAnswer as failure:
             return Unknown(failure.reason), f"POST {self._url}\n{failure.reason.detail}"
         except ConnectionFailed as failure:
-            return Deferred(failure.reason), f"POST {self._url}\n{failure.reason.detail}"
+            return self._not_reached(failure)
         outcome = judge(answer, secrets=self._config.secrets)
         return outcome, "" if isinstance(outcome, Sent) else self._dialogue(answer)
 
@@ -128,6 +140,9 @@ class NexmoConnection:
         """See `Connection`."""
         self._finished = True
         self._session.close()
+
+    def _not_reached(self, failure: ConnectionFailed) -> tuple[Outcome, str]:
+        return Deferred(failure.reason), f"POST {self._url}\n{failure.reason.detail}"
 
     def _dialogue(self, answer: requests.Response) -> str:
         said = cleaned(answer.text, secrets=self._config.secrets)

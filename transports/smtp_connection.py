@@ -11,7 +11,7 @@ from transports.smtp_config import Pipelining
 from transports.smtp_dialogue import WINDOW, Dialogue, OutOfStep, Spent, names_session
 from transports.smtp_session import Session
 from transports.smtp_transaction import Transaction
-from transports.types import Learned, LearnedKind, Reason, ReasonCode, Result, Wire
+from transports.types import HandingOver, Learned, LearnedKind, Reason, ReasonCode, Result, Wire, unannounced
 
 _HUNG_UP = frozenset({ReasonCode.DISCONNECTED, ReasonCode.TIMEOUT})
 
@@ -34,14 +34,16 @@ class SmtpConnection:
         self._learned: dict[LearnedKind, Learned] = {}
         self._trusted = False
         self._finished = False
+        self._handing_over: HandingOver = unannounced
 
     @property
     def learned(self) -> tuple[Learned, ...]:
         """See `Connection`."""
         return tuple(self._learned.values())
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
+    def send(self, wires: Iterable[Wire], *, handing_over: HandingOver = unannounced) -> Iterator[tuple[Wire, Result]]:
         """See `Connection`. Closing the iterator early ends the connection."""
+        self._handing_over = handing_over
         settled = False
         try:
             for transaction in self._settled(wires):
@@ -104,6 +106,7 @@ class SmtpConnection:
         """The mail itself, the next commands behind it in the same write, and the reply to its final dot."""
         deadline = Deadline(self._config.timeout)
         body = transaction.body
+        self._handing_over(transaction.wire, transaction.takers)
         try:
             self._session.write(body + ahead, deadline)
         except ConnectionFailed as failure:

@@ -77,6 +77,11 @@ class Transaction:
         return bool(self._accepted)
 
     @property
+    def takers(self) -> tuple[int, ...]:
+        """The positions of the recipients who were taken."""
+        return tuple(self._accepted)
+
+    @property
     def settled(self) -> bool:
         """Whether every recipient has an outcome."""
         return None not in self._outcomes

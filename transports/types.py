@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -222,6 +222,14 @@ class Learned(Struct, frozen=True):
     reply: str
 
 
+HandingOver = Callable[[Wire, Sequence[int]], None]
+"""Is called with a wire, and the positions in `Wire.to` of those it goes to, right before it is handed over."""
+
+
+def unannounced(wire: Wire, to: Sequence[int]) -> None:
+    """Nobody wants to know."""
+
+
 class Connection(Protocol):
     """An open, authenticated way to a peer. Belongs to one thread.
 
@@ -231,8 +239,11 @@ class Connection(Protocol):
     @property
     def learned(self) -> tuple[Learned, ...]: ...
 
-    def send(self, wires: Iterable[Wire]) -> Iterator[tuple[Wire, Result]]:
+    def send(self, wires: Iterable[Wire], *, handing_over: HandingOver = unannounced) -> Iterator[tuple[Wire, Result]]:
         """Send each wire; yield it (the very object) with its result as the replies come, in any order.
+
+        `handing_over` is called once a wire, before the write after which the peer may act on it (the final dot, the
+        request). If it raises, the wire is not handed over, the connection is finished, and the exception goes on.
 
         Never raises for the peer's sake. After a result with a SERVER-scoped reason, or an Unknown for a lost
         connection, the connection is finished: the wires without a result were certainly not handed over.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email import message_from_bytes, policy
 
 import pytest
@@ -37,8 +38,11 @@ def test_each_recipient_has_an_answer_of_its_own(features: tuple[str, ...]) -> N
         chosen = channel(peer)
         connection = connected(chosen)
         to = tuple(person(number) for number in range(4))
-        ((_, result),) = connection.send([wire(chosen, 0, to=to)])
+        announced: list[Sequence[int]] = []
+        pairs = connection.send([wire(chosen, 0, to=to)], handing_over=lambda _, takers: announced.append(takers))
+        ((_, result),) = pairs
         connection.close()
+    assert announced == [(0, 3)]
     first, second, third, fourth = result.outcomes
     assert isinstance(first, Sent)
     assert isinstance(fourth, Sent)
