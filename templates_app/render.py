@@ -8,8 +8,8 @@ from datetime import timedelta
 from msgspec import Struct
 
 from templates_app.content import Channel, Content, Wording, folded
+from templates_app.macros.budget import TextTooLongError
 from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
-from templates_app.macros.functions import TextTooLongError
 from templates_app.macros.recipients import Entry, entries
 from templates_app.macros.values import Values
 from transports import mail_address

@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from templates_app.macros.budget import Budget, TextTooLongError
 from templates_app.macros.dates import UnfitError
-from templates_app.macros.functions import FILLS_EMPTY, MAX_TEXT, OPERANDS, PIPES, Scope, TextTooLongError
+from templates_app.macros.functions import FILLS_EMPTY, MAX_TEXT, OPERANDS, PIPES, Scope
 from templates_app.macros.grammar import parse
 from templates_app.macros.tree import (
     Argument,
@@ -102,17 +103,23 @@ def evaluate(
     language: str = "en",
     secrets: frozenset[str] = frozenset(),
     limit: int = MAX_TEXT,
+    budget: Budget | None = None,
 ) -> Rendered:
     """Fill in the macros; pure. Raises TextTooLongError when the text gets more than `limit` characters.
+
+    It also does, with the place of the macro, when more is needed on the way than `budget` allows (see there).
 
     `values` are plain JSON values by prefix: {"user": {...}, "device": {...}, "event": {..., "data", "reasons"}, ...}.
     `zone` (IANA) and `language` (BCP 47) are the recipient's. `secrets` are paths such as "enrollment.pin".
     """
-    scope = Scope(zone, language, [], [])
+    scope = Scope(zone, language, [], [], budget or Budget())
     pieces = list(program.texts)
     room = limit - program.fixed
     for place, step in program.steps:
-        pieces[place] = piece = step(values, scope)
+        try:
+            pieces[place] = piece = step(values, scope)
+        except TextTooLongError as error:
+            raise _placed(error, program.template.parts[place]) from None
         room -= len(piece)
         if room < 0:
             break  # what is left may be as long again
@@ -121,6 +128,10 @@ def evaluate(
     text = "".join(pieces)
     masked = _masked(text, pieces=pieces, names=program.names, secrets=secrets) if secrets else text
     return Rendered(text, masked, tuple(scope.empty), tuple(scope.notes))
+
+
+def _placed(error: TextTooLongError, part: Text | Macro) -> TextTooLongError:
+    return TextTooLongError(f"{error}, in line {part.at.line}, column {part.at.column}")
 
 
 def _masked(
@@ -169,7 +180,7 @@ def _step(macro: Macro, *, clean: Clean) -> Step:
 
     def step(values: Values, scope: Scope) -> str:
         value = get(values)
-        text = value if value.__class__ is str and value.isascii() else as_text(value)
+        text = value if value.__class__ is str and value.isascii() else _whole(value, scope)
         if text:
             return clean(text)
         if not silent:
@@ -182,25 +193,37 @@ def _step(macro: Macro, *, clean: Clean) -> Step:
 def _piped(macro: Macro, *, clean: Clean) -> Step:
     get, label, silent = _getter(macro.operand), operand_source(macro.operand), _is_silent(macro)
     pipes = [(_pipe(call), call.name in FILLS_EMPTY) for call in macro.pipes]
-    default = macro.default
+    default, made_anew = macro.default, isinstance(macro.operand, Call)
 
     def step(values: Values, scope: Scope) -> str:
         value = get(values)
         missing = is_empty(value)
         if missing:
             value = default
+        budget = scope.budget
+        if made_anew and isinstance(value, list):
+            budget.step(len(value))
         for pipe, fills_empty in pipes:
             if fills_empty or not is_empty(value):
+                budget.step()
                 try:
                     value = pipe(value, values, scope)
                 except UnfitError as error:
                     scope.notes.append(f"{error}: {label}")
                     value = ""
+                if isinstance(value, str):
+                    budget.allow(len(value))
+                    budget.spend(len(value))
         if missing and not silent and is_empty(value):
             scope.empty.append(label)
-        return clean(as_text(value))
+        return clean(_whole(value, scope))
 
     return step
+
+
+def _whole(value: object, scope: Scope) -> str:
+    """What stands in the text; a plain text there is held by the text's own limit."""
+    return as_text(value) if isinstance(value, str) else scope.budget.text(value)
 
 
 def _is_silent(macro: Macro) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
 import regex
 from msgspec import Struct
 
+from templates_app.macros.budget import Budget
 from templates_app.macros.dates import date_pattern, format_date, format_number
 from templates_app.macros.tree import REASON, Argument, Literal, Number, Reference
-from templates_app.macros.values import Getter, Values, as_text, getter, is_empty
+from templates_app.macros.values import Getter, Values, getter, is_empty
 
 MAX_TEXT = 100_000
 MAX_NUMBER = 100_000
@@ -21,64 +23,61 @@ MAX_PATTERN = 100
 MAX_NAMES = 20
 REASON_SPELLINGS = {"whitelist_blacklist_apps_name": "allowlist_blocklist_apps_name"}
 _GRAPHEME = regex.compile(r"\X")
-
-
-class TextTooLongError(ValueError):
-    """A rendered text is over its limit; nothing is ever cut silently."""
+_PLAIN = [bytes([octet]) for octet in range(128) if quote(chr(octet), safe="") == chr(octet)]
 
 
 class Scope(Struct, frozen=True):
-    """Whom a text is made for, and what is worth noting about its making."""
+    """Whom a text is made for, what is worth noting about its making, and what it may cost."""
 
     zone: str
     language: str
     empty: list[str]
     notes: list[str]
+    budget: Budget
 
 
 def to_lower_case(value: object, scope: Scope) -> str:
-    return as_text(value).lower()
+    return _for_a_copy(value, scope).lower()
 
 
 def to_upper_case(value: object, scope: Scope) -> str:
-    return as_text(value).upper()
+    return _for_a_copy(value, scope).upper()
 
 
 def capitalize(value: object, scope: Scope) -> str:
-    text = as_text(value)
+    text = _for_a_copy(value, scope)
     return text[:1].upper() + text[1:]
 
 
 def trim(value: object, scope: Scope) -> str:
-    return as_text(value).strip()
+    return scope.budget.text(value).strip()
 
 
 def substring(value: object, scope: Scope, start: int, end: int | None = None) -> str:
-    return as_text(value)[start:end]
+    return scope.budget.text(value)[start:end]
 
 
 def split(value: object, scope: Scope, separator: str, index: int) -> str:
-    pieces = as_text(value).split(separator)
+    pieces = scope.budget.text(value).split(separator, index + 1)
     return pieces[index] if index < len(pieces) else ""
 
 
 def replace(value: object, scope: Scope, old: str, new: str) -> str:
-    text = as_text(value)
-    if len(text) + text.count(old) * (len(new) - len(old)) > MAX_TEXT:
-        raise TextTooLongError(f"replace would make a text of more than {MAX_TEXT:,} characters")
+    text = scope.budget.text(value)
+    scope.budget.allow(len(text) + text.count(old) * (len(new) - len(old)))
     return text.replace(old, new)
 
 
 def truncate(value: object, scope: Scope, length: int) -> str:
-    text = as_text(value)
+    text = scope.budget.text(value)
     if len(text) <= length:
         return text
-    graphemes = _GRAPHEME.findall(text)
-    return text if len(graphemes) <= length else "".join(graphemes[: length - 1]) + "…"
+    ends = [match.end() for match in islice(_GRAPHEME.finditer(text), length + 1)]
+    return text if len(ends) <= length else text[: ends[length - 2] if length > 1 else 0] + "…"
 
 
 def pad_left(value: object, scope: Scope, length: int, character: str) -> str:
-    return as_text(value).rjust(length, character)
+    return scope.budget.text(value).rjust(length, character)
 
 
 def date(value: object, scope: Scope, pattern: str) -> str:
@@ -90,12 +89,16 @@ def number(value: object, scope: Scope, decimals: int) -> str:
 
 
 def url_encode(value: object, scope: Scope) -> str:
-    return quote(as_text(value), safe="")
+    text = scope.budget.text(value)
+    scope.budget.allow(len(text))
+    octets = text.encode()
+    scope.budget.allow(3 * len(octets) - 2 * sum(map(octets.count, _PLAIN)))
+    return quote(octets, safe="")
 
 
 def join(value: object, scope: Scope, separator: str) -> str:
     items = value if isinstance(value, list | tuple) else (value,)
-    return separator.join(as_text(item) for item in items)
+    return scope.budget.joined(items, separator=separator)
 
 
 def default(value: object, scope: Scope, other: object) -> object:
@@ -128,6 +131,13 @@ def reasons(words: tuple[Reference, ...]) -> Getter:
         return [item for value in found for item in (value if isinstance(value, list | tuple) else (value,))]
 
     return get
+
+
+def _for_a_copy(value: object, scope: Scope) -> str:
+    """A text that is then made anew whole, which some letters make longer."""
+    text = scope.budget.text(value)
+    scope.budget.allow(len(text))
+    return text
 
 
 Check = Callable[[Argument], str]

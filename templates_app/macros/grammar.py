@@ -24,6 +24,7 @@ from templates_app.macros.tree import (
 MAX_MACROS = 1_000
 MAX_PIPES = 20
 MAX_DIGITS = 9
+MAX_LITERAL = 1_000
 
 # TEXT stands above white space, which is skipped inside a macro only: no other place lets TEXT win there.
 GRAMMAR = r"""
@@ -55,7 +56,7 @@ def parse(text: str) -> Template:
     """The tree of a template's text; every function in it is known and has fitting arguments.
 
     Raises MacroError, with line and column of the wrong token, for bad syntax, an unknown function, wrong arguments,
-    more than 100,000 characters, 1,000 macros, or 20 pipes in one macro.
+    more than 100,000 characters, 1,000 macros, 20 pipes in one macro, or 1,000 characters between quotes.
     """
     if len(text) > MAX_TEXT:
         raise MacroError(f"the text has more than {MAX_TEXT:,} characters.", at=START)
@@ -120,7 +121,10 @@ def _joined(parts: Iterable[Token | Macro]) -> list[Text | Macro]:
 
 
 def _unquoted(token: Token) -> str:
-    return str(token)[1:-1].replace("''", "'")
+    text = str(token)[1:-1].replace("''", "'")
+    if len(text) > MAX_LITERAL:
+        raise MacroError(f"a text in quotes has at most {MAX_LITERAL:,} characters.", at=_at(token))
+    return text
 
 
 def _at(token: Token) -> Position:

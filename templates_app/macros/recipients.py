@@ -7,13 +7,15 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from templates_app.macros.budget import Budget, TextTooLongError
 from templates_app.macros.evaluate import Mode, Program, compiled, evaluate
-from templates_app.macros.functions import TextTooLongError
 from templates_app.macros.grammar import parse
 from templates_app.macros.tree import Macro, Template, Text, to_source
 from templates_app.macros.values import Values
 
 MAX_ADDRESS = 320
+_SHARE = 20_000
+"""Characters on the way to one address, of which a field may have hundreds."""
 _NO_ADDRESS = re.compile(r"[;,\s]")
 
 
@@ -53,7 +55,7 @@ def _entry(template: Template) -> Entry:
 def fill(entry: Entry, values: Values) -> Filled:
     """The address of an entry; none when a macro is empty or a value brings in ";", "," or white space."""
     try:
-        rendered = evaluate(entry.program, values, limit=MAX_ADDRESS)
+        rendered = evaluate(entry.program, values, limit=MAX_ADDRESS, budget=Budget(most_characters=_SHARE))
     except TextTooLongError:
         return Filled(entry.source, "", reason=f"longer than {MAX_ADDRESS} characters")
     if rendered.empty:

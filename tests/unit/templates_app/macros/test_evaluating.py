@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from templates_app.macros.budget import TextTooLongError
 from templates_app.macros.evaluate import Mode, program, render
-from templates_app.macros.functions import PIPES, TextTooLongError
+from templates_app.macros.functions import PIPES
 from templates_app.macros.problems import MacroError
 
 INPUTS = int(os.environ.get("XMNOTIFY_MACRO_INPUTS", "300"))
