@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # elsewhere than on Linux it counts anyway
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -14,6 +16,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only grow, for durations within one process."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds that only grow, those for which the machine was suspended included."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -27,6 +33,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.clock_gettime(_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -6,14 +6,14 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import Error
 from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry, workers
 from dispatch.clock import Clock
 from dispatch.outbox import Claim, Settlement
 from dispatch.settling import judged
@@ -58,7 +58,6 @@ class Work(Struct):
     held: lanes.Held
     clock: Clock
     stopping: Callable[[], bool]
-    lease: UUID = field(default_factory=uuid4)
     connection: Connection | None = None
     open: dict[UUID, Claim] = field(default_factory=dict)
     begun: set[UUID] = field(default_factory=set)
@@ -67,6 +66,10 @@ class Work(Struct):
     settled: int = 0
     ends_at: float = 0.0
     calls_at: float = 0.0
+
+    @property
+    def lease(self) -> UUID:
+        return self.held.lease
 
     def must_end(self) -> bool:
         return self.down or self.stopping() or self.clock.monotonic() > self.ends_at
@@ -102,7 +105,7 @@ def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work
     if server is None:
         return None
     limits, channel = server.limits(), factory.build_channel(server)
-    held = lanes.take(server_id, limits=limits, now=clock.now())
+    held = lanes.take(server_id, limits=limits, worker=workers.this_id(), now=clock.now())
     if held is None:
         return None
     work = Work(server_id, server.name, limits, channel, held, clock, stopping)
@@ -135,7 +138,7 @@ def _rounds(work: Work) -> None:
             return
         work.open = {claim.id: claim for claim in claims}
         if len(claims) == most and not work.held.probing and work.limits.lanes > 1:
-            _call_others(work, now=now)
+            _call_others(work)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
         few = len(claims) < most
@@ -149,12 +152,12 @@ def _rounds(work: Work) -> None:
             return
 
 
-def _call_others(work: Work, *, now: datetime) -> None:
+def _call_others(work: Work) -> None:
     """There is more than this lane took. Each lane calls two, so all are busy soon and few are called in vain."""
     if work.clock.monotonic() < work.calls_at:
         return
     work.calls_at = work.clock.monotonic() + CALL_EVERY
-    free = lanes.free(work.server_id, limits=work.limits, now=now)
+    free = lanes.count_free(work.server_id, limits=work.limits)
     doorbell.call(work.server_id, lanes=min(CALLED, free))
 
 

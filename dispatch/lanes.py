@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -31,8 +32,11 @@ class Held(Struct):
     was_last: bool = False
 
 
-def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
-    """A free lane of an active server that neither rests nor is stopped; None when there is none."""
+def take(server_id: int, *, limits: Limits, worker: UUID, now: datetime) -> Held | None:
+    """A free lane of an active server that neither rests nor is stopped, for that worker; None when there is none.
+
+    One that is held is not free, however long ago its lease ended: whether its worker is dead the sweep finds out.
+    """
     found = statements.read(
         "SELECT paused_until FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL", [server_id]
     )
@@ -41,18 +45,18 @@ def take(server_id: int, *, limits: Limits, now: datetime) -> Held | None:
     paused_until = found[0][0] and dialect.read_time(found[0][0])
     if paused_until and paused_until > now:
         return None
-    held = _take_free(server_id, limits=limits, probing=paused_until is not None, now=now)
+    held = _take_free(server_id, limits=limits, worker=worker, probing=paused_until is not None, now=now)
     if held and held.probing and not _win_probe(server_id, paused_until, limits=limits, now=now):
         release(held)
         return None
     return held
 
 
-def free(server_id: int, *, limits: Limits, now: datetime) -> int:
+def count_free(server_id: int, *, limits: Limits) -> int:
     """How many more lanes could be taken."""
     found = statements.read(
-        "SELECT count(*) FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease_until > %s",
-        [server_id, limits.lanes, dialect.time(now)],
+        "SELECT count(*) FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease IS NOT NULL",
+        [server_id, limits.lanes],
     )
     busy: int = found[0][0]
     return max(0, limits.lanes - busy)
@@ -61,6 +65,11 @@ def free(server_id: int, *, limits: Limits, now: datetime) -> int:
 def renew(held: Held, *, limits: Limits, now: datetime) -> bool:
     """Keep the lane for another lease; False when it was lost."""
     return bool(Lane.objects.filter(pk=held.id, lease=held.lease).update(lease_until=now + limits.lease))
+
+
+def free(leases: Sequence[UUID]) -> int:
+    """Free the lanes of workers that are dead; returns how many. What is claimed under these is taken back before."""
+    return Lane.objects.filter(lease__in=leases).update(lease=None, lease_until=None, worker=None)
 
 
 def may_send(held: Held) -> bool:
@@ -80,7 +89,8 @@ def release(held: Held) -> None:
     Of several that are released at once, at least the first still sees the others taken.
     """
     others = statements.run(
-        """UPDATE dispatch_lane SET lease = NULL, lease_until = NULL WHERE id = %s AND lease = %s RETURNING (
+        """UPDATE dispatch_lane SET lease = NULL, lease_until = NULL, worker_id = NULL
+            WHERE id = %s AND lease = %s RETURNING (
             SELECT count(*) FROM dispatch_lane AS other WHERE other.server_id = %s AND other.slot < %s
             AND other.id <> %s AND other.lease IS NOT NULL)""",
         [held.id, dialect.uid(held.lease), held.server_id, held.lanes, held.id],
@@ -152,23 +162,23 @@ def _win_probe(server_id: int, paused_until: datetime | None, *, limits: Limits,
     return bool(Server.objects.filter(pk=server_id, paused_until=paused_until).update(paused_until=now + limits.lease))
 
 
-def _take_free(server_id: int, *, limits: Limits, probing: bool, now: datetime) -> Held | None:
+def _take_free(server_id: int, *, limits: Limits, worker: UUID, probing: bool, now: datetime) -> Held | None:
     lease = uuid4()
-    lane_id = _lease_free(server_id, lease=lease, limits=limits, now=now)
+    lane_id = _lease_free(server_id, lease=lease, worker=worker, limits=limits, now=now)
     if lane_id is None and Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes).count() < limits.lanes:
         Lane.objects.bulk_create(
             [Lane(server_id=server_id, slot=slot) for slot in range(limits.lanes)], ignore_conflicts=True
         )
-        lane_id = _lease_free(server_id, lease=lease, limits=limits, now=now)
+        lane_id = _lease_free(server_id, lease=lease, worker=worker, limits=limits, now=now)
     return None if lane_id is None else Held(lane_id, server_id, lease, probing, limits.lanes)
 
 
-def _lease_free(server_id: int, *, lease: UUID, limits: Limits, now: datetime) -> int | None:
+def _lease_free(server_id: int, *, lease: UUID, worker: UUID, limits: Limits, now: datetime) -> int | None:
     found = statements.run(
-        f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s WHERE id = (SELECT id FROM dispatch_lane
-            WHERE server_id = %s AND slot < %s AND (lease IS NULL OR lease_until <= %s)
+        f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s, worker_id = %s WHERE id = (
+            SELECT id FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease IS NULL
             ORDER BY slot LIMIT 1 {dialect.skip_locked()})
         RETURNING id""",  # noqa: S608 - constants of ours only
-        [dialect.uid(lease), dialect.time(now + limits.lease), server_id, limits.lanes, dialect.time(now)],
+        [dialect.uid(lease), dialect.time(now + limits.lease), dialect.uid(worker), server_id, limits.lanes],
     )
     return found[0][0] if found else None

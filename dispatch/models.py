@@ -397,13 +397,43 @@ class HourFigures(models.Model):
         return f"{self.start:%Y-%m-%d %H}"
 
 
+class Worker(models.Model):
+    """A process that may send, as long as it lives. `pulse` is a counter that it raises every few seconds.
+
+    `lost`: the sweep saw the counter stand still and freed its lanes. The process may have been stopped only: one that
+    goes on registers anew, under another id.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    name = models.CharField(max_length=255, help_text=_("machine and process"))
+    pulse = models.PositiveBigIntegerField(default=0)
+    drains = models.BooleanField(default=True, help_text=_("it takes lanes of servers"))
+    lost = models.BooleanField(default=False)
+    started_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Lane(models.Model):
-    """One of the parallel connections that a server allows, over all workers and machines."""
+    """One of the parallel connections that a server allows, over all workers and machines.
+
+    `worker` holds it; what is claimed over it carries its lease.
+    """
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="lanes", db_index=False)
     slot = models.PositiveIntegerField()
     lease = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.ForeignKey(
+        Worker,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="lanes",
+        db_index=False,
+        db_constraint=False,
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server", "slot"], name="one_lane_a_server_and_slot")]

@@ -6,19 +6,21 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutdown
 from celery.worker import state
 
-from dispatch import alerts, broadcasts, doorbell, liveness, statistics, upkeep
+from dispatch import alerts, broadcasts, doorbell, liveness, reaping, statistics, upkeep, workers
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
 CLOCK = SystemClock()
 CONTROL_QUEUE = "control"
+_reaper = reaping.Reaper()
 
 
 @shared_task(name=doorbell.DRAIN_TASK)
 def drain_server(*, server_id: int) -> None:
+    workers.enter(drains=True)
     drain(server_id, clock=CLOCK, stopping=_stopping)
 
 
@@ -29,6 +31,7 @@ def plan_broadcast(*, broadcast_id: str) -> None:
 
 @shared_task(name="dispatch.sweep")
 def sweep() -> None:
+    _reaper.look(clock=CLOCK)
     upkeep.sweep(now=CLOCK.now())
     alerts.tell(now=CLOCK.now())
 
@@ -42,6 +45,11 @@ def watch() -> None:
 @worker_ready.connect
 def _show_life_at_once(**_kwargs: Any) -> None:
     watch.apply_async(expires=liveness.SILENT.total_seconds())
+
+
+@worker_shutdown.connect
+def _leave(**_kwargs: Any) -> None:
+    workers.leave()
 
 
 @shared_task(name="dispatch.canary")

@@ -1,32 +1,23 @@
-"""What passing time does to deliveries: lapsed leases, expiry, servers that come and go."""
+"""Periodic maintenance of what waits: expiry, servers that come and go, wake-ups for what is due."""
 
 from __future__ import annotations
 
-import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from dispatch import broadcasts, doorbell, outbox, receipts
 from dispatch.models import Delivery, DeliveryText, Event
-from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
-from dispatch.settling import judged
 from foundation.sql import dialect
 from servers import queries
-from servers.values import Limits, ServerKind
-from transports.types import Reason, ReasonCode, Scope, Unknown
+from servers.values import ServerKind
 
 CHUNK = 500
-NO_SERVER = Limits(timeout=timedelta(seconds=30), max_attempts=6)
-"""The limits of a server that is gone: the defaults."""
-
-_LOST = Unknown(Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its worker was lost while it was being sent"))
 
 
 def sweep(*, now: datetime) -> None:
     """Everything that time brings, in order; run by the beat every few seconds, twice at once does no harm."""
-    reap(now=now)
     expire(now=now)
     reroute()
     receipts.follow_early(now=now)
@@ -34,21 +25,6 @@ def sweep(*, now: datetime) -> None:
     broadcasts.resume(now=now)
     broadcasts.finish(now=now)
     ring_where_due(now=now)
-
-
-def reap(*, now: datetime) -> int:
-    """Take back what a lost worker held: what was not begun is due again, what was begun has an unknown outcome.
-
-    A delivery is not charged with its first lapse, for another one may have killed the worker; from then on it is
-    alone in its lease, and each further lapse is charged, so that what kills every worker ends at last.
-    """
-    reaped = 0
-    while found := _lapsed(now=now):
-        for (server_id, lease), held in found.items():
-            reaped += _reap(held, server_id=server_id, lease=lease, now=now)
-        if sum(map(len, found.values())) < CHUNK:
-            break
-    return reaped
 
 
 def expire(*, now: datetime) -> int:
@@ -129,45 +105,3 @@ def _with_idle_secrets() -> list[UUID]:
             LIMIT {CHUNK}"""  # noqa: S608 - constants of ours only
         )
         return [dialect.read_uid(row[0]) for row in cursor.fetchall()]
-
-
-def _lapsed(*, now: datetime) -> dict[tuple[int | None, UUID], list[tuple[Claim, bool]]]:
-    """Claims whose lease is over, by server and lease, each with whether it was begun."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT {CLAIM_COLUMNS}, server_id, lease, begun_at FROM dispatch_delivery
-            WHERE state = 'claimed' AND lease_until <= %s ORDER BY lease_until LIMIT {CHUNK}""",  # noqa: S608
-            [dialect.time(now)],
-        )
-        rows = cursor.fetchall()
-    found: dict[tuple[int | None, UUID], list[tuple[Claim, bool]]] = {}
-    for row in rows:
-        found.setdefault((row[-3], dialect.read_uid(row[-2])), []).append((read_claim(row), row[-1] is not None))
-    return found
-
-
-def _reap(held: list[tuple[Claim, bool]], *, server_id: int | None, lease: UUID, now: datetime) -> int:
-    untouched = [claim.id for claim, begun in held if not begun and not claim.lapsed]
-    tried = [(claim, begun) for claim, begun in held if begun or claim.lapsed]
-    reaped = outbox.give_back(untouched, lease=lease, lapsed=True)
-    if not tried:
-        return reaped
-    server = queries.find(server_id) if server_id else None
-    limits = server.limits() if server else NO_SERVER
-    settlements = [
-        judged(
-            claim.uncounted() if begun else claim,
-            _LOST,
-            limits=limits,
-            now=now,
-            started_at=now,
-            duration=timedelta(),
-            jitter=random.random,
-            lapsed=True,
-            charged=claim.lapsed,
-        )
-        for claim, begun in tried
-    ]
-    return reaped + outbox.settle(
-        settlements, lease=lease, server_id=server_id, server_name=server.name if server else ""
-    )

@@ -9,6 +9,7 @@ class HandClock:
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._seconds = 1000.0
+        self._suspended = 0.0
         self.slept: list[float] = []
 
     def now(self) -> datetime:
@@ -16,6 +17,9 @@ class HandClock:
 
     def monotonic(self) -> float:
         return self._seconds
+
+    def elapsed(self) -> float:
+        return self._seconds + self._suspended
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -28,6 +32,11 @@ class HandClock:
     def jump(self, offset: timedelta) -> None:
         """Somebody sets the wall clock; no time passes."""
         self._now += offset
+
+    def suspend(self, duration: timedelta) -> None:
+        """The machine sleeps."""
+        self._now += duration
+        self._suspended += duration.total_seconds()
 
     def go_to(self, moment: datetime) -> None:
         self.pass_time(moment - self._now)

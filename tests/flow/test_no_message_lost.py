@@ -9,8 +9,8 @@ import pytest
 import redis
 from django.db.models import F
 
-from dispatch import drain, upkeep
-from dispatch.models import Delivery, Lane
+from dispatch import drain, reaping, upkeep
+from dispatch.models import Delivery, Worker
 from simulators.mailbox import read_ledger
 from tests.db import world
 
@@ -36,6 +36,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
         if number == 2:
             empty(broker_url)
         let_pass(timedelta(minutes=10))
+        bury()
         upkeep.sweep(now=datetime.now(UTC))
 
     start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
@@ -64,16 +65,19 @@ def finished(accepted):
 def upkeep_every_second():
     """What the beat does, with the waits between tries cut short."""
     time.sleep(0.5)
-    let_pass(timedelta(minutes=10), states=["due"])
+    let_pass(timedelta(minutes=10))
     upkeep.sweep(now=datetime.now(UTC))
 
 
-def let_pass(span, *, states=("due", "claimed")):
-    """As if `span` had passed for what waits and what is leased."""
-    Delivery.objects.filter(state="due", state__in=states).update(due_at=F("due_at") - span)
-    if "claimed" in states:
-        Delivery.objects.filter(state="claimed").update(lease_until=F("lease_until") - span)
-        Lane.objects.exclude(lease=None).update(lease_until=F("lease_until") - span)
+def let_pass(span):
+    """As if `span` had passed for what waits."""
+    Delivery.objects.filter(state="due").update(due_at=F("due_at") - span)
+
+
+def bury():
+    """What the sweep does with workers that stay silent."""
+    for worker in Worker.objects.all():
+        reaping.free_worker(worker.pk, now=datetime.now(UTC))
 
 
 def count(ledger):

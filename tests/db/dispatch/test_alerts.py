@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import alerts, lanes, tasks
+from dispatch import alerts, lanes, tasks, workers
 from dispatch.models import Delivery, Event
 from servers import lifecycle
 from servers.models import Server, SmsGateway
@@ -40,7 +40,7 @@ def told_to():
 def down(server, clock, *, failures):
     """The server can't be reached so many times in a row."""
     for _ in range(failures):
-        held = lanes.take(server.pk, limits=server.limits(), now=clock.now())
+        held = lanes.take(server.pk, limits=server.limits(), worker=workers.this_id(), now=clock.now())
         until = lanes.rest(held, flow.REFUSED.reason, retry_after=None, now=clock.now())
         lanes.release(held)
         clock.go_to(until)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from dispatch import ingest, intake, interventions, lanes, outbox, upkeep
+from dispatch import ingest, intake, interventions, lanes, outbox, reaping, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
@@ -25,7 +25,7 @@ from transports.types import ChannelKind, Sent
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKERS = 4
-LEASE = uuid4()
+LEASE, WORKER = uuid4(), uuid4()
 
 
 def at_once(*jobs):
@@ -84,16 +84,18 @@ def test_four_workers_send_1000_mails_and_none_twice(channel):
 def test_a_server_has_no_more_lanes_than_connections_over_all_workers():
     server = world.smtp_server(connections=2)
     limits = server.limits()
-    held = at_once(*[lambda: lanes.take(server.pk, limits=limits, now=NOW)] * 8)
+    held = at_once(*[lambda: lanes.take(server.pk, limits=limits, worker=WORKER, now=NOW)] * 8)
     assert sum(lane is not None for lane in held) == 2
-    assert lanes.take(server.pk, limits=limits, now=NOW) is None
-    assert lanes.take(server.pk, limits=limits, now=NOW + limits.lease) is not None
+    assert lanes.take(server.pk, limits=limits, worker=WORKER, now=NOW) is None
+    assert lanes.take(server.pk, limits=limits, worker=WORKER, now=NOW + 2 * limits.lease) is None
+    assert lanes.free([lane.lease for lane in held if lane]) == 2
+    assert lanes.take(server.pk, limits=limits, worker=WORKER, now=NOW)
 
 
 def test_only_one_worker_probes_a_server_that_was_down():
     server = world.smtp_server(connections=8)
     Server.objects.update(paused_until=NOW, pause_count=1)
-    held = at_once(*[lambda: lanes.take(server.pk, limits=server.limits(), now=NOW)] * 8)
+    held = at_once(*[lambda: lanes.take(server.pk, limits=server.limits(), worker=WORKER, now=NOW)] * 8)
     assert [lane.probing for lane in held if lane] == [True]
 
 
@@ -109,8 +111,7 @@ def test_two_sweeps_take_each_lost_delivery_back_once():
     lease = uuid4()
     claims = flow.claim(server.pk, most=300, lease=lease)
     flow.begin(claims[:200], lease=lease)
-    later = NOW + flow.LEASE
-    reaped = at_once(lambda: upkeep.reap(now=later), lambda: upkeep.reap(now=later))
+    reaped = at_once(*[lambda: reaping.reap([lease], now=NOW)] * 2)
     assert sum(reaped) == 300
     assert flow.states() == {"due": 300}
     assert Attempt.objects.count() == 200
@@ -136,7 +137,7 @@ def test_a_sweep_and_the_worker_that_comes_too_late_write_one_attempt_each():
     ]
     settled, reaped = at_once(
         lambda: outbox.settle(settlements, lease=lease, server_id=server.pk, server_name="Mail"),
-        lambda: upkeep.reap(now=NOW + flow.LEASE),
+        lambda: reaping.reap([lease], now=NOW + flow.LEASE),
     )
     assert settled + reaped == 200
     assert Attempt.objects.count() == 200

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import compose, drain, ingest, lanes, outbox
+from dispatch import compose, drain, ingest, lanes, outbox, workers
 from dispatch.models import Delivery, DeliveryText, Lane
 from servers.models import Server, SmtpServer
 from tests.db import world
@@ -397,7 +397,9 @@ def test_an_unbuildable_channel_leaves_the_lane_free(server, five, monkeypatch, 
         flow.send(server, clock)
     monkeypatch.undo()
     limits = SmtpServer.objects.get().limits()
-    held = [lanes.take(server.pk, limits=limits, now=clock.now()) for _ in range(limits.lanes)]
+    held = [
+        lanes.take(server.pk, limits=limits, worker=workers.this_id(), now=clock.now()) for _ in range(limits.lanes)
+    ]
     assert None not in held
 
 
@@ -536,8 +538,8 @@ def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free
     assert flow.send(server, clock) == 60
     assert (heard[0], rings) == (2, [server.pk] * 2)
     for _ in range(3):
-        lanes.take(server.pk, limits=server.limits(), now=clock.now())
-    assert lanes.free(server.pk, limits=server.limits(), now=clock.now()) == 1
+        lanes.take(server.pk, limits=server.limits(), worker=workers.this_id(), now=clock.now())
+    assert lanes.count_free(server.pk, limits=server.limits()) == 1
 
 
 def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
@@ -603,7 +605,7 @@ def test_a_ring_that_is_still_to_be_heard_is_not_rung_again(server, five, channe
 def test_the_first_lane_that_is_released_saw_the_others_taken(server, clock):
     SmtpServer.objects.update(connections=3)
     limits = SmtpServer.objects.get().limits()
-    held = [lanes.take(server.pk, limits=limits, now=clock.now()) for _ in range(3)]
+    held = [lanes.take(server.pk, limits=limits, worker=workers.this_id(), now=clock.now()) for _ in range(3)]
     for lane in held:
         lanes.release(lane)
     assert [lane.was_last for lane in held] == [True, False, False]

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dispatch import intake, outbox, upkeep
+from dispatch import intake, outbox, reaping, upkeep
 from dispatch.models import Attempt, Delivery
 from dispatch.settling import judged
 from servers.values import Limits
@@ -166,14 +166,16 @@ class OutboxMachine(RuleBasedStateMachine):
         for key in ours:
             self.rows[key].free()
 
-    @rule()
-    def reap(self):
-        over = [key for key, row in self.rows.items() if row.state == "claimed" and row.until <= self.now]
-        assert upkeep.reap(now=self.now) == len(over)
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data())
+    def reap(self, data):
+        lease, _ = self.worker(data)
+        over = [key for key, row in self.rows.items() if row.state == "claimed" and row.lease == lease]
+        assert reaping.reap([lease], now=self.now) == len(over)
         for key in over:
             row = self.rows[key]
             if row.begun or row.lapsed:
-                row.tried("unknown", charged=row.lapsed, limit=upkeep.NO_SERVER.max_attempts)
+                row.tried("unknown", charged=row.lapsed, limit=reaping.NO_SERVER.max_attempts)
                 row.due_at = Delivery.objects.get(id=key).due_at
                 assert row.state == "failed" or row.due_at > self.now
             else:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import outbox, upkeep
+from dispatch import outbox, reaping, upkeep, workers
 from dispatch.models import Attempt, Delivery
 from servers.models import Server, SmtpServer
 from servers.values import ServerKind
@@ -60,9 +60,10 @@ def lethal(monkeypatch):
 
 def until_quiet(server, clock, lethal):
     """Workers drain and die, sweeps mend, until nothing is to be sent."""
-    deaths = 0
+    deaths, reaper = 0, reaping.Reaper()
     for _ in range(100):
         lethal["dead"] = False
+        reaper.look(clock=clock)
         upkeep.sweep(now=clock.now())
         try:
             flow.send(server, clock)
@@ -77,9 +78,10 @@ def until_quiet(server, clock, lethal):
 class TestALostWorker:
     def test_what_it_had_not_begun_is_due_again_untouched(self, server, clock):
         flow.deliveries(3, server_id=server.pk)
-        flow.claim(server.pk)
-        assert upkeep.reap(now=NOW + flow.LEASE - timedelta(seconds=1)) == 0
-        assert upkeep.reap(now=NOW + flow.LEASE) == 3
+        lease = uuid4()
+        flow.claim(server.pk, lease=lease)
+        assert reaping.reap([uuid4()], now=NOW) == 0
+        assert reaping.reap([lease], now=NOW) == 3
         assert set(Delivery.objects.values_list("state", "tries", "attempt_count", "lapsed")) == {("due", 0, 0, True)}
         assert not Attempt.objects.exists()
 
@@ -87,7 +89,7 @@ class TestALostWorker:
         (row,) = flow.deliveries(1, server_id=server.pk)
         lease = uuid4()
         flow.begin(flow.claim(server.pk, lease=lease), lease=lease)
-        upkeep.reap(now=NOW + flow.LEASE)
+        reaping.reap([lease], now=NOW + flow.LEASE)
         delivery = Delivery.objects.get()
         assert (delivery.state, delivery.tries, delivery.attempt_count) == ("due", 0, 1)
         assert delivery.due_at >= NOW + flow.LEASE + timedelta(minutes=1)
@@ -97,7 +99,7 @@ class TestALostWorker:
         flow.deliveries(1, server_id=server.pk, hold_unknown=True)
         lease = uuid4()
         flow.begin(flow.claim(server.pk, lease=lease), lease=lease)
-        upkeep.reap(now=NOW + flow.LEASE)
+        reaping.reap([lease], now=NOW + flow.LEASE)
         assert Delivery.objects.values_list("state", "reason_code").get() == ("held", "lease_lapsed")
 
     def test_its_messages_are_sent_though_no_sweep_came_for_a_minute(self, server, five, channel, clock, lethal):
@@ -105,14 +107,13 @@ class TestALostWorker:
         with pytest.raises(Killed):
             flow.send(server, clock)
         channel.answer = lambda wire, to: Sent()
-        clock.pass_time(flow.LEASE + timedelta(minutes=1))
         until_quiet(server, clock, lethal)
         assert flow.states() == {"sent": 5}
 
     def test_a_worker_that_wakes_after_its_lease_was_taken_back_changes_nothing(self, server, five, channel, clock):
         def sleep_through(wire, to):
             clock.pass_time(timedelta(minutes=5))
-            upkeep.reap(now=clock.now())
+            reaping.free_worker(workers.this_id(), now=clock.now())
             return Sent()
 
         channel.answer = sleep_through
