@@ -1,8 +1,11 @@
 """Log-in, administrators, roles and API keys without script."""
 
+import re
+
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
+from playwright.sync_api import expect
 
 from api import keys
 from api.models import ApiKey
@@ -27,7 +30,7 @@ def logging_in(page):
     page.get_by_label("Password").fill("wrong")
     press(page, "Log in")
     page.get_by_text("Please enter the correct username and password").wait_for()
-    assert page.get_by_label("Username").input_value() == "admin"
+    expect(page.get_by_label("Username")).to_have_value("admin")
     page.get_by_label("Password").fill("password")
     press(page, "Log in")
     page.get_by_role("heading", name="Roles").wait_for()
@@ -110,7 +113,7 @@ def adding_an_administrator(page):
         press(page, "Add")
         if typed == "admin":
             refused(page, name, "already exists", typed="admin")
-            assert page.get_by_label("Helpdesk").is_checked()
+            expect(page.get_by_label("Helpdesk")).to_be_checked()
     says(page, "“eve” was added.")
     assert User.objects.get(username="eve").groups.get().name == "Helpdesk"
 
@@ -176,7 +179,7 @@ def adding_a_role_with_ones_password_asked_again(page):
     may.check()
     press(page, "Add")
     refused(page, name, "already exists", typed="Helpdesk")
-    assert may.is_checked()
+    expect(may).to_be_checked()
     name.fill("Night shift")
     store = SessionStore(session_key=page.context.cookies()[0]["value"])
     store["console.password_at"] = 0
@@ -224,11 +227,11 @@ def adding_an_api_key(page):
     page.get_by_label("Write devices and users").check()
     press(page, "Add")
     refused(page, name, "already exists", typed="Taken")
-    assert page.get_by_label("Write devices and users").is_checked()
+    expect(page.get_by_label("Write devices and users")).to_be_checked()
     name.fill("Device management")
     press(page, "Add")
     says(page, "“Device management” was added.")
-    assert page.get_by_label("API key", exact=True).input_value().startswith("xmn_")
+    expect(page.get_by_label("API key", exact=True)).to_have_value(re.compile("^xmn_"))
     assert sorted(ApiKey.objects.get(name="Device management").scopes) == ["devices", "events"]
 
 

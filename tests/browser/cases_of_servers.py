@@ -3,6 +3,8 @@
 import threading
 from contextlib import contextmanager
 
+from playwright.sync_api import expect
+
 from servers.models import CarrierGateway, Server, ServerTest, SmsGateway, SmtpServer
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
@@ -136,7 +138,8 @@ def try_and_keep(page, *, box, wrong, told, right, do, to="anna@example.org", se
         if button != do:
             says(page, "test")
             page.locator("#test-result .stages").wait_for()
-            assert (box.input_value(), page.locator("#id_name").input_value()) == (right, "Plain")
+            expect(box).to_have_value(right)
+            expect(page.locator("#id_name")).to_have_value("Plain")
             _see_the_test_pass(page)
             if secret:
                 page.locator("#id_secret").fill(secret)

@@ -5,9 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.browser.rest import SCRIPT, at_rest
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop lives in the tests' thread
 CHROMIUM = os.environ.get("XMNOTIFY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 60_000
+"""Milliseconds after which a page hangs, however busy the machine."""
+expect.set_options(timeout=PATIENCE)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,15 +35,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def browser():
-    why = None
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - the other tests run without it
-    except ImportError:
-        why = "playwright is not installed"
-    if not why and not CHROMIUM:
-        why = "chromium is not installed (apt-get install chromium)"
-    if why:
-        (pytest.fail if os.environ.get("XMNOTIFY_REQUIRE_BROWSER") == "1" else pytest.skip)(why)
+    if not CHROMIUM:
+        required = os.environ.get("XMNOTIFY_REQUIRE_BROWSER") == "1"
+        (pytest.fail if required else pytest.skip)("chromium is not installed (apt-get install chromium)")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         yield chromium
@@ -47,6 +47,8 @@ def browser():
 @pytest.fixture
 def page(browser, live_server):
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1366, "height": 860})
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(path=SCRIPT)
     context.route(lambda url: not url.startswith(live_server.url), lambda route: route.abort())
     opened = context.new_page()
     problems = []
@@ -68,7 +70,7 @@ def staff_page(page, client, admin_user, live_server):
 def plain_page(browser, client, admin_user, live_server):
     """The same in a browser without script."""
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     _log_in(context, client, admin_user, live_server)
     yield context.new_page()
     context.close()
@@ -86,6 +88,7 @@ def show(request):
 
     def write(page, name):
         if folder:
+            at_rest(page)
             page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
     return write

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import axe_playwright_python
 
+from tests.browser.rest import at_rest
+
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 """What a theme decides; the elements are the same in both."""
@@ -29,6 +31,7 @@ def _axe():
 
 def faults(page, *, only=None):
     """axe's violations, as rule and elements."""
+    at_rest(page)
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe())
     found = page.evaluate(
@@ -39,7 +42,21 @@ def faults(page, *, only=None):
 
 
 def overflow(page):
+    at_rest(page)
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def weight(page, path):
+    """The bytes of all that a browser without a cache gets to show this page."""
+    answers = []
+
+    def keep(answer):
+        answers.append(answer)
+
+    page.on("response", keep)
+    page.goto(path)
+    at_rest(page)
+    return sum(len(answer.body()) for answer in answers)
 
 
 def check(page, *, show, name):

@@ -60,7 +60,6 @@ def pages(client, objects, *, part):
     yield from OWN[part::PARTS]
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page_has_no_fault_in_any_look(staff_page, client, objects, show, part):
     every = sorted(set(pages(client, objects, part=part)))

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from playwright.sync_api import expect
 
 from servers.models import SmtpServer
 from simulators.faults import Fault, Reply, Step
@@ -48,18 +49,18 @@ def test_a_server_is_added_by_keyboard_from_the_menu(staff_page, show):
 def test_authentication_shows_its_rows_and_ssl_sets_465_but_keeps_a_typed_port(staff_page, show):
     staff_page.goto(f"{LIST}smtp/add/")
     user_name, port = staff_page.get_by_label("User name"), staff_page.get_by_label("SMTP server port")
-    assert not user_name.is_visible()
+    expect(user_name).to_be_hidden()
     staff_page.get_by_role("switch", name="Authentication", exact=True).focus()
     staff_page.keyboard.press("Space")
-    assert user_name.is_visible()
+    expect(user_name).to_be_visible()
     protocol = staff_page.get_by_label("Secure channel protocol")
     protocol.select_option("ssl")
-    assert port.input_value() == "465"
+    expect(port).to_have_value("465")
     protocol.select_option("tls")
-    assert port.input_value() == "587"
+    expect(port).to_have_value("587")
     port.fill("2525")
     protocol.select_option("ssl")
-    assert port.input_value() == "2525"
+    expect(port).to_have_value("2525")
     staff_page.get_by_text("Advanced Settings").click()
     looks.check(staff_page, show=show, name="smtp-form")
 
@@ -67,9 +68,9 @@ def test_authentication_shows_its_rows_and_ssl_sets_465_but_keeps_a_typed_port(s
 def test_a_provider_fills_the_form_and_leads_to_the_user_name(staff_page):
     staff_page.goto(f"{LIST}smtp/add/")
     staff_page.get_by_role("button", name="Microsoft 365").click()
-    assert staff_page.get_by_role("textbox", name="SMTP Server").input_value() == "smtp.office365.com"
-    assert staff_page.get_by_label("SMTP server port").input_value() == "587"
-    assert staff_page.evaluate("document.activeElement.name") == "username"
+    expect(staff_page.get_by_role("textbox", name="SMTP Server")).to_have_value("smtp.office365.com")
+    expect(staff_page.get_by_label("SMTP server port")).to_have_value("587")
+    expect(staff_page.locator("[name=username]")).to_be_focused()
 
 
 def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, show):
@@ -78,7 +79,7 @@ def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, 
     staff_page.get_by_role("button", name="Test Configuration").click()
     staff_page.get_by_text("The test passed: the server took the message to anna@example.org.").first.wait_for()
     looks.check(staff_page, show=show, name="test-passed")
-    assert staff_page.get_by_role("textbox", name="SMTP Server").input_value() == "127.0.0.1"
+    expect(staff_page.get_by_role("textbox", name="SMTP Server")).to_have_value("127.0.0.1")
     assert not SmtpServer.objects.exists()
 
 

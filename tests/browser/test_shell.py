@@ -1,12 +1,16 @@
 """The shell that surrounds every page."""
 
+import re
+
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
+from playwright.sync_api import expect
 
 from api.models import ApiKey
 from console import roles
 from tests.browser import looks
+from tests.browser.rest import at_rest
 from tests.db.console.test_login import code_of
 
 
@@ -24,34 +28,28 @@ def test_one_logs_in_and_out(page, admin_user, show):
 def test_the_first_tab_skips_to_the_content_and_the_user_menu_works_by_keyboard(staff_page):
     staff_page.goto("/settings/")
     staff_page.keyboard.press("Tab")
-    assert staff_page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    expect(staff_page.get_by_role("link", name="Skip to main content")).to_be_focused()
     menu = staff_page.locator("details.menu summary")
     menu.focus()
     staff_page.keyboard.press("Enter")
     staff_page.keyboard.press("ArrowDown")
-    assert staff_page.evaluate("document.activeElement.textContent").strip() == "Change password"
+    expect(staff_page.get_by_role("link", name="Change password")).to_be_focused()
     staff_page.keyboard.press("Escape")
-    assert staff_page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    expect(menu).to_be_focused()
 
 
 def test_the_theme_goes_from_automatic_to_dark_to_light_and_is_kept(staff_page):
     staff_page.goto("/settings/")
-    toggle = staff_page.locator(".theme-toggle")
-    seen = []
-    for _ in range(3):
-        seen.append(staff_page.evaluate("document.documentElement.dataset.theme"))
-        toggle.click()
-    assert seen == ["auto", "dark", "light"]
-    toggle.click()
+    page = staff_page.locator("html")
+    for theme in ("auto", "dark", "light", "auto"):
+        expect(page).to_have_attribute("data-theme", theme)
+        staff_page.locator(".theme-toggle").click()
     staff_page.reload()
-    assert staff_page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page).to_have_attribute("data-theme", "dark")
 
 
 def test_a_page_weighs_less_than_160_kib_cold(staff_page):
-    sizes = []
-    staff_page.on("response", lambda response: sizes.append(len(response.body())))
-    staff_page.goto("/settings/", wait_until="networkidle")
-    assert 0 < sum(sizes) < 160 * 1024
+    assert 0 < looks.weight(staff_page, "/settings/") < 160 * 1024
 
 
 def test_a_deletion_is_confirmed_in_a_dialog_that_escape_closes(staff_page, show):
@@ -63,7 +61,7 @@ def test_a_deletion_is_confirmed_in_a_dialog_that_escape_closes(staff_page, show
     staff_page.get_by_role("dialog", name="Delete “Auditor”?").wait_for()
     looks.check(staff_page, show=show, name="delete-dialog")
     staff_page.keyboard.press("Escape")
-    assert button.evaluate("element => element === document.activeElement")
+    expect(button).to_be_focused()
     button.click()
     staff_page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     staff_page.get_by_text("“Auditor” was deleted.").first.wait_for()
@@ -73,17 +71,12 @@ def test_a_deletion_is_confirmed_in_a_dialog_that_escape_closes(staff_page, show
 def test_what_was_typed_is_not_lost_by_leaving(staff_page):
     staff_page.goto("/settings/roles/add/")
     staff_page.get_by_label("Name").fill("Helpdesk")
-    asked = []
-
-    def stay(dialog):
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    staff_page.on("dialog", stay)
-    staff_page.get_by_role("link", name="Cancel").click()
-    staff_page.get_by_label("Name").wait_for()
-    assert asked == ["beforeunload"]
-    assert staff_page.get_by_label("Name").input_value() == "Helpdesk"
+    staff_page.on("dialog", lambda dialog: dialog.dismiss())
+    with staff_page.expect_event("dialog") as question:
+        staff_page.get_by_role("link", name="Cancel").click()
+    assert question.value.type == "beforeunload"
+    at_rest(staff_page)
+    expect(staff_page.get_by_label("Name")).to_have_value("Helpdesk")
 
 
 def test_an_api_key_is_made_and_shown_once(staff_page, show):
@@ -92,7 +85,7 @@ def test_an_api_key_is_made_and_shown_once(staff_page, show):
     staff_page.get_by_label("Name").fill("Device management")
     staff_page.get_by_role("button", name="Add").click()
     key = staff_page.get_by_label("API key", exact=True)
-    assert key.input_value().startswith("xmn_")
+    expect(key).to_have_value(re.compile("^xmn_"))
     looks.check(staff_page, show=show, name="api-key-shown")
     staff_page.get_by_role("link", name="I have copied it").click()
     staff_page.get_by_role("button", name="Revoke Device management").wait_for()
@@ -102,7 +95,7 @@ def test_an_api_key_is_made_and_shown_once(staff_page, show):
 def test_a_second_factor_is_switched_on_with_a_key_that_can_be_read_and_typed(staff_page, show):
     staff_page.goto("/admin/second_factor/")
     secret = staff_page.locator("dd.mono").inner_text().replace(" ", "")
-    assert staff_page.get_by_role("img", name="QR code of the key below").locator("svg path").count() == 2
+    expect(staff_page.get_by_role("img", name="QR code of the key below").locator("svg path")).to_have_count(2)
     staff_page.get_by_role("textbox", name="Code").fill(code_of(secret))
     staff_page.keyboard.press("Enter")
     staff_page.get_by_role("heading", name="Your recovery codes").wait_for()
@@ -135,6 +128,7 @@ def test_a_double_click_sends_a_form_once(staff_page):
     staff_page.get_by_label("Name").fill("Twice")
     staff_page.get_by_role("button", name="Add").dblclick()
     staff_page.get_by_label("API key", exact=True).wait_for()
+    at_rest(staff_page)
     assert len(posts) == 1
     assert ApiKey.objects.count() == 1
 
@@ -142,6 +136,7 @@ def test_a_double_click_sends_a_form_once(staff_page):
 def test_on_a_phone_the_link_to_the_current_page_is_in_view(staff_page):
     staff_page.set_viewport_size(looks.PHONE)
     staff_page.goto("/settings/about/")
+    at_rest(staff_page)
     link = staff_page.locator(".side a[aria-current]").bounding_box()
     assert link["x"] >= 0
     assert link["x"] + link["width"] <= looks.PHONE["width"]

@@ -4,6 +4,7 @@ import threading
 from ipaddress import ip_network
 
 import pytest
+from playwright.sync_api import expect
 
 from servers.models import CarrierGateway, SmsGateway
 from simulators.nexmo import NexmoSimulator
@@ -60,7 +61,7 @@ def test_a_gateway_is_added_by_keyboard_from_the_menu(staff_page, show):
     https = staff_page.get_by_role("switch", name="HTTPS")
     https.focus()
     staff_page.keyboard.press("Space")
-    assert not tick.is_visible()
+    expect(tick).to_be_hidden()
     staff_page.keyboard.press("Space")
     tick.focus()
     staff_page.keyboard.press("Space")
@@ -71,7 +72,7 @@ def test_a_gateway_is_added_by_keyboard_from_the_menu(staff_page, show):
     looks.check(staff_page, show=show, name="sms-list")
     staff_page.get_by_role("link", name="Nexmo", exact=True).click()
     staff_page.get_by_text("Advanced Settings").click()
-    assert SmsGateway.objects.get().receipt_token.reveal() in staff_page.locator("code.address").inner_text()
+    expect(staff_page.locator("code.address")).to_contain_text(SmsGateway.objects.get().receipt_token.reveal())
     looks.check(staff_page, show=show, name="sms-edit")
 
 
@@ -111,7 +112,7 @@ def test_a_carrier_is_added_changed_and_deleted_in_dialogs_by_keyboard(staff_pag
     dialog.get_by_label("Gateway SMTP domain").fill("nowhere")
     staff_page.keyboard.press("Enter")
     dialog.get_by_text("Enter the part after the @ alone").first.wait_for()
-    assert staff_page.evaluate("document.activeElement.name") == "domain"
+    expect(dialog.locator("[name=domain]")).to_be_focused()
     looks.check(staff_page, show=show, name="carrier-refused")
     dialog.get_by_label("Gateway SMTP domain").fill("txt.att.net")
     dialog.get_by_label("Country code").first.select_option("US")
@@ -129,7 +130,7 @@ def test_a_carrier_is_added_changed_and_deleted_in_dialogs_by_keyboard(staff_pag
     staff_page.get_by_role("dialog", name="Delete “AT&T”?").wait_for()
     looks.check(staff_page, show=show, name="carrier-delete")
     staff_page.keyboard.press("Escape")
-    assert opener.evaluate("link => link === document.activeElement")
+    expect(opener).to_be_focused()
     opener.click()
     staff_page.get_by_role("button", name="Delete").click()
     staff_page.get_by_text("“AT&T” was deleted.").first.wait_for()

@@ -2,10 +2,12 @@
 
 import pytest
 from django.apps import apps
+from playwright.sync_api import expect
 
 from templates_app.install import install
 from templates_app.models import NotificationTemplate
 from tests.browser import looks
+from tests.browser.rest import at_rest
 from tests.db import world
 
 LIST = "/settings/notification-templates/"
@@ -42,11 +44,11 @@ def test_adding_asks_for_the_channels_then_changes_them_with_the_type(staff_page
     looks.check(staff_page, show=show, name="template-set-up")
     staff_page.get_by_role("link", name="Set up later").click()
     staff_page.get_by_role("heading", name="Add Notification Template").wait_for()
-    assert staff_page.get_by_role("switch").count() == 3
+    expect(staff_page.get_by_role("switch")).to_have_count(3)
     staff_page.get_by_label("Name").fill("Ours")
     staff_page.get_by_label("Type").select_option("system.license_expiring")
     staff_page.locator("#channels section.channel").nth(1).wait_for(state="detached")
-    assert staff_page.get_by_label("Recipient").input_value() == "${admin.mail}"
+    expect(staff_page.get_by_label("Recipient")).to_have_value("${admin.mail}")
     staff_page.get_by_label("Subject").fill("The license ends")
     staff_page.get_by_label("Language", exact=True).fill("de")
     staff_page.get_by_role("button", name="Add language").click()
@@ -62,17 +64,17 @@ def test_a_wrong_macro_is_refused_beside_its_field(staff_page, show, jailbroken)
     subject = staff_page.get_by_label("Subject")
     subject.fill("Hello ${user.dispayname | toLower}")
     staff_page.get_by_role("button", name="Save").last.click()
-    staff_page.get_by_text("toLowerCase").first.wait_for()
-    assert subject.input_value() == "Hello ${user.dispayname | toLower}"
+    at_rest(staff_page)
     field = staff_page.locator(".field", has=subject)
     field.locator(".lint .is-error").first.wait_for()
-    assert field.get_by_text("toLowerCase").count() == 1
-    assert subject.get_attribute("aria-invalid") == "true"
+    expect(field.get_by_text("toLowerCase")).to_have_count(1)
+    expect(subject).to_have_value("Hello ${user.dispayname | toLower}")
+    expect(subject).to_have_attribute("aria-invalid", "true")
     looks.check(staff_page, show=show, name="template-refused")
     subject.fill("Hello ${user.displayname | toLowerCase}")
-    field.locator(".lint .is-error").wait_for(state="detached")
-    assert subject.get_attribute("aria-invalid") is None
-    assert "has-error" not in field.get_attribute("class")
+    expect(field.locator(".lint .is-error")).to_have_count(0)
+    expect(field).not_to_contain_class("has-error")
+    expect(subject).not_to_have_attribute("aria-invalid", "true")
 
 
 def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbroken):
@@ -85,7 +87,7 @@ def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbro
     staff_page.get_by_label("Subject").fill("From the first tab")
     staff_page.get_by_role("button", name="Save").last.click()
     staff_page.get_by_text("saved version 2 of this template").wait_for()
-    assert "From the second tab" in staff_page.locator(".diff del").inner_text()
+    expect(staff_page.locator(".diff del")).to_contain_text("From the second tab")
     looks.check(staff_page, show=show, name="template-stale")
     staff_page.get_by_role("button", name="Save anyway").click()
     staff_page.get_by_text("version 3 is current").first.wait_for()
@@ -103,7 +105,7 @@ def test_versions_are_compared_and_rolled_back(staff_page, show, jailbroken):
     looks.check(staff_page, show=show, name="template-version")
     staff_page.get_by_role("button", name="Roll back to version 1").click()
     staff_page.get_by_text("Version 3 is current.").first.wait_for()
-    assert staff_page.get_by_label("Subject").input_value() != "Changed"
+    expect(staff_page.get_by_label("Subject")).not_to_have_value("Changed")
 
 
 def test_an_own_template_is_deleted_from_the_dialog_by_keyboard(staff_page, show):
@@ -126,12 +128,12 @@ def test_macros_are_completed_at_the_caret_by_keyboard(staff_page, show, jailbro
     staff_page.get_by_role("option", name="user.displayname").wait_for()
     looks.check(staff_page, show=show, name="template-completion")
     staff_page.keyboard.press("Enter")
-    assert message.input_value() == "Dear ${user.displayname}"
+    expect(message).to_have_value("Dear ${user.displayname}")
     staff_page.keyboard.press("ArrowLeft")
     message.press_sequentially(" | toU")
     staff_page.get_by_role("option", name="toUpperCase").wait_for()
     staff_page.keyboard.press("Tab")
-    assert message.input_value() == "Dear ${user.displayname | toUpperCase}"
+    expect(message).to_have_value("Dear ${user.displayname | toUpperCase}")
     message.press_sequentially(" ${de")
     completions = staff_page.locator("#completions")
     completions.wait_for()

@@ -4,6 +4,7 @@ A case fills the form in wrongly where that can be done, then rightly, and looks
 """
 
 from django.urls import get_resolver
+from playwright.sync_api import expect
 
 from tests.db.console.test_every_page import patterns
 
@@ -41,8 +42,9 @@ def _takes_posts(pattern):
 
 
 def press(page, name):
-    """The button of this name that is to be seen."""
-    page.get_by_role("button", name=name, exact=True).locator("visible=true").last.click()
+    """Press the button of this name that is to be seen, and wait for the page that answers."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).locator("visible=true").last.click()
 
 
 def says(page, words):
@@ -54,6 +56,6 @@ def says(page, words):
 def refused(page, box, words, *, typed):
     """The error stands beside the box, which still holds what was typed."""
     error = box.locator("xpath=ancestor::*[contains(@class, 'control')][1]").locator(".error")
-    assert words in error.inner_text()
-    assert box.input_value() == typed
-    assert box.get_attribute("aria-invalid") == "true"
+    expect(error).to_contain_text(words)
+    expect(box).to_have_value(typed)
+    expect(box).to_have_attribute("aria-invalid", "true")
