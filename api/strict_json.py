@@ -19,7 +19,7 @@ _LONGEST_WHOLE = 309  # digits; a longer whole number is too large for a float
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 _NESTED = (dict, list)
-_DOUBTFUL = re.compile(rb'\\u0000|[0-9]{300}|"[ \t\r\n]+:')
+_DOUBTFUL = re.compile(rb'\\u0000|(?<![0-9])[0-9]{300}|"[ \t\r\n]+:')
 
 
 class Parsed(Struct, frozen=True):

@@ -97,7 +97,7 @@ _MESSAGE = frozenset({Phase.DATA, Phase.END})
 _STARTTLS = frozenset({Phase.STARTTLS})
 _ENVELOPE = frozenset({Phase.MAIL, Phase.RCPT})
 _SERVER = Scope.SERVER
-_BLOCKED = r"client host .*(blocked|rejected)|spamhaus|dnsbl|\brbl\b|blacklist|block ?list"
+_BLOCKED = r"client host .{0,255}(blocked|rejected)|spamhaus|dnsbl|\brbl\b|blacklist|block ?list"
 
 ROWS: tuple[Row, ...] = (
     # The server closes the connection, whatever it was asked: RFC 5321 3.8, 4.2.3; Google's texts for 421 4.7.0.
@@ -142,10 +142,18 @@ ROWS: tuple[Row, ...] = (
     Row(ReasonCode.THROTTLED, codes="45[0-2]|55[24]", words="too many recip", phases=_MESSAGE, later=True),
     # RFC 1870 6, RFC 3463 X.2.3 and X.3.4.
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, enhanced=r"[45]\.(3\.4|2\.3)"),
-    Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="55[24]", words="too (big|large)|exceeds .*size|size limit"),
+    Row(
+        ReasonCode.MESSAGE_TOO_BIG,
+        Scope.MESSAGE,
+        codes="55[24]",
+        words="too (big|large)|exceeds .{0,60}size|size limit",
+    ),
     # Google: 5.4.5 daily sending limit, 4.2.1 a mailbox or relay that gets too much; Exchange: 5.2.2 quota, at MAIL.
     Row(
-        ReasonCode.THROTTLED, _SERVER, words="(relay|sending|submission|hourly|daily)[a-z ]* (limit|quota)", later=True
+        ReasonCode.THROTTLED,
+        _SERVER,
+        words="(relay|sending|submission|hourly|daily)[a-z ]{0,60} (limit|quota)",
+        later=True,
     ),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota", later=True),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"[45]\.2\.2", phases=_MAIL, later=True),

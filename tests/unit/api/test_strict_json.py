@@ -1,6 +1,7 @@
 """The quick way to read JSON takes nothing that the exact one would take differently."""
 
 import json
+import time
 
 import pytest
 from hypothesis import example, given
@@ -72,3 +73,16 @@ def test_an_ordinary_body_is_read_the_quick_way(raw):
 @pytest.mark.parametrize("levels", [20, 21])
 def test_more_levels_than_are_taken_are_left_to_the_check(levels):
     assert strict_json.parse(b"[" * levels + b"]" * levels).clean == (levels == 20)
+
+
+@pytest.mark.parametrize("run", [b"9" * 299 + b"-", b"9" * 9 + b".", b'" ', b"\\u000"])
+def test_no_body_takes_many_times_as_long_as_another_of_its_size(run):
+    def least_time(body):
+        taken = []
+        for _ in range(5):
+            before = time.process_time()
+            assert strict_json._DOUBTFUL.search(body) is None
+            taken.append(time.process_time() - before)
+        return min(taken)
+
+    assert least_time(run * (2_000_000 // len(run))) < 10 * least_time(b"x" * 2_000_000)
