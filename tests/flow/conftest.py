@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from django.db import connection
 
 from simulators.smtp import SmtpSimulator
 from templates_app.install import install
-from tests import private_servers
+from tests import private_servers, waiting
 from tests.flow.brokers import broker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,12 +57,10 @@ def start_worker(transactional_db, broker_url, tmp_path):
                     stderr=output,
                 )
             )
-        until = time.monotonic() + 30
-        while "ready." not in log.read_text():
-            assert started[-1].poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.02)
-        return started[-1]
+        worker = started[-1]
+        waiting.until(lambda: worker.poll() is not None or "ready." in log.read_text(), told=log.read_text)
+        assert worker.poll() is None, log.read_text()
+        return worker
 
     yield start
     for process in started:

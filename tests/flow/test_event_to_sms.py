@@ -1,7 +1,5 @@
 """POST over HTTP, a real broker, a real worker process, a simulated SMS service, and its receipts back over HTTP."""
 
-import time
-
 import pytest
 
 from api import keys
@@ -10,6 +8,7 @@ from dispatch.models import Delivery
 from simulators.nexmo import NexmoSimulator
 from simulators.nexmo_account import Account
 from simulators.nexmo_receipts import Order
+from tests import waiting
 from tests.db import world
 from tests.flow.test_event_to_mail import post
 
@@ -25,13 +24,14 @@ def nexmo(tmp_path):
 
 
 def wait_for(state, *, sweeping=False):
-    until = time.monotonic() + 30
-    while (found := Delivery.objects.get()).state != state:
-        assert time.monotonic() < until, (found.state, found.reason_code, found.reason_detail)
-        if sweeping:
+    def reached():
+        found = Delivery.objects.get()
+        if sweeping and found.state != state:
             upkeep.sweep(now=found.created_at)
-        time.sleep(0.02)
-    return found
+        return found.state == state
+
+    waiting.until(reached, told=Delivery.objects.values("state", "reason_code", "reason_detail").get)
+    return Delivery.objects.get()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_posted_event_becomes_an_sms_whose_signed_receipts_come_back(
     found = wait_for(state, sweeping=order.before_answer)
     (text,) = nexmo.phone.texts()
     assert (text.client_ref, len(text.parts)) == (str(found.pk), 2)
-    nexmo.receipts.wait_until_sent(len(text.parts) * len(order.statuses) * order.times, timeout=30)
+    nexmo.receipts.wait_until_sent(len(text.parts) * len(order.statuses) * order.times, timeout=waiting.PATIENCE)
     assert set(nexmo.receipts.answers) == {204}
 
 
@@ -70,6 +70,6 @@ def test_forged_receipts_change_nothing(client, live_server, start_worker, nexmo
     world.device(owner=world.person(mobile="07700900123"))
     start_worker("drain", XMNOTIFY_CONSOLE_URL=live_server.url, **LOOPBACK)
     post(client, key, type="device.jailbroken", device={"serial": "S1"})
-    nexmo.receipts.wait_until_sent(1, timeout=30)
+    nexmo.receipts.wait_until_sent(1, timeout=waiting.PATIENCE)
     wait_for("sent")
     assert nexmo.receipts.answers == [401]

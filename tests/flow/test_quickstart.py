@@ -10,14 +10,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
+from tests import waiting
+
+pytestmark = pytest.mark.flow
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -100,40 +101,31 @@ class QuickStart:
         return self.find(sys.executable, "manage.py", "quickstart", parent=self.recipe.pid)
 
     def wait_until_up(self):
-        until = time.monotonic() + 60
-        while True:
-            try:
-                connection = http.client.HTTPConnection(self.opened, self.port, timeout=5)
+        waiting.until(lambda: self.shell.poll() is not None or self.is_up(), told=self.log.read_text)
+        assert self.shell.poll() is None, self.log.read_text()
+
+    def is_up(self):
+        try:
+            with contextlib.closing(http.client.HTTPConnection(self.opened, self.port, timeout=5)) as connection:
                 connection.request("GET", "/healthz")
-                assert connection.getresponse().status == 200
-            except OSError:
-                assert time.monotonic() < until, self.log.read_text()
-                assert self.shell.poll() is None, self.log.read_text()
-                time.sleep(0.05)
-            else:
-                connection.close()
-                return
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
 
     def wait_for_messages(self):
         """What was printed, once the sample's mail and SMS have come or are given up."""
-        until = time.monotonic() + 45
-        while "Ctrl-C" not in (output := self.log.read_text()):
-            assert time.monotonic() < until, output
-            time.sleep(0.05)
-        return output
+        waiting.until(lambda: "Ctrl-C" in self.log.read_text(), told=self.log.read_text)
+        return self.log.read_text()
 
     def wait_for_processes(self, count):
-        until = time.monotonic() + 30
-        while len(found := self.processes()) < count:
-            assert time.monotonic() < until, [(process.pid, process.cmdline()) for process in found]
-            time.sleep(0.05)
+        waiting.until(lambda: len(self.processes()) >= count, told=self.commands)
 
-    def assert_gone_within(self, seconds):
-        until = time.monotonic() + seconds
-        while left := self.processes():
-            assert time.monotonic() < until, [(process.pid, process.cmdline()) for process in left]
-            time.sleep(0.05)
-            self.shell.poll()
+    def commands(self):
+        return [(process.pid, command(process)) for process in self.processes()]
+
+    def wait_until_gone(self):
+        """The shell, which is our own child, is gone once it has been polled."""
+        waiting.until(lambda: self.shell.poll() is not None and not self.processes(), told=self.commands)
 
     def end(self):
         while left := self.processes():
@@ -189,7 +181,7 @@ def test_wherever_it_listens_its_addresses_open_and_the_sms_has_its_receipt(quic
     console, api = re.findall(r"^  (?:Console|API) +(\S+)", output, re.MULTILINE)
     assert "0.0.0.0" not in output
     for address in (console, api):
-        with urllib.request.urlopen(address, timeout=10) as response:
+        with urllib.request.urlopen(address, timeout=waiting.PATIENCE) as response:
             assert response.status == 200
 
 
@@ -213,20 +205,20 @@ def test_a_kill_of_anybody_above_leaves_nothing_behind(quick_start, victim):
     running = quick_start()
     running.wait_for_processes(11)
     os.kill(getattr(running, victim).pid, signal.SIGKILL)
-    running.assert_gone_within(10)
+    running.wait_until_gone()
 
 
 def test_ctrl_c_ends_everything_in_order(quick_start):
     running = quick_start()
     os.killpg(running.shell.pid, signal.SIGINT)
-    running.assert_gone_within(10)
+    running.wait_until_gone()
     assert running.log.read_text().count("Stopping.") == 1
 
 
 def test_sigterm_to_the_supervisor_ends_everything_in_order(quick_start):
     running = quick_start()
     running.supervisor.terminate()
-    running.assert_gone_within(10)
+    running.wait_until_gone()
 
 
 def test_under_nohup_the_shell_may_go_but_make_may_not(quick_start):
@@ -237,27 +229,24 @@ def test_under_nohup_the_shell_may_go_but_make_may_not(quick_start):
     with pytest.raises(psutil.TimeoutExpired):
         make.wait(2)
     make.kill()
-    running.assert_gone_within(10)
+    running.wait_until_gone()
 
 
 def test_a_killed_guardian_is_replaced(quick_start):
     running = quick_start()
     running.find("guardian.py").kill()
-    until = time.monotonic() + 10
-    while not running.has("guardian.py"):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    waiting.until(lambda: running.has("guardian.py"), told=running.commands)
     running.supervisor.kill()
-    running.assert_gone_within(10)
+    running.wait_until_gone()
 
 
 def test_a_part_that_dies_is_started_again_and_said_so(quick_start):
     running = quick_start()
     running.find("valkey-server").kill()
-    until = time.monotonic() + 10
-    while not (running.log.read_text().count("broker ended (killed by SIGKILL)") and running.has("valkey-server")):
-        assert time.monotonic() < until, running.log.read_text()
-        time.sleep(0.05)
+    waiting.until(
+        lambda: "broker ended (killed by SIGKILL)" in running.log.read_text() and running.has("valkey-server"),
+        told=running.log.read_text,
+    )
 
 
 def test_a_second_run_on_the_same_folder_is_refused_in_one_sentence(quick_start, prepared):

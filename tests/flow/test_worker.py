@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import waiting
 from xmnotify.celery import app
 
 pytestmark = pytest.mark.flow
@@ -9,4 +10,5 @@ pytestmark = pytest.mark.flow
 
 def test_a_worker_listens_to_its_queue_and_answers(start_worker):
     start_worker("drain")
-    assert app.control.ping(destination=["drain0@test"], timeout=10, limit=1) == [{"drain0@test": {"ok": "pong"}}]
+    pongs = app.control.ping(destination=["drain0@test"], timeout=waiting.PATIENCE, limit=1)
+    assert pongs == [{"drain0@test": {"ok": "pong"}}]
