@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from console import registry
 from console.registry import Entry, Finding, Level, Section
-from dispatch import doorbell, liveness, queries
+from dispatch import broker_watch, doorbell, liveness, queries
 from servers.models import Server
 
 _QUEUES = (doorbell.DRAIN_QUEUE, "control")
@@ -19,6 +19,8 @@ _QUEUES = (doorbell.DRAIN_QUEUE, "control")
 
 def findings() -> Iterator[Finding]:
     now = timezone.now()
+    if trouble := broker_watch.trouble():
+        yield Finding(_("Broker"), broker_watch.WORDS[trouble], Level.ERROR, banner=True)
     if liveness.silent(_QUEUES, now=now):
         words = _("They give no sign of life, so nothing is sent. Start the workers, the beat and the broker.")
         yield Finding(_("Workers"), words, Level.ERROR, banner=True)

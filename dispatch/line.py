@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from celery import current_app
-from kombu import Producer
+from kombu import Connection, Producer
 from kombu.serialization import dumps
 from kombu.transport import redis
 from kombu.transport.base import StdChannel
@@ -18,15 +18,24 @@ from kombu.transport.base import StdChannel
 _SECONDS = 1.0  # that a Redis which is there but does not answer may keep a request waiting
 
 
+_REDIS = {"redis", "rediss"}
+
+
+def limit(connection: Connection) -> None:
+    """Let no step on this connection take longer than a request may be kept waiting."""
+    if connection.transport_cls in {*_REDIS, _RedisTransport}:
+        limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SECONDS)
+        connection.transport_options = (connection.transport_options or {}) | limits
+
+
 class Line:
     """Puts tasks into one queue; for one thread at a time."""
 
     def __init__(self, queue: str) -> None:
         self._connection = connection = current_app.connection_for_write()
-        if connection.transport_cls in {"redis", "rediss"}:
+        if connection.transport_cls in _REDIS:
             connection.transport_cls = _RedisTransport  # type: ignore[assignment]
-            limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SECONDS)
-            connection.transport_options = (connection.transport_options or {}) | limits
+        limit(connection)
         producer = Producer(connection, auto_declare=False)
         self._queue = current_app.amqp.queues[queue]
         self._undeclared = [self._queue]
