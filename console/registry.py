@@ -79,8 +79,16 @@ class Tile(Struct, frozen=True):
         return Section.SETTINGS
 
 
+class Button(Struct, frozen=True):
+    """What can be done about a finding by one POST to `url`, by those with `permission`."""
+
+    label: Words
+    url: str
+    permission: str
+
+
 class Finding(Struct, frozen=True):
-    """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is mended."""
+    """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is fixed."""
 
     subject: Words
     words: Words
@@ -88,6 +96,7 @@ class Finding(Struct, frozen=True):
     banner: bool = False
     url: str = ""
     link: Words = ""
+    buttons: tuple[Button, ...] = ()
 
 
 HealthSource = Callable[[], Iterable[Finding]]

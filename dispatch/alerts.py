@@ -14,12 +14,14 @@ from dispatch.ingest import EventIn
 from servers import health
 from servers.models import Server
 from servers.values import ServerKind
-from transports.types import ChannelKind
+from transports.types import ChannelKind, ReasonCode
 
 ORIGIN = "console"
 TYPE = "system.server_down"
 FAILURES = 4
 """Failures to reach a server in a row, rests of 15, 30 and 60 seconds between them, before it is told of as down."""
+_SEEN_OFTEN = (ReasonCode.ANSWERS_LOST.value, ReasonCode.REFUSED_ALIKE.value)
+"""Trouble that several messages in a row have shown before the first pause."""
 _CHANNELS = {ServerKind.SMTP: ChannelKind.SMTP, ServerKind.SMS: ChannelKind.SMS}
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def tell(*, now: datetime) -> int:
 
 
 def _in_trouble() -> QuerySet[Server]:
-    down = Q(paused_until__isnull=False, pause_count__gte=FAILURES)
+    down = Q(paused_until__isnull=False) & (Q(pause_count__gte=FAILURES) | Q(trouble_code__in=_SEEN_OFTEN))
     return Server.objects.filter(Q(stopped_at__isnull=False) | down, active=True, told_at=None)
 
 

@@ -13,16 +13,20 @@ from uuid import UUID
 from django.db import Error
 from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry, workers
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry, trouble, workers
 from dispatch.clock import Clock
 from dispatch.outbox import Claim, Settlement
 from dispatch.settling import judged
+from dispatch.streaks import Streaks
 from servers import factory, queries
-from servers.values import Limits
+from servers.queries import AnyServer
+from servers.values import Experience, Limits
 from transports.types import (
     Channel,
     Connection,
     Deferred,
+    Learned,
+    LearnedKind,
     Outcome,
     Reason,
     ReasonCode,
@@ -51,11 +55,11 @@ logger = logging.getLogger(__name__)
 class Work(Struct):
     """What one drain holds while it runs. `open` are its claims that are not settled yet, `begun` those counted."""
 
-    server_id: int
-    server_name: str
+    server: AnyServer
     limits: Limits
     channel: Channel
     held: lanes.Held
+    streaks: Streaks
     clock: Clock
     stopping: Callable[[], bool]
     connection: Connection | None = None
@@ -66,6 +70,11 @@ class Work(Struct):
     settled: int = 0
     ends_at: float = 0.0
     calls_at: float = 0.0
+    learned: set[Learned] = field(default_factory=set)
+
+    @property
+    def server_id(self) -> int:
+        return self.server.pk
 
     @property
     def lease(self) -> UUID:
@@ -104,11 +113,17 @@ def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work
     server = queries.settings_of(server_id)
     if server is None:
         return None
-    limits, channel = server.limits(), factory.build_channel(server)
+    limits = server.limits()
     held = lanes.take(server_id, limits=limits, worker=workers.this_id(), now=clock.now())
     if held is None:
         return None
-    work = Work(server_id, server.name, limits, channel, held, clock, stopping)
+    try:
+        channel = factory.build_channel(server, experience=held.standing.experience)
+    except BaseException:
+        lanes.release(held)
+        raise
+    streaks = Streaks(server_id, counting=held.standing.streak)
+    work = Work(server, limits, channel, held, streaks, clock, stopping)
     work.ends_at = clock.monotonic() + LONGEST.total_seconds()
     return work
 
@@ -134,22 +149,45 @@ def _rounds(work: Work) -> None:
         claims = outbox.claim_due(work.server_id, most=most, lease=work.lease, lease_until=until, now=now)
         if not claims:
             if work.held.probing:
-                lanes.nothing_to_probe(work.held, now=now)
+                trouble.probe_again(work.server_id, now=now)
             return
         work.open = {claim.id: claim for claim in claims}
-        if len(claims) == most and not work.held.probing and work.limits.lanes > 1:
+        if (
+            len(claims) == most
+            and not work.held.probing
+            and not work.held.standing.is_alone(now)
+            and work.limits.lanes > 1
+        ):
             _call_others(work)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
         few = len(claims) < most
         most = _batch(_for_a_while(len(claims), since=started, clock=work.clock), limits=work.limits)
-        if work.held.probing and not work.down:
-            lanes.recovered(work.server_id)
+        if work.held.probing:
+            _end_probe(work)
             return
         work.shed = places.must_shed(work.server_id)
         done = few and not outbox.any_due(work.server_id, now=work.clock.now())  # cheaper than to claim in vain
-        if work.shed or done or not lanes.may_send(work.held):
+        if work.shed or done or not _may_go_on(work):
             return
+
+
+def _end_probe(work: Work) -> None:
+    """One message was tried: the server goes on, unless its trouble was seen again or nothing was."""
+    if work.down:
+        return
+    if work.streaks.has_recovered(work.held.standing.code):
+        trouble.recovered(work.server_id, now=work.clock.now())
+    else:
+        trouble.probe_again(work.server_id, now=work.clock.now())
+
+
+def _may_go_on(work: Work) -> bool:
+    standing = lanes.look(work.held, now=work.clock.now())
+    if standing is None:
+        return False
+    work.streaks.heed(standing)
+    return True
 
 
 def _call_others(work: Work) -> None:
@@ -183,13 +221,21 @@ def _send_claims(claims: Sequence[Claim], *, work: Work) -> None:
 
 
 def _connect(work: Work) -> bool:
-    """Open the connection if there is none. A failure is charged to one delivery alone; the others wait."""
+    """Open the connection if there is none. A failure is charged to one delivery alone; the others wait.
+
+    Nobody signs in where another lane was refused since this one was taken.
+    """
     if work.connection:
         return True
+    if work.server.signs_in and lanes.look(work.held, now=work.clock.now()) is None:
+        work.down = True
+        return False
     started = work.clock.monotonic()
     opened = work.channel.connect()
     if not isinstance(opened, Deferred):
         work.connection = opened
+        if work.server.signs_in:
+            trouble.signed_in(work.server_id, now=work.clock.now())
         return True
     duration = timedelta(seconds=work.clock.monotonic() - started)
     first = next(iter(work.open.values()))
@@ -288,6 +334,7 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Sett
                 done, last = [], work.clock.monotonic()
     finally:
         _settle(done, work=work)
+        _learn(work.connection.learned, work=work)
     if whole and len(waiting) == len(whole) and not work.must_end():
         raise RuntimeError("the connection answered for no message at all")
     if lost or waiting:
@@ -308,6 +355,9 @@ def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Set
 
     Who did not get a turn is given back with all that is still open once the claims are through.
     """
+    work.streaks.see(result.outcomes, now=work.clock.now())
+    if work.streaks.trouble and not work.down:
+        _trouble(work.streaks.trouble, retry_after=None, work=work)
     settlements = []
     charged = False
     for claim, outcome in zip(claims, result.outcomes, strict=True):
@@ -324,15 +374,37 @@ def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Set
 
 
 def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> None:
-    """The server rests, or is stopped until a person mends it."""
+    """The server is paused, or stopped until a person acts."""
     work.down = True
     now = work.clock.now()
-    if retry.stops_server(reason):
-        if lanes.stop(work.server_id, reason, now=now):
-            logger.error("server.stopped server=%s reason=%s", work.server_id, reason.code.value)
+    probing = work.held.probing
+    if reason.code is ReasonCode.CREDENTIALS_REFUSED:
+        until = trouble.refuse_sign_in(work.server_id, reason, probing=probing, now=now)
+    elif retry.stops_server(reason):
+        until = None
+        trouble.stop(work.server_id, reason, now=now)
     else:
-        until = lanes.rest(work.held, reason, retry_after=retry_after, now=now)
-        logger.warning("server.resting server=%s reason=%s until=%s", work.server_id, reason.code.value, until)
+        until = trouble.pause(work.server_id, reason, retry_after=retry_after, probing=probing, now=now)
+    if until:
+        logger.warning("server.paused server=%s reason=%s until=%s", work.server_id, reason.code.value, until)
+    else:
+        logger.error("server.stopped server=%s reason=%s", work.server_id, reason.code.value)
+
+
+def _learn(found: Sequence[Learned], *, work: Work) -> None:
+    """Keep what the connection found out of its server, for all lanes and for the next connection of this one."""
+    new = [each for each in found if each not in work.learned]
+    if not new:
+        return
+    for each in new:
+        trouble.learn(work.server_id, each, now=work.clock.now())
+        logger.warning("server.learned server=%s kind=%s value=%d", work.server_id, each.kind.value, each.value)
+    work.learned.update(new)
+    limits = [each.value for each in work.learned if each.kind is LearnedKind.SESSION_LIMIT]
+    single = any(each.kind is LearnedKind.NO_PIPELINING for each in work.learned)
+    known = work.held.standing.experience
+    heeded = Experience(min(limits, default=known.session_limit), single or known.no_pipelining)
+    work.channel = factory.build_channel(work.server, experience=heeded)
 
 
 def _judge(
@@ -357,7 +429,7 @@ def _settle(done: Sequence[Settlement], *, work: Work) -> None:
     for item in done:
         work.open.pop(item.id, None)
         work.begun.discard(item.id)
-    work.settled += outbox.settle(done, lease=work.lease, server_id=work.server_id, server_name=work.server_name)
+    work.settled += outbox.settle(done, lease=work.lease, server_id=work.server_id, server_name=work.server.name)
 
 
 def _give_back(ids: Iterable[UUID], *, work: Work) -> None:

@@ -1,4 +1,4 @@
-"""The right to drain one server: lanes over all workers, and a server's rest, probe and stop."""
+"""The right to drain one server: lanes over all workers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models.functions import Coalesce
 from msgspec import Struct
 
-from dispatch import retry
+from dispatch import trouble
 from dispatch.models import Lane
+from dispatch.trouble import Standing
 from foundation.sql import dialect, statements
 from servers.models import Server
 from servers.values import Limits
-from transports.types import Reason
 
 
 class Held(Struct):
     """A lane that is ours while its lease lasts.
 
-    `probing`: the server was down, and this lane tries it with one. `was_last`: none was free until it was released.
+    `probing`: the server was in trouble, and this lane tries it with one message. `standing` is how the server stood.
+    `was_last`: none was free until it was released.
     """
 
     id: int
@@ -29,24 +29,22 @@ class Held(Struct):
     lease: UUID
     probing: bool
     lanes: int
+    standing: Standing
     was_last: bool = False
 
 
 def take(server_id: int, *, limits: Limits, worker: UUID, now: datetime) -> Held | None:
-    """A free lane of an active server that neither rests nor is stopped, for that worker; None when there is none.
+    """A free lane of an active server that is neither paused nor stopped, for that worker; None when there is none.
 
     One that is held is not free, however long ago its lease ended: whether its worker is dead the sweep finds out.
+    Just after a pause there is only one.
     """
-    found = statements.read(
-        "SELECT paused_until FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL", [server_id]
-    )
-    if not found:
+    standing = trouble.standing(server_id, now=now)
+    if standing is None or (standing.paused_until and standing.paused_until > now):
         return None
-    paused_until = found[0][0] and dialect.read_time(found[0][0])
-    if paused_until and paused_until > now:
-        return None
-    held = _take_free(server_id, limits=limits, worker=worker, probing=paused_until is not None, now=now)
-    if held and held.probing and not _win_probe(server_id, paused_until, limits=limits, now=now):
+    slots = 1 if standing.is_alone(now) else limits.lanes
+    held = _take_free(server_id, standing=standing, slots=slots, limits=limits, worker=worker, now=now)
+    if held and held.probing and not _win_probe(server_id, standing.paused_until, limits=limits, now=now):
         release(held)
         return None
     return held
@@ -72,15 +70,12 @@ def free(leases: Sequence[UUID]) -> int:
     return Lane.objects.filter(lease__in=leases).update(lease=None, lease_until=None, worker=None)
 
 
-def may_send(held: Held) -> bool:
-    """Whether the server may still be used by this lane."""
-    resting = "" if held.probing else "AND paused_until IS NULL"
-    return bool(
-        statements.read(
-            f"SELECT 1 FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL {resting}",  # noqa: S608
-            [held.server_id],
-        )
-    )
+def look(held: Held, *, now: datetime) -> Standing | None:
+    """How the server stands now; None when this lane may not use it any more."""
+    standing = trouble.standing(held.server_id, now=now)
+    if standing is None or (standing.paused_until and not held.probing):
+        return None
+    return standing
 
 
 def release(held: Held) -> None:
@@ -96,51 +91,6 @@ def release(held: Held) -> None:
         [held.id, dialect.uid(held.lease), held.server_id, held.lanes, held.id],
     )
     held.was_last = not others or others[0][0] >= held.lanes - 1
-
-
-def recovered(server_id: int) -> None:
-    """The server answers again: what rested goes on."""
-    Server.objects.filter(pk=server_id, paused_until__isnull=False).update(
-        paused_until=None, pause_count=0, troubled_at=None, told_at=None, trouble_code="", trouble_detail=""
-    )
-
-
-def nothing_to_probe(held: Held, *, now: datetime) -> None:
-    """There was nothing to try the server with: whoever comes next may probe it at once."""
-    Server.objects.filter(pk=held.server_id, paused_until__gt=now).update(paused_until=now)
-
-
-def rest(held: Held, reason: Reason, *, retry_after: timedelta | None, now: datetime) -> datetime:
-    """Let the server rest, longer with every failed probe; answers until when.
-
-    Lanes that fail while it rests already have met the same failure: they neither lengthen nor shorten the rest.
-    """
-    with transaction.atomic():
-        server = Server.objects.select_for_update().get(pk=held.server_id)
-        if not held.probing and server.paused_until and server.paused_until > now:
-            return server.paused_until
-        count = server.pause_count + 1
-        until = now + retry.pause(count, reason=reason, retry_after=retry_after)
-        Server.objects.filter(pk=held.server_id).update(
-            paused_until=until,
-            pause_count=count,
-            troubled_at=server.troubled_at or now,
-            trouble_code=reason.code.value,
-            trouble_detail=reason.detail,
-        )
-    return until
-
-
-def stop(server_id: int, reason: Reason, *, now: datetime) -> bool:
-    """Stop the server until a person mends it; True when it was not stopped before."""
-    return bool(
-        Server.objects.filter(pk=server_id, stopped_at=None).update(
-            stopped_at=now,
-            troubled_at=Coalesce("troubled_at", now),
-            trouble_code=reason.code.value,
-            trouble_detail=reason.detail,
-        )
-    )
 
 
 def reserve(server_id: int, count: int, *, rate: float, most: timedelta, now: datetime) -> timedelta | None:
@@ -162,23 +112,25 @@ def _win_probe(server_id: int, paused_until: datetime | None, *, limits: Limits,
     return bool(Server.objects.filter(pk=server_id, paused_until=paused_until).update(paused_until=now + limits.lease))
 
 
-def _take_free(server_id: int, *, limits: Limits, worker: UUID, probing: bool, now: datetime) -> Held | None:
+def _take_free(
+    server_id: int, *, standing: Standing, slots: int, limits: Limits, worker: UUID, now: datetime
+) -> Held | None:
     lease = uuid4()
-    lane_id = _lease_free(server_id, lease=lease, worker=worker, limits=limits, now=now)
+    lane_id = _lease_free(server_id, lease=lease, worker=worker, slots=slots, limits=limits, now=now)
     if lane_id is None and Lane.objects.filter(server_id=server_id, slot__lt=limits.lanes).count() < limits.lanes:
         Lane.objects.bulk_create(
             [Lane(server_id=server_id, slot=slot) for slot in range(limits.lanes)], ignore_conflicts=True
         )
-        lane_id = _lease_free(server_id, lease=lease, worker=worker, limits=limits, now=now)
-    return None if lane_id is None else Held(lane_id, server_id, lease, probing, limits.lanes)
+        lane_id = _lease_free(server_id, lease=lease, worker=worker, slots=slots, limits=limits, now=now)
+    return None if lane_id is None else Held(lane_id, server_id, lease, standing.probed, slots, standing)
 
 
-def _lease_free(server_id: int, *, lease: UUID, worker: UUID, limits: Limits, now: datetime) -> int | None:
+def _lease_free(server_id: int, *, lease: UUID, worker: UUID, slots: int, limits: Limits, now: datetime) -> int | None:
     found = statements.run(
         f"""UPDATE dispatch_lane SET lease = %s, lease_until = %s, worker_id = %s WHERE id = (
             SELECT id FROM dispatch_lane WHERE server_id = %s AND slot < %s AND lease IS NULL
             ORDER BY slot LIMIT 1 {dialect.skip_locked()})
         RETURNING id""",  # noqa: S608 - constants of ours only
-        [dialect.uid(lease), dialect.time(now + limits.lease), dialect.uid(worker), server_id, limits.lanes],
+        [dialect.uid(lease), dialect.time(now + limits.lease), dialect.uid(worker), server_id, slots],
     )
     return found[0][0] if found else None

@@ -19,6 +19,14 @@ PAUSES = (
     timedelta(minutes=5),
 )
 MOST_JITTER = 0.2
+SIGN_IN_WAITS = (timedelta(minutes=1), timedelta(minutes=15))
+"""After a refused sign-in; the last one repeats. A server's own directory may have been away."""
+ALONE = timedelta(seconds=10)
+"""How long one lane works alone after a pause."""
+RELAPSE = timedelta(minutes=1)
+"""Trouble this soon after a pause goes on where that one ended."""
+LOST_IN_A_ROW = 3
+"""So many messages of a server without an answer, and none with one between, are its own trouble."""
 
 STOPPING = frozenset(
     {
@@ -122,6 +130,19 @@ def pause(count: int, *, reason: Reason, retry_after: timedelta | None = None) -
         return max(retry_after, min(retry_after * (1 << min(count - 1, 16)), PAUSES[-1]))
     rest = PAUSES[min(count, len(PAUSES)) - 1]
     return max(rest, retry_after) if retry_after else rest
+
+
+def is_relapse(recovered_at: datetime | None, *, now: datetime) -> bool:
+    """Whether trouble `now` still belongs to that from which the server recovered."""
+    return recovered_at is not None and now - recovered_at < RELAPSE
+
+
+def sign_in_wait(refused: int, *, most: int) -> timedelta | None:
+    """How long nobody signs in after so many refusals in a row; None: no more until a person acts.
+
+    `most` is how many single sign-ins may follow the first refusal.
+    """
+    return None if refused > most else SIGN_IN_WAITS[min(refused, len(SIGN_IN_WAITS)) - 1]
 
 
 def _free_wait(outcome: Deferred) -> timedelta | None:

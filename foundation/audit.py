@@ -29,6 +29,8 @@ class Action(StrEnum):
     DELETE = "delete"
     ACTIVATE = "activate"
     TEST = "test"
+    RETRY = "retry"
+    FORGET = "forget"
     REVOKE = "revoke"
     PASSWORD = "password"  # noqa: S105 - the name of an action
 

@@ -14,12 +14,13 @@ from servers import receipts
 from servers.models import SmsGateway, SmtpServer
 from servers.queries import AnyServer, find
 from servers.tokens import SharedToken
+from servers.values import UNKNOWN, Experience
 from transports.guard import Policy
 from transports.nexmo import NexmoChannel
 from transports.nexmo_config import OFFICIAL_HOST, NexmoConfig, SignatureMethod, Signer
 from transports.oauth import FreshToken, TokenRequest, TokenSource
 from transports.smtp import SmtpChannel
-from transports.smtp_config import Credentials, Mechanism, MinimumTls, Security, SmtpConfig
+from transports.smtp_config import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
 from transports.types import Channel
 
 
@@ -29,23 +30,30 @@ class TokenSourceOf(Protocol):
     def __call__(self, request: TokenRequest, *, timeout: timedelta, policy: Policy) -> TokenSource: ...
 
 
-def build_channel(server: AnyServer) -> Channel:
-    """The channel of this revision of the server; made once a process, for its TLS context is dear."""
-    return _built(server.pk, server.revision)
+def build_channel(server: AnyServer, *, experience: Experience = UNKNOWN) -> Channel:
+    """The channel of this revision of the server that heeds what it was seen to do.
+
+    Made once a process, for its TLS context is expensive.
+    """
+    return _built(server.pk, server.revision, experience)
 
 
 @lru_cache(maxsize=64)
-def _built(server_id: int, revision: int) -> Channel:
+def _built(server_id: int, revision: int, experience: Experience) -> Channel:
     server = find(server_id)
     assert server is not None
-    return _BUILDERS[type(server)](server)
+    return _BUILDERS[type(server)](server, experience)
 
 
-def smtp_config(server: SmtpServer, *, tokens: TokenSourceOf = FreshToken) -> SmtpConfig:
+def smtp_config(
+    server: SmtpServer, *, tokens: TokenSourceOf = FreshToken, experience: Experience = UNKNOWN
+) -> SmtpConfig:
     """The server's settings for its transport, secrets revealed; equal settings are equal.
 
-    `tokens` makes the source of access tokens. Raises SecretUnreadableError.
+    `tokens` makes the source of access tokens; what `experience` says holds where the settings allow more. Raises
+    SecretUnreadableError.
     """
+    limits = [limit for limit in (server.messages_per_connection, experience.session_limit) if limit]
     return SmtpConfig(
         host=server.host,
         from_email=server.from_email,
@@ -59,7 +67,8 @@ def smtp_config(server: SmtpServer, *, tokens: TokenSourceOf = FreshToken) -> Sm
         verify_certificate=server.verify_certificate,
         envelope_sender=server.envelope_sender,
         ehlo_name=settings.XMNOTIFY_EHLO_NAME,
-        messages_per_connection=server.messages_per_connection,
+        messages_per_connection=min(limits, default=0),
+        pipelining=Pipelining.OFF if experience.no_pipelining else Pipelining(server.pipelining),
     )
 
 
@@ -132,15 +141,15 @@ def _credentials(server: SmtpServer, *, tokens: TokenSourceOf) -> Credentials:
     )
 
 
-def _smtp(server: SmtpServer) -> Channel:
-    return SmtpChannel(smtp_config(server, tokens=SharedToken), policy=smtp_policy())
+def _smtp(server: SmtpServer, experience: Experience) -> Channel:
+    return SmtpChannel(smtp_config(server, tokens=SharedToken, experience=experience), policy=smtp_policy())
 
 
-def _sms(gateway: SmsGateway) -> Channel:
+def _sms(gateway: SmsGateway, _experience: Experience) -> Channel:
     return NexmoChannel(sms_config(gateway), policy=sms_policy())
 
 
-_BUILDERS: dict[type, Callable[[Any], Channel]] = {SmtpServer: _smtp, SmsGateway: _sms}
+_BUILDERS: dict[type, Callable[[Any, Experience], Channel]] = {SmtpServer: _smtp, SmsGateway: _sms}
 
 
 def forget() -> None:

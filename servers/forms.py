@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.forms.models import construct_instance
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from servers import countries, lifecycle, queries
@@ -45,8 +46,10 @@ SMTP_ADVANCED = (
     "ntlm_v1",
     "envelope_sender",
     "messages_per_connection",
+    "pipelining",
     "connections",
     "rate_limit",
+    "sign_ins_after_refusal",
 )
 SMS_MAIN = (
     "name",
@@ -65,6 +68,7 @@ SMS_ADVANCED = (
     "timeout",
     "connections",
     "rate_limit",
+    "sign_ins_after_refusal",
     "base_url",
     "signature_method",
     "signature_secret",
@@ -72,6 +76,10 @@ SMS_ADVANCED = (
 
 M = TypeVar("M", bound=Model)
 S = TypeVar("S", SmtpServer, SmsGateway)
+SIGN_INS_HELP = _(
+    "How often a refused sign-in is tried again by itself, after 1 minute, then every 15, before the server stops; 0 "
+    "stops it immediately. Test Configuration and the first sign-in after saving are not counted."
+)
 UNTESTED = frozenset({"name", "description"})
 """Fields that a test does not need."""
 
@@ -148,7 +156,7 @@ class ServerForm(CheckedForm[S], Generic[S]):
     def save(self, commit: bool = True) -> S:  # noqa: FBT001, FBT002 - Django's signature
         """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
         if commit and self.instance.pk:
-            lifecycle.change(self.instance)
+            lifecycle.change(self.instance, now=timezone.now())
         elif commit:
             lifecycle.add(self.instance)
         return self.instance
@@ -174,6 +182,7 @@ class SmtpServerForm(ServerForm[SmtpServer]):
         "oauth_client_secret": "authentication mechanism=XOAUTH2",
         "oauth_scope": "authentication mechanism=XOAUTH2",
         "ntlm_v1": "spa",
+        "sign_ins_after_refusal": "authentication",
     }
     secrets = ("password", "oauth_client_secret")
     password = _secret(_("Password"))
@@ -196,7 +205,9 @@ class SmtpServerForm(ServerForm[SmtpServer]):
             "ca_bundle": _("PEM text; empty for the authorities that this machine trusts."),
             "envelope_sender": _("Where bounces go; empty for the From email."),
             "connections": _("How many connections to the server may be open at once."),
+            "pipelining": _("Automatic sends command by command where a server turns out not to do what it offers."),
             "rate_limit": _("Messages per second; 0 is none."),
+            "sign_ins_after_refusal": SIGN_INS_HELP,
         }
 
     def check(self, instance: SmtpServer) -> None:
@@ -247,6 +258,7 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
             "timeout": _("Seconds to wait for each request."),
             "connections": _("How many connections to the service may be open at once."),
             "rate_limit": _("Requests per second; 0 is none."),
+            "sign_ins_after_refusal": SIGN_INS_HELP,
             "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
         }
 

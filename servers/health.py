@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from console import registry
-from console.registry import Finding, Group, Level, State, Tile
+from console.registry import Button, Finding, Group, Level, State, Tile
 from servers.carrier_validators import carrier_warnings
 from servers.models import CarrierGateway, Server, SmsGateway, SmtpServer
 from servers.sms_validators import sms_warnings, stays_here
@@ -56,19 +56,20 @@ def level(server: Server) -> Level:
         return Level.NEUTRAL
     if server.stopped_at:
         return Level.ERROR
-    return Level.WARNING if rests(server) else Level.OK
+    return Level.WARNING if is_paused(server) else Level.OK
 
 
-def rests(server: Server) -> bool:
+def is_paused(server: Server) -> bool:
     return server.paused_until is not None and server.paused_until > timezone.now()
 
 
 def trouble(server: Server) -> str:
-    """Why it stopped or rests, in plain words."""
+    """Why it stopped or is paused, in plain words; what it refused messages with in its own."""
     if server.trouble_code not in {code.value for code in ReasonCode}:
         return server.trouble_detail
     advise = nexmo_hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
-    return advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
+    cause = advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
+    return f"{cause} “{server.trouble_detail}”" if server.trouble_code == ReasonCode.REFUSED_ALIKE else cause
 
 
 def address(server: Server) -> str:
@@ -151,13 +152,45 @@ def _none_active() -> Finding:
 
 
 def _finding(server: Server) -> Finding:
+    again = Button(_("Try again now"), reverse("server-try-again", args=[server.pk]), "servers.change_server")
     if server.stopped_at:
-        words = _("It has stopped: %s Messages wait until a test passes or it is activated again.") % trouble(server)
-        return Finding(server.name, words, Level.ERROR, banner=True, url=address(server), link=_("Mend it"))
-    if rests(server):
-        words = _("It can't be reached: %s It is tried again by itself; messages wait.") % trouble(server)
-        return Finding(server.name, words, Level.WARNING, banner=True, url=address(server), link=_("Look at it"))
+        words = _(
+            "It has stopped: %s Messages wait until changed settings are saved, Test Configuration passes for what is "
+            "stored, or somebody chooses Try again now."
+        )
+        return Finding(
+            server.name,
+            words % trouble(server),
+            Level.ERROR,
+            banner=True,
+            url=address(server),
+            link=_("Fix it"),
+            buttons=(again,),
+        )
+    if is_paused(server):
+        return Finding(
+            server.name,
+            f"{_paused_for(server)} {_('Messages wait.')}",
+            Level.WARNING,
+            banner=True,
+            url=address(server),
+            link=_("View"),
+            buttons=(again,),
+        )
     return Finding(server.name, _("It is active."), Level.OK, url=address(server), link=_("Open"))
+
+
+def _paused_for(server: Server) -> str:
+    match server.trouble_code:
+        case ReasonCode.CREDENTIALS_REFUSED:
+            words = _(
+                "Its sign-in is refused: %s Nobody signs in meanwhile; a single sign-in is tried again by itself."
+            )
+        case ReasonCode.ANSWERS_LOST | ReasonCode.REFUSED_ALIKE:
+            words = _("It is paused: %s It is tried again by itself with one message at a time.")
+        case _:
+            words = _("It can't be reached: %s It is tried again by itself.")
+    return words % trouble(server)
 
 
 def _state() -> State:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from foundation.sql.locks import hold
+from servers import trials
 from servers.models import CarrierGateway, Server
-from servers.queries import AnyServer
+from servers.queries import AnyServer, find
 from servers.values import ServerKind
 
 _WELL = {
@@ -22,6 +24,18 @@ _WELL = {
     "told_at": None,
     "trouble_code": "",
     "trouble_detail": "",
+    "recovered_at": None,
+    "sign_ins_refused": 0,
+    "unanswered": 0,
+    "unanswered_at": None,
+    "refusals": None,
+}
+_FORGOTTEN = {
+    "session_limit": None,
+    "session_limit_at": None,
+    "session_limit_reply": "",
+    "unpipelined_at": None,
+    "unpipelined_reply": "",
 }
 
 
@@ -37,30 +51,53 @@ def add(server: AnyServer) -> None:
 
 
 @transaction.atomic
-def change(server: AnyServer) -> None:
+def change(server: AnyServer, *, now: datetime) -> None:
     """Store the fields that people edit and count the revision up; what the flow writes of the server stays.
 
-    Raises ValidationError when the name was taken meanwhile, Server.DoesNotExist when the server was removed.
+    With other settings to send by, a server in trouble is tried with one message; with another peer or sign-in any
+    active one is, and what was seen of the old one is forgotten. Raises ValidationError when the name was taken
+    meanwhile, Server.DoesNotExist when the server was removed.
     """
     Server.objects.select_for_update().get(pk=server.pk)
+    before = find(server.pk)
     columns = server._meta.concrete_fields  # noqa: SLF001 - public, as Django documents it
     edited = [column.name for column in columns if column.editable and not column.primary_key]
     _save(server, fields=edited)
     Server.objects.filter(pk=server.pk).update(revision=F("revision") + 1)
     server.refresh_from_db(fields=["revision"])
+    after = find(server.pk)
+    assert before is not None
+    assert after is not None
+    if trials.sends_otherwise(after, before):
+        _try_changed(after, elsewhere=trials.connects_otherwise(after, before), now=now)
 
 
 @transaction.atomic
-def activate(server_id: int) -> Server:
-    """Make it the active server of its kind, and let it send again if it was stopped or rests.
+def activate(server_id: int, *, now: datetime) -> Server:
+    """Make it the active server of its kind; if it was stopped or paused, it is tried with one message.
 
     Raises Server.DoesNotExist.
     """
     kind = Server.objects.values_list("kind", flat=True).get(pk=server_id)
     hold(kind)
     Server.objects.filter(kind=kind, active=True).exclude(pk=server_id).update(active=False)
-    Server.objects.filter(pk=server_id).update(active=True, **_WELL)
+    Server.objects.filter(pk=server_id).update(active=True)
+    _try(_in_trouble(server_id), now=now)
     return Server.objects.get(pk=server_id)
+
+
+def try_again(server_id: int, *, now: datetime) -> bool:
+    """Have a stopped or paused server tried with one message now; False when it was neither.
+
+    Refused sign-ins stay counted: a stopped server whose sign-in is refused again stops at once.
+    """
+    return bool(_try(_in_trouble(server_id), now=now))
+
+
+def forget(server_id: int) -> bool:
+    """Forget what was seen of the server; False when nothing was."""
+    seen = Q(session_limit_at__isnull=False) | Q(unpipelined_at__isnull=False)
+    return bool(Server.objects.filter(seen, pk=server_id).update(**_FORGOTTEN))
 
 
 @transaction.atomic
@@ -83,7 +120,7 @@ def why_kept(server: Server) -> str:
 
 
 def tested(server_id: int, *, passed: bool, now: datetime) -> None:
-    """Note a test of the stored settings; one that passed lets a stopped or resting server send again."""
+    """Note a test of the stored settings; one that passed lets a stopped or paused server send again."""
     well = _WELL if passed else {}
     Server.objects.filter(pk=server_id).update(last_test_at=now, last_test_passed=passed, **well)
 
@@ -113,6 +150,21 @@ def remove_carrier(gateway: CarrierGateway) -> None:
 def _renew_routes() -> None:
     """What is remembered of an SMS gateway holds for one revision, and its carriers are part of it."""
     Server.objects.filter(kind=ServerKind.SMS).update(revision=F("revision") + 1)
+
+
+def _in_trouble(server_id: int) -> QuerySet[Server]:
+    return Server.objects.filter(Q(stopped_at__isnull=False) | Q(paused_until__isnull=False), pk=server_id)
+
+
+def _try(rows: QuerySet[Server], *, now: datetime, **fields: Any) -> int:
+    """Whoever comes next tries the server with one message; its trouble stays until that is through."""
+    return rows.update(stopped_at=None, paused_until=now, **fields)
+
+
+def _try_changed(server: AnyServer, *, elsewhere: bool, now: datetime) -> None:
+    row = Server.objects.filter(pk=server.pk)
+    row.update(sign_ins_refused=0, **(_FORGOTTEN if elsewhere else {}))
+    _try(row.filter(active=True) if elsewhere else _in_trouble(server.pk), now=now, pause_count=0)
 
 
 def _save(server: AnyServer, *, fields: list[str] | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Self
 from uuid import uuid4
@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from foundation.secrets import SecretField, new_token
-from servers.values import Limits, ServerKind
+from servers.values import Experience, Limits, ServerKind, experience
 from transports.stages import StageName
 
 MOST_SIGN_INS = 20
@@ -104,6 +104,20 @@ class Server(models.Model):
         found.loaded = dict(zip(field_names, values, strict=True))
         return found
 
+    def experience(self, now: datetime) -> Experience:
+        """What it was seen to do, as far as that still holds."""
+        return experience(
+            session_limit=self.session_limit,
+            session_limit_at=self.session_limit_at,
+            unpipelined_at=self.unpipelined_at,
+            now=now,
+        )
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether each connection begins with a sign-in."""
+        return False
+
 
 class SmtpServer(Server):
     class Security(models.TextChoices):
@@ -181,6 +195,11 @@ class SmtpServer(Server):
     class Meta:
         verbose_name = _("SMTP server")
         verbose_name_plural = _("SMTP servers")
+
+    @property
+    def signs_in(self) -> bool:
+        """See `Server`."""
+        return self.authentication
 
     def limits(self) -> Limits:
         return Limits(

@@ -58,18 +58,19 @@ class Asker(Struct, frozen=True):
 
 
 class _Run(Struct, frozen=True):
-    """What the thread needs; secrets are in `trial` alone, which never leaves memory."""
+    """What the thread needs; the secrets in it never leave memory."""
 
     test: ServerTest
+    server: Testable
     trial: Trial
     message: Message
-    stored_id: int | None
 
 
 def start(server: Testable, *, to: str, asker: Asker, now: datetime) -> ServerTest:
     """Begin a test of `server` as it stands here, stored or not, with one real message to `to`.
 
-    A silence is waited for a minute at most. What it found of unchanged stored settings is noted with the server.
+    A silence is waited for a minute at most. What it found is noted with the server whose stored settings are, at its
+    end, those that were tested.
     Raises PermissionDenied, ValidationError (by field), ProbeRefusedError.
     """
     if asker.user is not None and not asker.user.has_perm(PERMISSION):
@@ -113,16 +114,16 @@ def _begin(server: Testable, *, trial: Trial, to: Recipient, asker: Asker, now: 
         instance=server,
         after={**trial.shown, "to": to.address},
     )
-    stored_id = server.pk if server.pk and _stored(server) == trial else None
-    return _Run(test, trial, _message(test, trial=trial, name=server.name, now=now), stored_id)
+    return _Run(test, server, trial, _message(test, trial=trial, name=server.name, now=now))
 
 
-def _stored(server: Testable) -> Trial | None:
-    stored = queries.find(server.pk)
+def _is_stored(run: _Run) -> bool:
+    """Whether what was tested is what is stored by now, be it that it was saved meanwhile."""
+    stored = queries.find(run.server.pk) if run.server.pk else None
     try:
-        return trials.trial(stored) if isinstance(stored, type(server)) else None
+        return isinstance(stored, type(run.server)) and trials.trial(stored) == run.trial
     except ValidationError:
-        return None
+        return False
 
 
 def _message(test: ServerTest, *, trial: Trial, name: str, now: datetime) -> Message:
@@ -171,6 +172,6 @@ def _storable(words: str) -> str:
 def _finish(run: _Run, *, passed: bool) -> None:
     now = timezone.now()
     ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
-    if run.stored_id is not None:
-        lifecycle.tested(run.stored_id, passed=passed, now=now)
+    if _is_stored(run):
+        lifecycle.tested(run.server.pk, passed=passed, now=now)
     logger.info("server.tested %s passed=%s", run.trial.peer, passed)

@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import structs
 
 from foundation.secrets import SecretUnreadableError
 from servers.factory import sms_config, sms_policy, smtp_config, smtp_policy
-from servers.models import SmsGateway, SmtpServer
+from servers.models import PushService, SmsGateway, SmtpServer
+from servers.queries import AnyServer
 from servers.validators import check_mail
+from servers.values import UNKNOWN, Experience
 from transports import nexmo_probe, phone_number, smtp_probe
 from transports.guard import Policy
 from transports.nexmo_config import NexmoConfig
@@ -48,6 +51,18 @@ def trial(server: Testable) -> Trial:
     return _TRIALS[type(server)](server)
 
 
+def sends_otherwise(server: AnyServer, before: AnyServer) -> bool:
+    """Whether other settings than before reach the peer. Settings of no use are taken for other ones."""
+    now, then = _config(server), _config(before)
+    return now is None or now != then
+
+
+def connects_otherwise(server: AnyServer, before: AnyServer) -> bool:
+    """Whether it is another peer than before, or the same is reached or signed in to in another way."""
+    now, then = _config(server), _config(before)
+    return now is None or then is None or _peer(now) != _peer(then)
+
+
 def recipient(server: Testable, *, to: str) -> Recipient:
     """Whom the test goes to; raises ValidationError for the field `to`."""
     try:
@@ -62,7 +77,8 @@ def _smtp(server: SmtpServer) -> Trial:
         config = smtp_config(server, tokens=_patient_token)
     except SecretUnreadableError:
         raise ValidationError({"password": _unreadable()}) from None
-    patient = structs.replace(config, timeout=min(config.timeout, MOST_SILENCE))
+    heeding = smtp_config(server, tokens=_patient_token, experience=_experience(server))
+    patient = structs.replace(heeding, timeout=min(config.timeout, MOST_SILENCE))
 
     def run(message: Message, to: Recipient) -> Iterator[Stage]:
         return smtp_probe.probe(patient, message=message, to=to, policy=smtp_policy())
@@ -97,6 +113,25 @@ def _sms(gateway: SmsGateway) -> Trial:
         subject=_("Test message of %s"),
         text=_("%(console)s sent this message to test the SMS gateway %(name)s. It works."),
     )
+
+
+def _config(server: AnyServer) -> SmtpConfig | NexmoConfig | None:
+    try:
+        return None if isinstance(server, PushService) else trial(server).config
+    except ValidationError:
+        return None
+
+
+def _peer(config: SmtpConfig | NexmoConfig) -> tuple[Any, ...]:
+    if isinstance(config, SmtpConfig):
+        return config.host, config.port, config.security, config.credentials
+    return config.base_url, config.key, config.secret, config.signer
+
+
+def _experience(server: SmtpServer) -> Experience:
+    """What was seen of the stored server holds for the same one only."""
+    same = all(server.loaded.get(name) == getattr(server, name) for name in ("host", "port", "security"))
+    return server.experience(timezone.now()) if same else UNKNOWN
 
 
 def _unreadable_field(gateway: SmsGateway) -> str:

@@ -6,7 +6,15 @@ from django.urls import path
 
 from servers.carrier_views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
 from servers.probing import SmsTestView, SmtpTestView, TestPage
-from servers.views import ActivateView, ServerDeletePage, ServerListPage, SmsGatewayPage, SmtpServerPage
+from servers.views import (
+    ActivateView,
+    ForgetView,
+    ServerDeletePage,
+    ServerListPage,
+    SmsGatewayPage,
+    SmtpServerPage,
+    TryAgainView,
+)
 
 _CARRIERS = "settings/carrier-sms-gateway/"
 _LIST = "settings/notification-server/"
@@ -23,6 +31,8 @@ urlpatterns = [
     path(f"{_LIST}tests/<uuid:pk>/", TestPage.as_view(), name="server-test"),
     path(f"{_LIST}smtp/<int:pk>/", SmtpServerPage.as_view(), name="smtp-server"),
     path(f"{_LIST}<int:pk>/activate/", ActivateView.as_view(), name="server-activate"),
+    path(f"{_LIST}<int:pk>/try-again/", TryAgainView.as_view(), name="server-try-again"),
+    path(f"{_LIST}<int:pk>/forget/", ForgetView.as_view(), name="server-forget"),
     path(f"{_LIST}<int:pk>/delete/", ServerDeletePage.as_view(), name="server-delete"),
     path(_CARRIERS, CarrierListPage.as_view(), name="carrier-gateways"),
     path(f"{_CARRIERS}add/", CarrierPage.as_view(), name="carrier-gateway-add"),

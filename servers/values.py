@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -62,6 +62,37 @@ class Limits(Struct, frozen=True):
     def lease(self) -> timedelta:
         """How long a claim holds: long enough for one silent request and what follows it."""
         return timedelta(seconds=60) + 2 * self.timeout
+
+
+LEARNED_FOR = timedelta(days=7)
+"""How long it holds what a server was seen to do; servers change."""
+
+
+class Experience(Struct, frozen=True):
+    """What a server was seen to do, and every connection to it heeds.
+
+    `session_limit` is how many messages one connection carries, 0 for no limit.
+    """
+
+    session_limit: int = 0
+    no_pipelining: bool = False
+
+
+UNKNOWN = Experience()
+
+
+def experience(
+    *, session_limit: int | None, session_limit_at: datetime | None, unpipelined_at: datetime | None, now: datetime
+) -> Experience:
+    """What still holds of it `now`."""
+    return Experience(
+        session_limit=session_limit or 0 if _holds(session_limit_at, now=now) else 0,
+        no_pipelining=_holds(unpipelined_at, now=now),
+    )
+
+
+def _holds(learned_at: datetime | None, *, now: datetime) -> bool:
+    return learned_at is not None and now - learned_at < LEARNED_FOR
 
 
 class NumberFormat(StrEnum):

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct
 
@@ -49,17 +50,48 @@ class ServerListPage(SettingsChildView, TemplateView):
         return super().get_context_data(rows=rows, panels=panels, **kwargs)
 
 
-class ActivateView(ConsoleView):
-    """POST only: makes a server the active one of its type."""
+class ServerDeed(ConsoleView):
+    """POST only: does something to one server."""
 
     http_method_names = ["post"]
     permissions = ("servers.view_server",)
     write_permissions = ("servers.change_server",)
 
+
+class TryAgainView(ServerDeed):
+    """Has a stopped or paused server tried with one message now."""
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        server = get_object_or_404(Server, pk=pk)
+        with transaction.atomic():
+            tried = lifecycle.try_again(pk, now=timezone.now())
+            if tried:
+                audit.record(audit.by_request(request), action=Action.RETRY, instance=child(server))
+        words = _("“%s” is tried with one message now.") if tried else _("“%s” is neither stopped nor paused.")
+        messages.success(request, words % server)
+        return redirect("notification-server")
+
+
+class ForgetView(ServerDeed):
+    """Forgets what was seen of a server."""
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        server = get_object_or_404(Server, pk=pk)
+        seen = {name: getattr(server, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
+        with transaction.atomic():
+            if lifecycle.forget(pk):
+                audit.record(audit.by_request(request), action=Action.FORGET, instance=child(server), before=seen)
+        messages.success(request, _("What was learned of “%s” is forgotten.") % server)
+        return redirect(health.address(server))
+
+
+class ActivateView(ServerDeed):
+    """Makes a server the active one of its type."""
+
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         try:
             with transaction.atomic():
-                server = lifecycle.activate(pk)
+                server = lifecycle.activate(pk, now=timezone.now())
                 audit.record(audit.by_request(request), action=Action.ACTIVATE, instance=child(server))
         except Server.DoesNotExist:
             raise Http404 from None
@@ -117,6 +149,8 @@ class ServerFormPage(ServerView, FormPage[S]):
             "test_box": self.box,
             "test_to": self.request.POST.get("test_to", self.usual_test_to()),
             "may_test": self.request.user.has_perm(probe.PERMISSION),
+            "learned": _learned(self.instance),
+            "learned_of": self.instance.pk,
         }
         return super().get_context_data(**context | kwargs)
 
@@ -181,6 +215,21 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
         lifecycle.remove(instance.pk)
 
 
+def _learned(server: Server) -> list[dict[str, Any]]:
+    """What was seen of it and still holds, in words, with since when and the reply that showed it."""
+    seen, found = server.experience(timezone.now()), []
+    if seen.session_limit:
+        words = ngettext(
+            "It takes %d message on one connection.", "It takes %d messages on one connection.", seen.session_limit
+        )
+        at, reply = server.session_limit_at, server.session_limit_reply
+        found.append({"words": words % seen.session_limit, "at": at, "reply": reply})
+    if seen.no_pipelining:
+        words = _("It offers pipelining but does not do it, so commands are sent one by one.")
+        found.append({"words": words, "at": server.unpipelined_at, "reply": server.unpipelined_reply})
+    return found
+
+
 def _field(form: ServerForm[S], name: str, *, warnings: dict[str, str]) -> dict[str, Any]:
     return {"field": form[name], "when": form.shown_when.get(name, ""), "warning": warnings.get(name, "")}
 
@@ -194,8 +243,8 @@ def _row(server: Server) -> dict[str, Any]:
         "security": _security(own),
         "warning": sms_warnings(own).get("https", "") if isinstance(own, SmsGateway) else "",
         "level": health.level(server),
-        "trouble": health.trouble(server) if server.stopped_at or health.rests(server) else "",
-        "rests": health.rests(server),
+        "trouble": health.trouble(server) if server.stopped_at or health.is_paused(server) else "",
+        "is_paused": health.is_paused(server),
     }
 
 

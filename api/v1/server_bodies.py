@@ -44,8 +44,10 @@ class SmtpFields(Struct, forbid_unknown_fields=True):
     oauth_scope: Text = UNSET
     envelope_sender: Text = UNSET
     messages_per_connection: Number = UNSET
+    pipelining: Literal["auto", "off"] | UnsetType | None = UNSET
     connections: Number = UNSET
     rate_limit: Number = UNSET
+    sign_ins_after_refusal: Number = UNSET
 
 
 class SmsFields(Struct, forbid_unknown_fields=True):
@@ -69,6 +71,7 @@ class SmsFields(Struct, forbid_unknown_fields=True):
     timeout: Number = UNSET
     connections: Number = UNSET
     rate_limit: Number = UNSET
+    sign_ins_after_refusal: Number = UNSET
     base_url: Text = UNSET
     signature_method: Literal["", "sha256", "sha512"] | UnsetType | None = UNSET
     signature_secret: Text = UNSET
@@ -95,6 +98,18 @@ ServerFields = defstruct(
 )
 
 
+class LearnedBody(Struct):
+    """What the server was seen to do, until it is forgotten after 7 days or by hand: `session_limit` messages on one
+    connection, no pipelining although it offers it; null where nothing was seen. The replies are its own words.
+    """
+
+    session_limit: int | None
+    session_limit_at: datetime | None
+    session_limit_reply: str
+    unpipelined_at: datetime | None
+    unpipelined_reply: str
+
+
 class ServerSummary(Struct):
     """`settings` are the fields of an SMTP server or SMS gateway; of a secret it tells whether it is set.
 
@@ -112,6 +127,8 @@ class ServerSummary(Struct):
     paused_until: datetime | None
     stopped_at: datetime | None
     trouble_code: str
+    trouble_detail: str
+    learned: LearnedBody
     settings: dict[str, str | int | bool] | None
     warnings: dict[str, str]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from api.operation import Call, Operation
 from api.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import told
 from api.v1.server_bodies import (
+    LearnedBody,
     NewServer,
     ServerFields,
     ServersBody,
@@ -87,7 +89,7 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
         before = audit.snapshot(server)
         _clean(server, told(call.body))
         try:
-            lifecycle.change(server)
+            lifecycle.change(server, now=call.now)
         except ValidationError as error:
             raise invalid(error) from None
         _note(call, Action.CHANGE, server, before=before)
@@ -97,7 +99,25 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
 def activate_server(call: Call, server_id: int) -> HttpResponse:
     _find_own(server_id)
     with transaction.atomic():
-        audit.record(call.actor, action=Action.ACTIVATE, instance=lifecycle.activate(server_id))
+        server = lifecycle.activate(server_id, now=call.now)
+        audit.record(call.actor, action=Action.ACTIVATE, instance=server)
+    return show_server(call, server_id)
+
+
+def try_server_again(call: Call, server_id: int) -> HttpResponse:
+    own = _find_own(server_id)
+    with transaction.atomic():
+        if lifecycle.try_again(server_id, now=call.now):
+            audit.record(call.actor, action=Action.RETRY, instance=own)
+    return show_server(call, server_id)
+
+
+def forget_learned(call: Call, server_id: int) -> HttpResponse:
+    own = _find_own(server_id)
+    seen = {name: getattr(own, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
+    with transaction.atomic():
+        if lifecycle.forget(server_id):
+            audit.record(call.actor, action=Action.FORGET, instance=own, before=seen)
     return show_server(call, server_id)
 
 
@@ -178,9 +198,21 @@ def _detail(row: Server, *, call: Call) -> ServerSummary:
         settings["receipt_address"] = receipts.address(own)
     return ServerSummary(
         id=row.pk,
-        **{name: getattr(row, name) for name in (*names, "paused_until", "stopped_at", "trouble_code")},
+        **{name: getattr(row, name) for name in (*names, "paused_until", "stopped_at", *_TROUBLE)},
+        learned=_learned(row, now=call.now),
         settings=settings,
         warnings=kind.warn(own) if kind else {},
+    )
+
+
+def _learned(row: Server, *, now: datetime) -> LearnedBody:
+    seen = row.experience(now)
+    return LearnedBody(
+        session_limit=seen.session_limit or None,
+        session_limit_at=row.session_limit_at if seen.session_limit else None,
+        session_limit_reply=row.session_limit_reply if seen.session_limit else "",
+        unpipelined_at=row.unpipelined_at if seen.no_pipelining else None,
+        unpipelined_reply=row.unpipelined_reply if seen.no_pipelining else "",
     )
 
 
@@ -202,6 +234,7 @@ def _note(call: Call, action: Action, server: Own, *, before: audit.Snapshot) ->
     audit.record(call.actor, action=action, instance=server, before=before, after=audit.snapshot(server))
 
 
+_TROUBLE = ("trouble_code", "trouble_detail")
 _READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)
 _ONE = "/servers/{server_id}"
 OPERATIONS = (
@@ -239,6 +272,22 @@ OPERATIONS = (
         f"{_ONE}/activate",
         activate_server,
         "Make it the active server of its type",
+        answer=ServerSummary,
+        scopes=_WRITERS,
+    ),
+    Operation(
+        HTTPMethod.POST,
+        f"{_ONE}/try-again",
+        try_server_again,
+        "Try a stopped or paused server with one message now",
+        answer=ServerSummary,
+        scopes=_WRITERS,
+    ),
+    Operation(
+        HTTPMethod.POST,
+        f"{_ONE}/forget",
+        forget_learned,
+        "Forget what was learned of the server",
         answer=ServerSummary,
         scopes=_WRITERS,
     ),

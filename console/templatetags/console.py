@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms, template
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 from django.forms import BoundField
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from console.registry import Level, Words
+from console.registry import Button, Finding, Level, Words
 
 register = template.Library()
 
@@ -50,6 +51,14 @@ def icon(name: str) -> SafeString:
     """A decorative icon; the words beside it say what it means."""
     drawing = _ICONS.get(_SAME_ICON.get(name, name), _ICONS["info"])
     return mark_safe(f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{drawing}</svg>')  # noqa: S308 - ours
+
+
+@register.filter
+def buttons_for(finding: Finding, user: AbstractBaseUser | AnonymousUser) -> list[Button]:
+    """What this user may do about a finding."""
+    return [
+        button for button in finding.buttons if isinstance(user, PermissionsMixin) and user.has_perm(button.permission)
+    ]
 
 
 @register.simple_tag

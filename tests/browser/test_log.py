@@ -16,7 +16,7 @@ def sent(transactional_db, monkeypatch):
     """Deliveries in several states: sent, deferred, refused, skipped."""
     monkeypatch.setattr("dispatch.doorbell.ring", lambda _server_id: None)
     channel = FakeChannel()
-    monkeypatch.setattr("servers.factory.build_channel", lambda server: channel)
+    monkeypatch.setattr("servers.factory.build_channel", lambda server, **_: channel)
     server, clock = world.smtp_server(), HandClock(world.NOW)
     world.template(html="<h1>Hello</h1><p>Your ${device.model} is <b>jailbroken</b>.</p>", message="Is ${device.X}bad")
     for number, answer in enumerate((None, flow.GREYLISTED, flow.UNKNOWN_USER)):

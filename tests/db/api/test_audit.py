@@ -6,7 +6,7 @@ from api.v1.table import OPERATIONS
 from devices.models import Device
 from dispatch.models import Delivery
 from foundation.models import AuditEntry
-from servers.models import CarrierGateway, SmtpServer
+from servers.models import CarrierGateway, Server, SmtpServer
 from templates_app.models import NotificationTemplate
 from tests.db import world
 
@@ -30,6 +30,8 @@ WRITING = {
     "PUT /servers/{server_id}": ("/servers/SERVER", {"password": TOKEN}, "change"),
     "DELETE /servers/{server_id}": ("/servers/SPARE", None, "delete"),
     "POST /servers/{server_id}/activate": ("/servers/SPARE/activate", None, "activate"),
+    "POST /servers/{server_id}/try-again": ("/servers/SERVER/try-again", None, "retry"),
+    "POST /servers/{server_id}/forget": ("/servers/SERVER/forget", None, "forget"),
     "POST /servers/{server_id}/test": ("/servers/SERVER/test", {"to": "a@example.com"}, "test"),
     "POST /carrier-gateways": (
         "/carrier-gateways",
@@ -63,6 +65,8 @@ def test_it_leaves_one_entry_without_a_secret(api, small_world, idle_probe, rout
     caller.post("/events", {"type": "device.jailbroken", "device": {"serial": "S1"}})
     if route.endswith("retry"):
         Delivery.objects.update(state="failed", reason_code="address_unknown")
+    if route.endswith(("try-again", "forget")):
+        Server.objects.filter(name="Mail").update(stopped_at=world.NOW, session_limit=10, session_limit_at=world.NOW)
     path, body, action = WRITING[route]
     named = {
         "GATEWAY": CarrierGateway.objects.create(carrier="EE", domain="sms.example.com", country="GB").pk,

@@ -25,5 +25,5 @@ def clock():
 def channel(monkeypatch):
     """The channel that every server leads to."""
     scripted = FakeChannel()
-    monkeypatch.setattr("servers.factory.build_channel", lambda server: scripted)
+    monkeypatch.setattr("servers.factory.build_channel", lambda server, **_: scripted)
     return scripted

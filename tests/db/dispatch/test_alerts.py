@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import alerts, lanes, tasks, workers
+from dispatch import alerts, lanes, tasks, trouble, workers
 from dispatch.models import Delivery, Event
 from servers import lifecycle
 from servers.models import Server, SmsGateway
@@ -41,13 +41,13 @@ def down(server, clock, *, failures):
     """The server can't be reached so many times in a row."""
     for _ in range(failures):
         held = lanes.take(server.pk, limits=server.limits(), worker=workers.this_id(), now=clock.now())
-        until = lanes.rest(held, flow.REFUSED.reason, retry_after=None, now=clock.now())
+        until = trouble.pause(server.pk, flow.REFUSED.reason, retry_after=None, probing=held.probing, now=clock.now())
         lanes.release(held)
         clock.go_to(until)
 
 
 def test_a_gateway_that_stopped_is_told_of_by_mail_with_its_name_and_the_reason(mail, gateway, channel, clock):
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
     assert told_to() == ["ann@example.com", "bob@example.com"]
     flow.send(mail, clock)
@@ -58,17 +58,17 @@ def test_a_gateway_that_stopped_is_told_of_by_mail_with_its_name_and_the_reason(
 
 
 def test_a_mail_server_that_stopped_is_told_of_by_sms(mail, gateway, clock):
-    lanes.stop(mail.pk, REFUSED, now=clock.now())
+    trouble.stop(mail.pk, REFUSED, now=clock.now())
     alerts.tell(now=clock.now())
     assert told_to() == ["+4930123456"]
 
 
 def test_each_outage_is_told_of_once(mail, gateway, clock):
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert [alerts.tell(now=clock.now()) for _ in range(3)] == [1, 0, 0]
-    lifecycle.activate(gateway.pk)
+    lifecycle.tested(gateway.pk, passed=True, now=clock.now())
     assert alerts.tell(now=clock.now()) == 0
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
 
 
@@ -83,28 +83,29 @@ def test_a_server_that_can_not_be_reached_is_told_of_after_a_few_failures_since_
 
 def test_a_server_that_recovers_in_time_is_not_told_of_and_its_next_outage_is(mail, gateway, clock):
     down(mail, clock, failures=alerts.FAILURES - 1)
-    lanes.recovered(mail.pk)
+    trouble.recovered(mail.pk, now=clock.now())
+    clock.pass_time(timedelta(minutes=2))
     down(mail, clock, failures=1)
     assert alerts.tell(now=clock.now()) == 0
     assert Server.objects.get(pk=mail.pk).troubled_at > world.NOW + timedelta(seconds=60)
 
 
 def test_without_a_channel_that_works_it_is_told_of_as_soon_as_there_is_one(mail, gateway, clock):
-    lanes.stop(mail.pk, REFUSED, now=clock.now())
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(mail.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 0
-    lifecycle.activate(mail.pk)
+    lifecycle.tested(mail.pk, passed=True, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
     assert told_to() == ["ann@example.com", "bob@example.com"]
 
 
 def test_a_server_that_is_not_active_is_nobodys_trouble(mail, gateway, clock):
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     Server.objects.filter(pk=gateway.pk).update(active=False)
     assert alerts.tell(now=clock.now()) == 0
 
 
 def test_the_sweep_tells(mail, gateway, clock):
-    lanes.stop(gateway.pk, REFUSED, now=clock.now())
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
     tasks.sweep()
     assert Server.objects.get(pk=gateway.pk).told_at is not None

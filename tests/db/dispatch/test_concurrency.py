@@ -177,7 +177,7 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
     slow_server = world.smtp_server(name="Tarpit")
     server = SmsGateway.objects.create(kind="sms", name="Quick", active=True, key="k", virtual_number="1")
     channels = {slow_server.pk: tarpit, server.pk: quick}
-    monkeypatch.setattr("servers.factory.build_channel", lambda chosen: channels[chosen.pk])
+    monkeypatch.setattr("servers.factory.build_channel", lambda chosen, **_: channels[chosen.pk])
     version = world.template(recipient="").current_id
     happened = flow.event()
     for server_id, kind in ((slow_server.pk, ServerKind.SMTP), (server.pk, ServerKind.SMS)):

@@ -160,23 +160,6 @@ def test_a_server_that_shuts_down_in_the_middle_costs_nobody_else_a_try(server, 
     assert Delivery.objects.filter(state="due", tries=0, attempt_count=0).count() == 2
 
 
-def test_credentials_refused_stop_the_server_and_the_messages_wait(server, five, channel, clock, rings):
-    channel.refusals.append(flow.BAD_PASSWORD)
-    rings.clear()
-    flow.send(server, clock)
-    stopped = Server.objects.get()
-    assert (stopped.stopped_at, stopped.trouble_code) == (clock.now(), "credentials_refused")
-    assert flow.states() == {"due": 5}
-    assert set(Delivery.objects.values_list("tries", flat=True)) == {0}
-    clock.pass_time(timedelta(days=1))
-    assert flow.send(server, clock) == 0
-    assert channel.handed_over == []
-    assert rings == []
-    mended(server)
-    flow.send(server, clock)
-    assert flow.states() == {"sent": 5}
-
-
 def test_a_lost_answer_is_sent_again_over_a_new_connection(server, five, channel, clock):
     answers(channel, {PEOPLE[4]: flow.NO_ANSWER})
     flow.send(server, clock)
@@ -389,7 +372,7 @@ def test_an_event_outlives_what_it_told_of_a_user(server, channel, clock):
 
 
 def test_an_unbuildable_channel_leaves_the_lane_free(server, five, monkeypatch, clock):
-    def fail(server):
+    def fail(server, **_):
         raise KeyError(server)
 
     monkeypatch.setattr("servers.factory.build_channel", fail)

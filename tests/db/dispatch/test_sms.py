@@ -303,12 +303,18 @@ def test_the_token_is_stored_encrypted_and_never_shown():
     assert SmsGateway().receipt_token != SmsGateway().receipt_token
 
 
-def test_bad_credentials_stop_the_gateway_and_the_messages_wait(nexmo, gateway, clock):
+def test_bad_credentials_stop_the_gateway_after_two_more_and_the_messages_wait(nexmo, gateway, clock):
     nexmo.account = Account(secret="another")
     delivery = send(gateway, clock)
+    for minutes in (1, 15):
+        gateway.refresh_from_db()
+        assert (delivery.state, delivery.tries, gateway.trouble_code) == ("due", 0, "credentials_refused")
+        assert (gateway.stopped_at, gateway.paused_until) == (None, clock.now() + timedelta(minutes=minutes))
+        clock.go_to(gateway.paused_until)
+        flow.send(gateway, clock)
     gateway.refresh_from_db()
-    assert (delivery.state, delivery.tries, gateway.trouble_code) == ("due", 0, "credentials_refused")
-    assert gateway.stopped_at is not None
+    assert gateway.stopped_at == clock.now()
+    assert Delivery.objects.values_list("state", "tries").get() == ("due", 0)
 
 
 def test_being_too_fast_rests_the_gateway_shortly_and_costs_the_message_no_try(nexmo, gateway, clock):

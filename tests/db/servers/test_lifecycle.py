@@ -1,6 +1,7 @@
 """One active server a kind, whoever acts at the same time; the active one goes last."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from servers import lifecycle
 from servers.models import Server, SmsGateway, SmtpServer
+from servers.values import UNKNOWN, Experience
 from tests.db.world import NOW, smtp_server
 
 several = pytest.mark.django_db(transaction=True)
@@ -58,7 +60,7 @@ def test_activating_one_deactivates_the_other_of_its_kind_only():
     added("one")
     second = added("two")
     lifecycle.add(SmsGateway(kind="sms", name="three", key="k"))
-    lifecycle.activate(second.pk)
+    lifecycle.activate(second.pk, now=NOW)
     assert sorted(active()) == ["three", "two"]
 
 
@@ -68,19 +70,117 @@ def test_the_database_itself_refuses_a_second_active_one():
         smtp_server(name="two")
 
 
-@pytest.mark.parametrize("act", ["activate", "passed", "failed"])
-def test_activation_and_a_passed_test_let_a_stopped_server_send_again(act):
-    trouble = {"stopped_at": NOW, "paused_until": NOW, "pause_count": 3, "trouble_code": "credentials_refused"}
-    made = added("one", **trouble, trouble_detail="535")
-    if act == "activate":
-        lifecycle.activate(made.pk)
-    else:
-        lifecycle.tested(made.pk, passed=act == "passed", now=NOW)
+LATER = NOW + timedelta(hours=1)
+STOPPED = {
+    "stopped_at": NOW,
+    "paused_until": LATER,
+    "pause_count": 3,
+    "trouble_code": "credentials_refused",
+    "trouble_detail": "535",
+    "sign_ins_refused": 3,
+}
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_passed_test_lets_a_stopped_server_send_again(passed):
+    made = added("one", **STOPPED, unanswered=3, unanswered_at=NOW, refusals={"550": {}})
+    lifecycle.tested(made.pk, passed=passed, now=NOW)
     made.refresh_from_db()
-    stays = act == "failed"
-    assert (made.stopped_at, made.paused_until, made.pause_count) == ((NOW, NOW, 3) if stays else (None, None, 0))
-    assert bool(made.trouble_code) == bool(made.trouble_detail) == stays
-    assert made.last_test_passed is {"activate": None, "passed": True, "failed": False}[act]
+    well = {"stopped_at": None, "paused_until": None, "pause_count": 0, "trouble_code": "", "trouble_detail": ""}
+    well |= {"sign_ins_refused": 0}
+    assert {name: getattr(made, name) for name in STOPPED} == (well if passed else STOPPED)
+    assert (made.unanswered, made.refusals) == ((0, None) if passed else (3, {"550": {}}))
+    assert made.last_test_passed is passed
+
+
+@pytest.mark.parametrize("act", [lifecycle.activate, lifecycle.try_again])
+def test_activation_and_a_person_have_a_stopped_server_tried_with_one_message_and_its_sign_ins_stay_counted(act):
+    made = added("one", **STOPPED)
+    assert act(made.pk, now=NOW)
+    made.refresh_from_db()
+    assert (made.stopped_at, made.paused_until, made.sign_ins_refused) == (None, NOW, 3)
+    assert made.trouble_code == "credentials_refused"
+
+
+def test_a_server_that_is_well_needs_no_other_try():
+    made = added("one")
+    assert not lifecycle.try_again(made.pk, now=NOW)
+    made.refresh_from_db()
+    assert made.paused_until is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "tried"),
+    [
+        ({"host": "other.example.com"}, True),
+        ({"password": "another"}, True),
+        ({"timeout": 60}, True),
+        ({"from_email": "hr@example.com"}, True),
+        ({"retries": 9, "description": "moved", "connections": 2, "rate_limit": 7}, False),
+        ({"password": "a word"}, False),
+    ],
+)
+def test_saving_other_settings_to_send_by_has_a_stopped_server_tried_with_one_message(fields, tried):
+    added("one", authentication=True, username="anna", password="a word", **STOPPED)
+    changed = SmtpServer.objects.get()
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    lifecycle.change(changed, now=NOW)
+    stored = SmtpServer.objects.get()
+    if tried:
+        assert (stored.stopped_at, stored.paused_until, stored.pause_count) == (None, NOW, 0)
+        assert (stored.sign_ins_refused, stored.trouble_code) == (0, "credentials_refused")
+    else:
+        assert {name: getattr(stored, name) for name in STOPPED} == STOPPED
+
+
+@pytest.mark.parametrize(("fields", "tried"), [({"password": "another"}, True), ({"timeout": 60}, False)])
+def test_a_new_sign_in_of_a_server_that_is_well_is_tried_with_one_message_first(fields, tried):
+    added("one", authentication=True, username="anna", password="a word")
+    changed = SmtpServer.objects.get()
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    lifecycle.change(changed, now=NOW)
+    assert SmtpServer.objects.get().paused_until == (NOW if tried else None)
+
+
+SEEN = {
+    "session_limit": 10,
+    "session_limit_at": NOW,
+    "session_limit_reply": "452 4.4.5 too many",
+    "unpipelined_at": NOW,
+    "unpipelined_reply": "503 bad sequence",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "forgotten"),
+    [
+        ({"host": "other.example.com"}, True),
+        ({"port": 587}, True),
+        ({"security": "tls"}, True),
+        ({"username": "bob"}, True),
+        ({"password": "another"}, True),
+        ({"timeout": 60, "from_email": "hr@example.com", "messages_per_connection": 5}, False),
+    ],
+)
+def test_what_was_seen_of_a_server_is_forgotten_with_another_host_port_security_or_sign_in(fields, forgotten):
+    added("one", authentication=True, username="anna", password="a word", **SEEN)
+    changed = SmtpServer.objects.get()
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    lifecycle.change(changed, now=NOW)
+    stored = SmtpServer.objects.get()
+    assert (stored.session_limit, stored.unpipelined_at) == ((None, None) if forgotten else (10, NOW))
+
+
+def test_what_was_seen_is_forgotten_by_hand_too_and_holds_for_a_week():
+    made = added("one", **SEEN)
+    assert made.experience(NOW + timedelta(days=7) - timedelta(seconds=1)) == Experience(10, no_pipelining=True)
+    assert made.experience(NOW + timedelta(days=7)) == UNKNOWN
+    assert [lifecycle.forget(made.pk) for _ in range(2)] == [True, False]
+    made.refresh_from_db()
+    assert {getattr(made, name) for name in SEEN} == {None, ""}
 
 
 def test_a_change_counts_the_revision_up_and_leaves_what_the_flow_wrote():
@@ -88,19 +188,19 @@ def test_a_change_counts_the_revision_up_and_leaves_what_the_flow_wrote():
     stale = SmtpServer.objects.get(pk=made.pk)
     Server.objects.filter(pk=made.pk).update(paused_until=NOW, trouble_code="timeout")
     stale.host, stale.password, stale.description = "other.example.com", "new", "moved"
-    lifecycle.change(stale)
-    lifecycle.change(stale)
+    lifecycle.change(stale, now=NOW)
+    lifecycle.change(stale, now=NOW)
     stored = SmtpServer.objects.get(pk=made.pk)
     assert (stored.host, stored.password.reveal(), stored.description) == ("other.example.com", "new", "moved")
     assert stored.revision == stale.revision == 3
-    assert (stored.paused_until, stored.trouble_code, stored.active) == (NOW, "timeout", True)
+    assert (stored.paused_until, stored.trouble_code, stored.active) == (NOW, "timeout", True)  # due to be tried
 
 
 def test_a_name_taken_meanwhile_is_told_at_its_field():
     added("one")
     second = added("two")
     second.name = "one"
-    for call in (lambda: added("one"), lambda: lifecycle.change(second)):
+    for call in (lambda: added("one"), lambda: lifecycle.change(second, now=NOW)):
         with pytest.raises(ValidationError) as refused:
             call()
         assert list(refused.value.error_dict) == ["name"]
@@ -109,11 +209,11 @@ def test_a_name_taken_meanwhile_is_told_at_its_field():
 def test_what_is_gone_can_neither_be_changed_nor_activated_nor_removed():
     made = added("one")
     lifecycle.remove(made.pk)
-    for call in (lifecycle.activate, lifecycle.remove):
+    for call in (lambda pk: lifecycle.activate(pk, now=NOW), lifecycle.remove):
         with pytest.raises(Server.DoesNotExist):
             call(made.pk)
     with pytest.raises(Server.DoesNotExist):
-        lifecycle.change(made)
+        lifecycle.change(made, now=NOW)
 
 
 def test_the_active_one_is_deleted_last():
@@ -145,7 +245,7 @@ def test_of_many_first_ones_added_at_once_exactly_one_is_active():
 @several
 def test_activations_at_once_leave_exactly_one_active():
     made = [added(f"s{number}") for number in range(6)]
-    results = at_once(*[lambda pk=one.pk: lifecycle.activate(pk) for one in made])
+    results = at_once(*[lambda pk=one.pk: lifecycle.activate(pk, now=NOW) for one in made])
     assert all(isinstance(result, Server) for result in results)
     assert len(active()) == 1
 
@@ -170,7 +270,7 @@ def test_of_equal_names_added_at_once_one_is_stored_and_the_others_are_told():
 @several
 def test_changes_at_once_each_count_a_revision():
     made = added("one")
-    at_once(*[lambda: lifecycle.change(SmtpServer.objects.get(pk=made.pk))] * 5)
+    at_once(*[lambda: lifecycle.change(SmtpServer.objects.get(pk=made.pk), now=NOW)] * 5)
     assert SmtpServer.objects.get().revision == 6
 
 

@@ -45,6 +45,12 @@ def run(server, asker, *, to=TO, now=None):
     return ServerTest.objects.get(pk=started.pk)
 
 
+def save_form(typed, *, instance):
+    form = SmtpServerForm(typed, instance=instance)
+    assert form.is_valid(), form.errors
+    form.save()
+
+
 def refusing_password():
     return honest(Received(), features=("AUTH PLAIN",), sign_in=lambda talk, line: f"535 5.7.8 not {SECRET}")
 
@@ -104,6 +110,21 @@ def test_unsaved_values_are_tested_and_say_nothing_of_the_stored_ones(asker):
         assert run(form.instance, asker).passed
     kept = SmtpServer.objects.get()
     assert (kept.port, kept.stopped_at, kept.last_test_at) == (1, NOW, None)
+
+
+def test_a_test_of_values_that_are_saved_while_it_runs_lets_the_server_send_again(asker):
+    """They need not be those that were stored when it began."""
+    stored = smtp_server(port=1, stopped_at=NOW)
+    saved = threading.Event()
+    with Peer(honest(Received(), answers={"MAIL": lambda _line: saved.wait(10) and ""})) as peer:
+        form = SmtpServerForm(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
+        assert form.is_testable(), form.errors
+        probe.start(form.instance, to="anna@example.org", asker=asker, now=timezone.now())
+        save_form(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
+        saved.set()
+        finish()
+    kept = SmtpServer.objects.get()
+    assert (kept.stopped_at, kept.paused_until, kept.last_test_passed) == (None, None, True)
 
 
 def test_a_server_without_a_name_can_be_tested_before_it_is_stored(asker):

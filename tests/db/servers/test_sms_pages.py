@@ -29,6 +29,7 @@ TYPED = {
     "timeout": "30",
     "connections": "4",
     "rate_limit": "30",
+    "sign_ins_after_refusal": "2",
     "signature_method": "",
 }
 
