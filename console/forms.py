@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -103,6 +104,12 @@ def _offered() -> list[Permission]:
     for row in rows:
         by_model.setdefault(_kind(row), []).append(row)
     return [row for label in OFFERED for row in by_model.get(label, [])]
+
+
+def end_of(day: date) -> datetime:
+    """The first moment after this day (UTC); after the calendar's last day there is none, and it is that day's last."""
+    last = datetime.combine(day, time.max, tzinfo=UTC)
+    return last if day == date.max else last + timedelta(microseconds=1)
 
 
 class AuditFilter(forms.Form):

@@ -30,11 +30,21 @@ from console import second_factor
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _PENDING = "console.half_logged_in"
 _PATIENCE = 300
+_LONGEST_NAME = 150  # of django.contrib.auth
+
+
+class LogInForm(AdminAuthenticationForm):
+    """What no login name can be is refused in the usual words, before anything is looked for or stored by it."""
+
+    def clean(self) -> dict[str, Any]:
+        if len(self.cleaned_data.get("username") or "") > _LONGEST_NAME:
+            raise self.get_invalid_login_error()
+        return super().clean()
 
 
 class LogInPage(LoginView):
     template_name = "console/login.html"
-    authentication_form = AdminAuthenticationForm
+    authentication_form = LogInForm
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
@@ -103,7 +113,7 @@ def locked_out(
     context = {
         **admin.site.each_context(request),
         "title": _("Log in"),
-        "form": AdminAuthenticationForm(request, initial={"username": name}),
+        "form": LogInForm(request, initial={"username": name}),
         "app_path": reverse("admin:login"),
         "next": request.POST.get("next", ""),
         "locked_minutes": settings.AXES_COOLOFF_TIME.total_seconds() // 60,

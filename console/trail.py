@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.apps import apps
@@ -14,7 +14,7 @@ from django.views.generic.base import TemplateView
 from msgspec import Struct
 
 from console import registry
-from console.forms import AuditFilter
+from console.forms import AuditFilter, end_of
 from console.registry import Entry, Section
 from console.views import ConsoleView
 from foundation.models import AuditEntry
@@ -90,7 +90,7 @@ def matching(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
     if wanted.get("since"):
         rows = rows.filter(at__gte=datetime.combine(wanted["since"], time(), tzinfo=UTC))
     if wanted.get("until"):
-        rows = rows.filter(at__lt=datetime.combine(wanted["until"], time(), tzinfo=UTC) + timedelta(days=1))
+        rows = rows.filter(at__lt=end_of(wanted["until"]))
     return rows
 
 

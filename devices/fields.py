@@ -1,11 +1,11 @@
-"""The one check of what is told about devices and users, for API, events, CSV and forms alike."""
+"""The one check of what is reported about devices and users, for API, events, CSV and forms alike."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,14 +13,19 @@ from django.db.models import Model
 from msgspec import Struct, field
 
 from devices.models import Device, Person, PushToken
-from transports import mail_address, phone_number
+from transports import invisible, mail_address, phone_number
+from transports.invisible import InvisibleError
 
 DEVICE_KEYS = ("id", "serial", "imei")
 USER_KEYS = ("id", "loginname")
 MOST_PROPERTIES = 1_000
 LONGEST_PROPERTY = 10_000
+INVISIBLE = "invisible_character"
 MOST_APPS = 5_000
 
+_FURTHER_KEYS = frozenset({"serial", "imei", "loginname"})
+_LOGIN_NAMES = frozenset({"loginname", "user"})
+_ADDRESSES = {"phone_number", "mobile", "mail"}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3})?")
@@ -36,7 +41,7 @@ class FieldError(ValueError):
 
 
 class Unusable(Struct, frozen=True):
-    """Something that was stored as it was given although it can't be used."""
+    """Something that can't be used: it was stored as it was given, or not at all where nobody would see why."""
 
     field: str
     code: str
@@ -53,41 +58,55 @@ class Cleaned(Struct, frozen=True):
 Check = Callable[[str, Any], Any]
 
 
-def clean_device(given: Mapping[str, Any], *, country: str) -> Cleaned:
-    """Check the fields of a device. `country` (ISO 3166, may be empty) reads phone numbers. Raises FieldError."""
-    return _clean(given, checks=_DEVICE, country=country)
+def clean_device(given: Mapping[str, Any], *, key: str, country: str) -> Cleaned:
+    """Check the fields of a device that is found by its `key`. `country` (ISO 3166, may be empty) reads phone numbers.
+
+    Raises FieldError.
+    """
+    return _clean(given, checks=_DEVICE, key=key, country=country)
 
 
-def clean_user(given: Mapping[str, Any], *, country: str) -> Cleaned:
+def clean_user(given: Mapping[str, Any], *, key: str, country: str) -> Cleaned:
     """Check the fields of a user, as `clean_device` does."""
-    return _clean(given, checks=_USER, country=country)
+    return _clean(given, checks=_USER, key=key, country=country)
 
 
-def _clean(given: Mapping[str, Any], *, checks: Mapping[str, Check], country: str) -> Cleaned:
+def clean_key(name: str, value: str) -> str:
+    """A serial number, IMEI, login name or id as it is stored and compared. Raises FieldError."""
+    found = _identifier(name, value)
+    if not found:
+        raise FieldError(name, "required", f"Give the {name}.")
+    return found
+
+
+def _clean(given: Mapping[str, Any], *, checks: Mapping[str, Check], key: str, country: str) -> Cleaned:
     values: dict[str, Any] = {}
     warnings: list[Unusable] = []
     for name, value in given.items():
         if name not in checks:
             raise FieldError(name, "unknown_field", f"There is no field {name!r}.")
-        values[name] = None if value is None else checks[name](name, value)
-    for name in ("phone_number", "mobile"):
-        if values.get(name):
-            values[name], found = _phone(name, values[name], country=country)
+        try:
+            values[name] = None if value is None else checks[name](name, value)
+        except FieldError as error:
+            if error.code != INVISIBLE or name not in _FURTHER_KEYS or name == key:
+                raise
+            warnings.append(Unusable(name, INVISIBLE, f"{error.message} What is stored stays."))
+    for name in _ADDRESSES & values.keys():
+        if values[name]:
+            values[name], found = _address(name, values[name], country=country)
             warnings += found
-    if values.get("mail"):
-        warnings += _mail(values["mail"])
     return Cleaned(values, tuple(warnings))
 
 
 def line(name: str, value: Any, *, longest: int) -> str:
-    """One line of text; raises FieldError for another type, a control character or too many characters."""
-    if not isinstance(value, str):
-        raise FieldError(name, "invalid", "Give a text.")
-    if len(value) > longest:
-        raise FieldError(name, "too_long", f"At most {longest} characters.")
-    if _CONTROLS.search(value):
+    """One line of text without what can't be seen around it.
+
+    Raises FieldError for another type, a control character or too many characters.
+    """
+    text = _trimmed(name, value, longest=longest)
+    if _CONTROLS.search(text):
         raise FieldError(name, "control_character", "Line ends and other control characters are not taken here.")
-    return value
+    return text
 
 
 def is_storable(moment: datetime) -> bool:
@@ -99,27 +118,46 @@ def is_storable(moment: datetime) -> bool:
     return True
 
 
-def _phone(name: str, value: str, *, country: str) -> tuple[str, list[Unusable]]:
-    try:
-        return phone_number.normalise(value, country=country), []
-    except ValueError as error:
-        return value, [Unusable(name, "unreadable", f"This number was stored as given: {error}.")]
+def _trimmed(name: str, value: Any, *, longest: int) -> str:
+    if not isinstance(value, str):
+        raise FieldError(name, "invalid", "Give a text.")
+    text = invisible.trimmed(value)
+    if len(text) > longest:
+        raise FieldError(name, "too_long", f"At most {longest} characters.")
+    return text
 
 
-def _mail(value: str) -> list[Unusable]:
+def _identifier(name: str, value: Any, *, longest: int = 320) -> str:
+    """Exact to the character, so that none of them may be one that can't be seen; login names may have spaces."""
+    text = _trimmed(name, value, longest=longest)
     try:
+        invisible.refuse(text, allowed=" " if name in _LOGIN_NAMES else "")
+    except InvisibleError as error:
+        raise FieldError(name, INVISIBLE, f"This is not taken: {error}.") from None
+    return text
+
+
+def _address(name: str, value: str, *, country: str) -> tuple[str, list[Unusable]]:
+    """A mail address or phone number; "" for one that holds what nobody would see in it."""
+    what = "address" if name == "mail" else "number"
+    try:
+        if name != "mail":
+            return phone_number.normalise(value, country=country), []
         mail_address.normalise(value)
+    except InvisibleError as error:
+        return "", [Unusable(name, INVISIBLE, f"No {what} was stored: {error}.")]
     except ValueError as error:
-        return [Unusable("mail", "unreadable", f"This address was stored as given: {error}.")]
-    return []
+        return value, [Unusable(name, "unreadable", f"This {what} was stored as given: {error}.")]
+    return value, []
 
 
-def _line_of(model: type[Model], column: str = "") -> Check:
-    def check(name: str, value: Any) -> str:
-        longest = getattr(model._meta.get_field(column or name), "max_length", None)  # noqa: SLF001 - a public name
-        return line(name, value, longest=longest or 255)
+def _check_of(model: type[Model], column: str, *, check: Callable[..., str]) -> Check:
+    longest = getattr(model._meta.get_field(column), "max_length", None) or 255  # noqa: SLF001 - a public name
+    return partial(check, longest=longest)
 
-    return check
+
+def _checks_of(model: type[Model], names: Iterable[str], *, check: Callable[..., str]) -> dict[str, Check]:
+    return {name: _check_of(model, name, check=check) for name in names}
 
 
 def _choice_of(choices: list[str]) -> Check:
@@ -205,18 +243,22 @@ def _is_zone(name: str) -> bool:
 
 
 _DEVICE: dict[str, Check] = {
-    **{name: _line_of(Device) for name in ("serial", "imei", "os_version", "model", "name", "phone_number", "carrier")},
+    **_checks_of(Device, ("serial", "imei"), check=_identifier),
+    **_checks_of(Device, ("os_version", "model", "name", "carrier"), check=line),
+    **_checks_of(Device, ("phone_number",), check=_trimmed),
     "platform": _choice_of(Device.Platform.values),
     "ownership": _choice_of(Device.Ownership.values),
     **dict.fromkeys(("has_sim", "managed", "jailbroken", "out_of_compliance", "gateway_blocked"), _flag),
     "last_access": _moment,
     "push": _push,
-    "user": _line_of(Person, "loginname"),
+    "user": _check_of(Person, "loginname", check=_identifier),
     "apps": _lines,
     "properties": _properties,
 }
 _USER: dict[str, Check] = {
-    **{name: _line_of(Person) for name in ("loginname", "displayname", "mail", "mobile")},
+    **_checks_of(Person, ("loginname",), check=_identifier),
+    **_checks_of(Person, ("displayname",), check=line),
+    **_checks_of(Person, ("mail", "mobile"), check=_trimmed),
     "language": _language,
     "time_zone": _time_zone,
     "groups": _lines,

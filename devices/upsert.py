@@ -32,7 +32,7 @@ def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str,
 
     `country` (ISO 3166) reads phone numbers. Raises FieldError; nothing is stored then. An `id` must be known.
     """
-    told = clean_device({key: value, **given} if key != "id" else given, country=country)
+    told = clean_device({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
         row, created = _find_or_make(Device, key, told.values.get(key, value), made=_new_device)
         changed = _set_columns(row, told.values)
@@ -51,7 +51,7 @@ def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str,
 
 def save_user(key: str, value: str, given: Mapping[str, Any], *, country: str) -> Saved[Person]:
     """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does."""
-    told = clean_user({key: value, **given} if key != "id" else given, country=country)
+    told = clean_user({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
         row, created = _find_or_make(Person, key, told.values.get(key, value), made=_new_person)
         changed = _set_columns(row, told.values, keep={"loginname"} if key == "loginname" else set())

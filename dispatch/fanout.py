@@ -16,7 +16,7 @@ from transports.types import ChannelKind
 
 PREBUILT = "${user.mail}"
 PLAIN = r"\A[A-Za-z0-9._%+-]+@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*\Z"
-"""Addresses that are sent as they stand (see transports.mail_address); what else there is is left to `plan`."""
+"""Addresses that are sent as they stand, but for the case of their domain; what else there is is left to `plan`."""
 PLAIN_LENGTHS = (6, 63)
 """Of these lengths, apart: looking ahead in PLAIN for them makes PostgreSQL take eight times as long."""
 
@@ -43,11 +43,12 @@ def delivery_id(key: str, *, now: datetime) -> UUID:
 def insert(row: Planned, ids: Sequence[int], *, of_devices: bool, per_device: bool, key: str, now: datetime) -> None:
     """One delivery like `row` for each device, or user, with these numbers, to the mail address of its user.
 
-    The addresses are PLAIN. The id is made from `key`, device (if it is one `per_device`) and address; what is there
-    stays.
+    The addresses are PLAIN, and sent with their domain in lower case (see transports.mail_address). The id is made from
+    `key`, device (if it is one `per_device`) and address; what is there stays.
     """
     device = "'d' || t.id" if of_devices and per_device else "''"
-    digest = f"%s || {device} || '|' || p.mail"
+    address = dialect.mail_address("p.mail")
+    digest = f"%s || {device} || '|' || {address}"
     text = f"encode(sha256(convert_to({digest}, 'UTF8')), 'hex')" if dialect.is_postgresql() else f"sha256({digest})"
     made = f"%s || '{_VERSION}' || substr(digest, 1, 3) || '{_VARIANT}' || substr(digest, 4, 15)"
     with connection.cursor() as cursor:
@@ -58,7 +59,7 @@ def insert(row: Planned, ids: Sequence[int], *, of_devices: bool, per_device: bo
                 false, ''
             FROM (
                 SELECT p.id AS person_id, {"t.id" if of_devices else "CAST(NULL AS bigint)"} AS device_id,
-                    p.mail, p.displayname, p.language, p.time_zone, {text} AS digest
+                    {address} AS mail, p.displayname, p.language, p.time_zone, {text} AS digest
                 FROM {_OF_DEVICES if of_devices else _OF_USERS} WHERE {dialect.in_ids("t.id")} ORDER BY t.id
             ) AS x WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants of this module only
             [

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from console.forms import end_of
 from dispatch.log import Wanted
 from dispatch.models import Delivery
 from servers.models import Server
 from templates_app.models import NotificationTemplate, TemplateChannel
+from transports import invisible
 
 TROUBLE = "trouble"
 LOST = "lost"
@@ -65,13 +67,13 @@ class LogFilter(forms.Form):
         until = given.get("until")
         return Wanted(
             since=_midnight(given["since"]) if given.get("since") else None,
-            until=_midnight(until) + timedelta(days=1) if until else None,
+            until=end_of(until) if until else None,
             channel=given.get("channel") or "",
             states=GROUPS[state][1] if state in GROUPS else frozenset({state} if state else ()),
             template_id=int(given["template"]) if given.get("template") else None,
             server_id=int(given["server"]) if given.get("server") else None,
             event_id=given.get("event"),
-            recipient=(given.get("recipient") or "").strip(),
+            recipient=invisible.trimmed(given.get("recipient") or ""),
         )
 
 

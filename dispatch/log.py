@@ -18,6 +18,7 @@ from devices.models import Device, Person, folded, keyed
 from dispatch.models import Delivery, Event
 from foundation.sql.ids import first_id, moment_of
 from templates_app.models import TemplateVersion
+from transports import mail_address
 
 PAGE_SIZE = 50
 SLICE = 25_000
@@ -54,7 +55,7 @@ class Wanted(Struct, frozen=True):
     """A filter; what is empty filters nothing. `since` is inclusive, `until` exclusive, both by time of acceptance.
 
     `recipient` is a login name, serial number, IMEI, mail address or phone number of a known user or device; else it is
-    an address as it was written to.
+    an address that was written to, the case of its domain not counting.
     """
 
     since: datetime | None = None
@@ -85,7 +86,7 @@ def page(wanted: Wanted, *, after: UUID | None = None, size: int = PAGE_SIZE) ->
         people, devices = _people(wanted.recipient), _devices(wanted.recipient)
         if people or devices:
             return _paged(_of_subjects(rows, people=people, devices=devices, size=size), size=size)
-        return _sliced(rows.filter(address=wanted.recipient), wanted=wanted, after=after, size=size)
+        return _sliced(rows.filter(address=written_to(wanted.recipient)), wanted=wanted, after=after, size=size)
     if _is_indexed(wanted):
         return _paged(list(rows[: size + 1]), size=size)
     return _sliced(rows, wanted=wanted, after=after, size=size)
@@ -176,6 +177,14 @@ def newest(searches: Iterable[QuerySet[Delivery]], *, most: int) -> list[Deliver
     """The newest of what several searches find, each of which has an index of its own."""
     found = {row.pk: row for search in searches for row in search[:most]}
     return [found[pk] for pk in sorted(found, reverse=True)[:most]]
+
+
+def written_to(text: str) -> str:
+    """A mail address as deliveries have it."""
+    try:
+        return mail_address.normalise(text)
+    except ValueError:
+        return text
 
 
 def _people(text: str) -> list[int]:

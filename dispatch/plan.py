@@ -238,7 +238,7 @@ def _entry(
     if not people:
         yield _Reached(Recipient(kind, ""), _about_recipient(ReasonCode.NO_ADDRESS, "no administrator has an address"))
     for known in people:
-        filled = fill(entry, known)
+        filled = fill(entry, known, spaced=kind is AddressKind.PHONE)
         if not filled.address:
             reason = _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
             yield _Reached(Recipient(kind, "", name), reason)

@@ -121,7 +121,7 @@ def _cleaned(subject: SubjectIn | None, prefix: str, *, country: str) -> Mapping
     check = clean_device if prefix == "device" else clean_user
     given = subject.told if subject.key == "id" else {subject.key: subject.value, **subject.told}
     with _within(prefix):
-        return check(given, country=country).values
+        return check(given, key=subject.key, country=country).values
 
 
 def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, Subject | RefusedError]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from foundation.secrets import Secret, SecretField, SecretUnreadableError
 from servers.kept_secrets import moved
 from servers.models import SmtpServer
-from transports import phone_number
+from transports import invisible, phone_number
 from transports.mail_address import normalise
 
 Security = SmtpServer.Security
@@ -32,6 +32,7 @@ Problems = Iterator[tuple[str, ValidationError]]
 Rule = Callable[[Any], Problems]
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LINES = frozenset({"description", "ca_bundle"})
+_IDENTIFIERS = frozenset({"username", "oauth_client_id", "oauth_scope", "oauth_token_url", "base_url", "prefix"})
 
 
 def clean_smtp(server: SmtpServer) -> None:
@@ -100,13 +101,14 @@ def port_for(security: str, *, port: int, before: str, port_before: int) -> int:
 
 
 def check_mail(address: str) -> str:
-    """A mail address without the white space around it; raises ValidationError when it is none."""
-    address = address.strip()
+    """A mail address as it is sent; raises ValidationError when it is none."""
     try:
-        normalise(address)
+        return normalise(address)
     except ValueError:
-        raise ValidationError(_("Enter a mail address such as it@example.com."), code="address") from None
-    return address
+        hidden = invisible.inside(invisible.trimmed(address), allowed=" ")
+        message = _("It holds %s: type the address again.") % hidden
+        message = message if hidden else _("Enter a mail address such as it@example.com.")
+        raise ValidationError(message, code="address") from None
 
 
 def check_phone(number: str, *, country: str) -> str:
@@ -118,16 +120,18 @@ def check_phone(number: str, *, country: str) -> str:
 
 
 def tidy(row: models.Model) -> None:
-    """Texts without the white space around them."""
+    """Texts without what can't be seen around them."""
     for field in _text_fields(row):
         value = getattr(row, field.attname)
         if isinstance(value, str):
-            setattr(row, field.attname, value.strip())
+            setattr(row, field.attname, invisible.trimmed(value))
 
 
 def resolved_name(host: str) -> str:
     """As it is resolved: an address without brackets, or a name in ASCII (IDNA 2008, UTS 46) without its last dot."""
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host.removesuffix(".")
+    if invisible.inside(host):
+        return host  # IDNA drops some such characters, and so would lead elsewhere than it reads
     if not host.isascii():
         try:
             return idna.encode(host, uts46=True).decode("ascii")
@@ -150,6 +154,9 @@ def _unfit_texts(row: models.Model) -> Problems:
             yield field.name, ValidationError(_("Enter a text."), code="no_text")
         elif any(_is_unfit(character, lines=field.name in _LINES) for character in value):
             yield field.name, ValidationError(_("Control characters are not allowed."), code="control_character")
+        elif field.name in _IDENTIFIERS and (hidden := invisible.inside(value, allowed=" ")):
+            message = _("It holds %s: type it again.") % hidden
+            yield field.name, ValidationError(message, code="invisible")
         elif isinstance(field, models.TextField) and field.max_length and len(value) > field.max_length:
             yield field.name, ValidationError(_("At most %d characters.") % field.max_length, code="max_length")
     for column in row._meta.concrete_fields:  # noqa: SLF001 - as above

@@ -159,13 +159,10 @@ def parse_sender(text: str) -> Recipient | None:
 
     Without a valid address only the name is taken, before the server's own address.
     """
-    written = text.strip()
-    name, bracket, rest = written.rpartition("<")
-    if bracket and rest.endswith(">"):
-        return _mailbox(rest[:-1].strip(), name=name.strip().strip('"'))
-    if "@" in written and " " not in written:
-        return _mailbox(written, name="")
-    return Recipient(AddressKind.MAIL, "", written) if written else None
+    name, address = mail_address.parse_sender(text)
+    if address:
+        return _mailbox(address, name=name)
+    return Recipient(AddressKind.MAIL, "", name) if name else None
 
 
 def _mailbox(address: str, *, name: str) -> Recipient | None:

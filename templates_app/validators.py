@@ -15,10 +15,10 @@ from templates_app.macros.evaluate import Mode
 from templates_app.macros.lint import lint
 from templates_app.macros.names import sample_values
 from templates_app.macros.problems import Severity
-from templates_app.macros.recipients import entries
+from templates_app.macros.recipients import Entry, entries
 from templates_app.render import compiled, parse_sender, render
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TemplateType
-from transports import mail_address, phone_number, segments
+from transports import invisible, mail_address, phone_number, segments
 from transports.types import ChannelKind, Reason
 
 SOUNDS = ("", "default", "Congos", "Sheep", "Casino", "AlarmHorn", "Alert_Tone")
@@ -163,11 +163,20 @@ def _recipients(channel: Channel, *, country: str, properties: Collection[str] |
         return
     for entry in entries(channel.recipient):
         if entry.program.names:
+            yield from _invisible(field, entry, spaced=channel.kind is ChannelKind.SMS)
             continue
         if channel.kind is ChannelKind.SMTP and not _is_mail(entry.source):
             yield Finding(field, "address", _("“%s” is not a mail address.") % entry.source)
         if channel.kind is ChannelKind.SMS:
             yield from _number(field, entry.source, country=country)
+
+
+def _invisible(field: str, entry: Entry, *, spaced: bool) -> Iterator[Finding]:
+    """What stands between macros and can't be seen: no address that comes of it would do."""
+    for part in entry.program.texts:
+        if found := invisible.inside(part, allowed=invisible.SPACES if spaced else ""):
+            message = _("“%(entry)s” holds %(character)s.")
+            yield Finding(field, "invisible", message % {"entry": entry.source, "character": found})
 
 
 def _is_mail(text: str) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from transports.mail_address import clean, encoded_words, in_words, mailbox
+from transports.mail_address import clean, encoded_words, in_words, mailbox, normalise
 from transports.types import Message, Recipient
 
 _AUTOMATIC = "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n"  # RFC 3834
@@ -33,7 +33,7 @@ class MailBuilder:
 
     def __init__(self, *, from_email: str, from_name: str, message_id_domain: str) -> None:
         own = mailbox(from_email, name=from_name)
-        self._email = from_email
+        self._email = normalise(from_email)
         self._name = from_name
         self._from = f"From: {own}\r\nTo: "
         self._bare = f"From: {mailbox(from_email)}\r\nTo: "

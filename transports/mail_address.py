@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import idna
 
+from transports import invisible
+
 # RFC 5321 4.1.2 without quoted local parts; RFC 6531 adds everything outside ASCII.
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _PLAIN = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
@@ -16,29 +18,54 @@ _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_LABEL = _LABEL.replace("_", "")
 FULL_NAME = re.compile(rf"(?:{_HOST_LABEL}\.)+(?![0-9]+\Z){_HOST_LABEL}")  # of a machine: RFC 1123 2.1
+_WORD = r'(?:"(?:[^"\\]|\\.)*"[.,:;!?)/-]*|[^"\s]\S*)'
+_QUOTED_WORDS = re.compile(rf"{_WORD}(?:\s+{_WORD})+")
+_QUOTED_PAIR = re.compile(r'\\(["\\])')
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LONGEST = 254  # RFC 5321 4.5.3.1.3, without the angle brackets
 _MAX_NAME = 200  # shown on one line up to this; a header line may have 998 characters
 _WORD_OCTETS = 39  # 52 characters of base64 and 12 around them: "Reply-To: " and one word fit in the 76 of RFC 2047
 
 
 @lru_cache(maxsize=4096)
 def normalise(address: str) -> str:
-    """`address` as it is sent, its domain in ASCII (IDNA 2008, UTS 46); raises ValueError when it is none."""
-    if len(address) > 254:
-        raise ValueError("the address is too long")
-    if _PLAIN.fullmatch(address):
-        return address
+    """`address` as it is sent and compared; raises ValueError when it is none.
+
+    What can't be seen around it is cut off. Its domain is in ASCII (IDNA 2008, UTS 46) and in lower case, as case does
+    not count there (RFC 5321 2.4); the local part stays as it is.
+    """
+    address = invisible.trimmed(address)
     local, _, domain = address.rpartition("@")
+    if len(address) <= _LONGEST and _PLAIN.fullmatch(address):
+        return f"{local}@{domain.lower()}"
+    invisible.refuse(address, allowed=" ")
+    if len(address) > _LONGEST:
+        raise ValueError("the address is too long")
     if not _LOCAL.fullmatch(local) or len(local.encode()) > 64:
         raise ValueError("the part before @ is not valid")
     if _LITERAL.fullmatch(domain):
-        return address
+        return f"{local}@{domain.lower().replace('ipv6:', 'IPv6:')}"
     if not domain.isascii():
         domain = _ascii_domain(domain)
     if not _DOMAIN.fullmatch(domain):
         raise ValueError("the part after @ is not a domain")
-    return f"{local}@{domain}"
+    return f"{local}@{domain.lower()}"
+
+
+def parse_sender(text: str) -> tuple[str, str]:
+    """Name and address, neither of them checked, of a name, an address, or `Name <address>`; "" for what is not there.
+
+    A name in quotes loses them and its quoted pairs (RFC 5322 3.2.4); quotes within a name, and backslashes that quote
+    nothing, are part of it.
+    """
+    written = invisible.trimmed(text)
+    name, bracket, rest = written.rpartition("<")
+    if bracket and rest.endswith(">"):
+        return _unquoted(name), invisible.trimmed(rest[:-1])
+    if "@" in written and not any(character.isspace() for character in written):
+        return "", written
+    return _unquoted(written), ""
 
 
 def mailbox(address: str, *, name: str = "") -> str:
@@ -73,6 +100,13 @@ def encoded_words(text: str) -> str:
 def clean(text: str) -> str:
     """One line for a header: every line end, NUL and other control character becomes a space."""
     return text if text.isascii() and text.isprintable() else _CONTROLS.sub(" ", text).strip()
+
+
+def _unquoted(name: str) -> str:
+    name = invisible.trimmed(name)
+    if len(name) > 1 and name[0] == name[-1] == '"' and not _QUOTED_WORDS.fullmatch(name):
+        return invisible.trimmed(_QUOTED_PAIR.sub(r"\1", name[1:-1]))
+    return name
 
 
 def _phrase(name: str) -> str:

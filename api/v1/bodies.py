@@ -10,9 +10,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 from api import operation, strict_json, texts
 from api.problems import ProblemError, unprocessable
 from devices import filters
+from devices.fields import FieldError, clean_key
 from devices.filters import Filter, FilterError, Op
 
 Line = Annotated[str, Meta(max_length=255, pattern=texts.LINE)]
+Identifier = Annotated[str, Meta(max_length=320)]
+"""A key or an address: what can't be seen around it is cut off where it is checked, and refused inside it."""
 Moment = Annotated[datetime, Meta(tz=True)]
 Properties = dict[str, str | int | float | bool | None]
 Text = str | None | UnsetType
@@ -105,6 +108,14 @@ def filter_in(text: str | UnsetType) -> Filter | None:
         raise unprocessable("filter", "not_json", 'Give a filter as JSON, such as {"all": [...]}.') from None
     strict_json.check(tree)
     return filters.parse(filter_of(operation.read(tree, into=_FilterParameter).filter, field="filter"))
+
+
+def key_in(name: str, value: str, *, field: str) -> str:
+    """The key (`serial`, `imei`, `loginname` or `id`) as it is stored; raises ProblemError for the path `field`."""
+    try:
+        return clean_key(name, value)
+    except FieldError as error:
+        raise unprocessable(field, error.code, error.message) from None
 
 
 def told(body: Struct) -> dict[str, Any]:

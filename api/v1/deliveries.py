@@ -131,7 +131,7 @@ def list_deliveries(call: Call) -> HttpResponse:
         "event": query.event,
         "state": query.state,
         "channel": query.channel,
-        "address": query.recipient,
+        "address": query.recipient if query.recipient is UNSET else log.written_to(query.recipient),
         "id__lt": query.after,
         "id__gte": UNSET if query.since is UNSET else first_id(query.since),
     }

@@ -15,12 +15,13 @@ from api.keys import ApiScope
 from api.operation import BATCH_BYTES, Call, Operation
 from api.problems import unprocessable
 from api.v1 import pages
-from api.v1.bodies import DeviceFields, Line, filter_in, told
+from api.v1.bodies import DeviceFields, Line, filter_in, key_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
 from devices.models import Device, folded, keyed
 from devices.upsert import Saved, save_device
 from servers.queries import country
+from transports import invisible
 
 
 class DevicePut(DeviceFields, forbid_unknown_fields=True):
@@ -124,6 +125,7 @@ def show_device(call: Call, serial: str) -> HttpResponse:
 
 def put_device(call: Call, serial: str) -> HttpResponse:
     strict_json.check({"serial": serial})
+    serial = key_in("serial", serial, field="serial")
     given = told(call.body)
     return put(
         call,
@@ -154,7 +156,7 @@ def put_devices(call: Call) -> HttpResponse:
 
 def _find(serial: str) -> Device:
     strict_json.check({"serial": serial})
-    row = Device.objects.filter(keyed("serial", serial)).select_related("person").first()
+    row = Device.objects.filter(keyed("serial", invisible.trimmed(serial))).select_related("person").first()
     if row is None:
         raise operation.not_found("device")
     return row

@@ -14,7 +14,7 @@ from api.keys import ApiScope, Caller
 from api.operation import read
 from api.problems import unprocessable
 from api.strict_json import Parsed
-from api.v1.bodies import DeviceFields, FilterBody, Line, Moment, UserFields, filter_of, told
+from api.v1.bodies import DeviceFields, FilterBody, Identifier, Line, Moment, UserFields, filter_of, key_in, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
 from dispatch.ingest import EventIn, Posted
 from dispatch.subjects import SubjectIn
@@ -24,8 +24,8 @@ DEEPEST = 10
 MOST_MEMBERS = 1_000
 LONGEST_TEXT = 10_000
 
-Key = Line | UnsetType
-Addresses = Annotated[list[Line], Meta(max_length=1_000)]
+Key = Identifier | UnsetType
+Addresses = Annotated[list[Identifier], Meta(max_length=1_000)]
 
 
 class DeviceBody(DeviceFields, forbid_unknown_fields=True):
@@ -119,7 +119,7 @@ def _subject(body: DeviceBody | UserBody | None, *, field: str, names: tuple[str
     for name in names:
         value = given.pop(name, "")
         if value:
-            return SubjectIn(name, value, given)
+            return SubjectIn(name, key_in(name, value, field=f"{field}.{name}"), given)
     raise unprocessable(field, "required", f"Give one of {', '.join(names)}.")
 
 

@@ -27,7 +27,7 @@ Items = Annotated[list[Any], Meta(min_length=1, max_length=MOST)]
 
 
 class WarningBody(Struct):
-    """Something that was stored as given although it can't be used."""
+    """Something that can't be used: stored as given, or not stored where nobody would see what is wrong with it."""
 
     field: str
     code: str

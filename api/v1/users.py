@@ -14,12 +14,13 @@ from api import operation, strict_json
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
-from api.v1.bodies import Line, UserFields, filter_in, told
+from api.v1.bodies import Line, UserFields, filter_in, key_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
 from devices import selection
 from devices.models import Person, folded
 from devices.upsert import Saved, save_user
 from servers.queries import country
+from transports import invisible
 
 
 class UserItem(UserFields, forbid_unknown_fields=True, kw_only=True):
@@ -89,6 +90,7 @@ def show_user(call: Call, loginname: str) -> HttpResponse:
 
 def put_user(call: Call, loginname: str) -> HttpResponse:
     strict_json.check({"loginname": loginname})
+    loginname = key_in("loginname", loginname, field="loginname")
     given = told(call.body)
     return put(
         call,
@@ -115,7 +117,7 @@ def put_users(call: Call) -> HttpResponse:
 
 def _find(loginname: str) -> Person:
     strict_json.check({"loginname": loginname})
-    row = Person.objects.filter(loginname__lower=folded(loginname)).first()
+    row = Person.objects.filter(loginname__lower=folded(invisible.trimmed(loginname))).first()
     if row is None:
         raise operation.not_found("user")
     return row

@@ -39,6 +39,12 @@ def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
+def mail_address(column: str) -> str:
+    """A mail address in ASCII with its domain in lower case, as it is sent (see transports.mail_address)."""
+    at = f"{'strpos' if is_postgresql() else 'instr'}({column}, '@')"
+    return f"substr({column}, 1, {at}) || lower(substr({column}, {at} + 1))"
+
+
 def skip_locked() -> str:
     """Rows that another worker holds are passed over; SQLite holds its one write lock from the start instead."""
     return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""

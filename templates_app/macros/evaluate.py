@@ -29,13 +29,15 @@ from templates_app.macros.values import Getter, Values, as_text, getter, is_empt
 
 MASK = "******"
 BREAKS = re.compile("[\r\n\x00\v\f\x85\u2028\u2029]")
+_RUN_OF_BREAKS = re.compile("[\r\n\v\f\x85\u2028\u2029][\r\n\x00\v\f\x85\u2028\u2029]*")
 
 
 class Mode(StrEnum):
     """Where a text goes, and so what its values may carry.
 
-    SUBJECT, SENDER and RECIPIENT carry no CR, LF, NUL, VT, FF, NEL, LS or PS; HTML escapes whatever a macro yields;
-    SMS has LF for CR and CRLF. NUL, which neither mail nor database take, is removed everywhere.
+    SUBJECT, SENDER and RECIPIENT carry no CR, LF, VT, FF, NEL, LS or PS: a run of them is one space, in RECIPIENT it is
+    removed. HTML escapes whatever a macro yields; SMS has LF for CR and CRLF. NUL, which neither mail nor database
+    take, is removed everywhere.
     """
 
     SUBJECT = "subject"
@@ -262,6 +264,10 @@ def _without_breaks(text: str) -> str:
     return text if text.isprintable() else BREAKS.sub("", text)
 
 
+def _on_one_line(text: str) -> str:
+    return text if text.isprintable() else _RUN_OF_BREAKS.sub(" ", text).replace("\0", "")
+
+
 def _without_nul(text: str) -> str:
     return text.replace("\0", "")
 
@@ -275,8 +281,8 @@ def _escaped(text: str) -> str:
 
 
 _CLEAN: dict[Mode, Clean] = {
-    Mode.SUBJECT: _without_breaks,
-    Mode.SENDER: _without_breaks,
+    Mode.SUBJECT: _on_one_line,
+    Mode.SENDER: _on_one_line,
     Mode.RECIPIENT: _without_breaks,
     Mode.HTML: _escaped,
     Mode.SMS: _with_line_feeds,

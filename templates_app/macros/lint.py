@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from templates_app.macros.evaluate import BREAKS, HEADERS, Mode
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import OPEN_PREFIXES, PATHS, PREFIXES
 from templates_app.macros.problems import MacroError, Problem, Severity, nearest, shown
-from templates_app.macros.tree import Reference, Template, Text, text_source
+from templates_app.macros.tree import Position, Reference, Template, Text, text_source
+
+_PLAIN_MACRO = re.compile(r"\$\{[^{}]*\}")
 
 
 def lint(text: str, *, mode: Mode, properties: Collection[str] | None = None) -> tuple[Problem, ...]:
@@ -22,7 +25,8 @@ def lint(text: str, *, mode: Mode, properties: Collection[str] | None = None) ->
     except MacroError as error:
         return (error.problem,)
     known = None if properties is None else PATHS | frozenset(properties)
-    found = [*_unknown_names(template, known=known), *(_line_breaks(template) if mode in HEADERS else ())]
+    found = [*_unknown_names(template, known=known), *_plain_macros(template)]
+    found += _line_breaks(template) if mode in HEADERS else ()
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
 
 
@@ -62,10 +66,39 @@ def _unknown_property(reference: Reference, *, known: frozenset[str]) -> Iterato
     yield Problem(message, reference.at.line, reference.at.column, suggestions, severity=Severity.WARNING)
 
 
+def _plain_macros(template: Template) -> Iterator[Problem]:
+    """Where `$${` keeps what reads like a macro from being filled: who writes US$${...} means a price."""
+    for part in template.parts:
+        if isinstance(part, Text):
+            yield from (_plain_macro(part, found) for found in _PLAIN_MACRO.finditer(part.value) if _is_macro(found[0]))
+
+
+def _plain_macro(part: Text, found: re.Match[str]) -> Problem:
+    at, macro = _place(part, before=text_source(part.value[: found.start()])), shown(found[0])
+    message = (
+        f"“$${{” writes a plain “${{”, so “{macro}” is sent as it stands and not filled in; "
+        f"for a “$” before the macro's value write ${{'$'}}{macro}"
+    )
+    return Problem(message, at.line, at.column, severity=Severity.WARNING)
+
+
+def _is_macro(text: str) -> bool:
+    try:
+        parse(text)
+    except MacroError:
+        return False
+    return True
+
+
+def _place(part: Text, *, before: str) -> Position:
+    """Where in the source the text of `part` goes on after `before`."""
+    breaks = before.count("\n")
+    column = len(before) - before.rfind("\n") if breaks else part.at.column + len(before)
+    return Position(part.at.line + breaks, column)
+
+
 def _line_breaks(template: Template) -> Iterator[Problem]:
     for part in template.parts:
         if isinstance(part, Text) and (found := BREAKS.search(source := text_source(part.value))):
-            before = source[: found.start()]
-            line = part.at.line + before.count("\n")
-            column = found.start() - before.rfind("\n") if "\n" in before else part.at.column + found.start()
-            yield Problem("a line break can't stand in this field.", line=line, column=column)
+            at = _place(part, before=source[: found.start()])
+            yield Problem("a line break can't stand in this field.", line=at.line, column=at.column)

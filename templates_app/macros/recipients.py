@@ -12,11 +12,13 @@ from templates_app.macros.evaluate import Mode, Program, compiled, evaluate
 from templates_app.macros.grammar import parse
 from templates_app.macros.tree import Macro, Template, Text, to_source
 from templates_app.macros.values import Values
+from transports import invisible
 
 MAX_ADDRESS = 320
 _SHARE = 20_000
 """Characters on the way to one address, of which a field may have hundreds."""
-_NO_ADDRESS = re.compile(r"[;,\s]")
+_SEVERAL = re.compile(r"[;,]")
+_SEVERAL_OR_SPACED = re.compile(r"[;,\s]")
 
 
 class Entry(Struct, frozen=True):
@@ -52,19 +54,23 @@ def _entry(template: Template) -> Entry:
     return Entry(to_source(template), program, names, frozenset(name.partition(".")[0] for name in names))
 
 
-def fill(entry: Entry, values: Values) -> Filled:
-    """The address of an entry; none when a macro is empty or a value brings in ";", "," or white space."""
+def fill(entry: Entry, values: Values, *, spaced: bool = False) -> Filled:
+    """The address of an entry, without what can't be seen around it.
+
+    None when a macro is empty or a value brings in ";" or ",", or white space unless such addresses may be `spaced`.
+    """
     try:
         rendered = evaluate(entry.program, values, limit=MAX_ADDRESS, budget=Budget(most_characters=_SHARE))
     except TextTooLongError:
         return Filled(entry.source, "", reason=f"longer than {MAX_ADDRESS} characters")
     if rendered.empty:
         return Filled(entry.source, "", reason=f"empty: {', '.join(rendered.empty)}")
-    if not rendered.text:
+    address = invisible.trimmed(rendered.text)
+    if not address:
         return Filled(entry.source, "", reason="empty")
-    if entry.program.names and _NO_ADDRESS.search(rendered.text):
-        return Filled(entry.source, "", reason="holds “;”, “,” or white space")
-    return Filled(entry.source, rendered.text)
+    if entry.program.names and (_SEVERAL if spaced else _SEVERAL_OR_SPACED).search(address):
+        return Filled(entry.source, "", reason="holds “;” or “,”" if spaced else "holds “;”, “,” or white space")
+    return Filled(entry.source, address)
 
 
 def _split(template: Template) -> list[list[Text | Macro]]:
@@ -82,7 +88,7 @@ def _split(template: Template) -> list[list[Text | Macro]]:
 def _trimmed(parts: list[Text | Macro]) -> Template:
     trimmed = list(parts)
     if trimmed and isinstance(first := trimmed[0], Text):
-        trimmed[0] = Text(first.value.lstrip(), at=first.at)
+        trimmed[0] = Text(invisible.without_leading(first.value), at=first.at)
     if trimmed and isinstance(last := trimmed[-1], Text):
-        trimmed[-1] = Text(last.value.rstrip(), at=last.at)
+        trimmed[-1] = Text(invisible.without_trailing(last.value), at=last.at)
     return Template(parts=tuple(part for part in trimmed if isinstance(part, Macro) or part.value))

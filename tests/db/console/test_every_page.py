@@ -125,3 +125,23 @@ def _evil_world():
     record(Actor(MARKUP), action=Action.CHANGE, instance=server, before=before, after=after)
     objects = (server, template, person, device, user, group)
     return [*{made.pk for made in objects}, str(test.pk), str(event.pk), str(delivery.pk)]
+
+
+EXTREMES = [
+    "since=0001-01-01&until=9999-12-31",
+    "since=9999-12-31&until=0001-01-01",
+    "since=2026-02-30&until=99999-01-01",
+    "since=%00&until=%ED%A0%80",
+    *(f"{{}}={value}" for value in ("%00", "%ED%A0%80", "9" * 400, "-1", "%E2%80%8B", "x" * 3_000, "1e999", "%0D%0A")),
+]
+
+
+@pytest.mark.parametrize("pattern", EVERY)
+def test_no_query_is_a_fault(admin_client, pattern):
+    names = ("recipient", "actor", "action", "kind", "name", "state", "channel", "template", "server", "event", "after")
+    names += ("before", "page", "q", "o", "days", "hours", "format", "next", "object", "version", "user", "device")
+    admin_client.raise_request_exception = False
+    for extreme in EXTREMES:
+        query = "&".join(extreme.format(name) for name in names) if "{}" in extreme else extreme
+        answer = admin_client.get(f"{address(pattern)}?{query}")
+        assert answer.status_code < 500, query

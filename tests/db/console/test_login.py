@@ -325,3 +325,30 @@ def test_what_changes_secrets_keys_administrators_and_roles_asks():
         "sms-gateway-add",
         "sms-gateway",
     }
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "x" * 256, "x" * 10_000, "ä" * 256, "ada\u200b", "\u202eada", "ada\x7f"])
+@pytest.mark.parametrize("path", [LOG_IN, LOG_IN + "?next=/" + "x" * 3_000, LOG_IN + "?a=%00&b=%ED%A0%80"])
+def test_a_name_that_nobody_can_have_gets_the_usual_words(client, ada, name, path):
+    usual = client.post(LOG_IN, {"username": "nobody", "password": "wrong"})
+    answer = client.post(path, {"username": name, "password": PASSWORD}, headers={"User-Agent": "x" * 3_000})
+    assert (answer.status_code, usual.status_code) == (200, 200)
+    words = "Please enter the correct username and password"
+    assert words in text(answer)
+    assert words in text(usual)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "a\0b"}, {"password": "x\0"}, {"password": "x" * 100_000}, {"name": "", "password": ""}]
+)
+def test_nothing_typed_at_the_log_in_is_a_fault(client, ada, fields):
+    assert log_in(client, **fields).status_code == 200
+
+
+@pytest.mark.parametrize("code", ["1" * 41, "\0", "\u200b", "\u0661\u0662\u0663\u0664\u0665\u0666", "x" * 100_000])
+def test_nothing_typed_as_a_code_is_a_fault(client, ada, code):
+    client.force_login(ada)
+    switch_on(client)
+    client.logout()
+    log_in(client)
+    assert client.post(CODE, {"code": code}).status_code == 422

@@ -214,3 +214,26 @@ def test_choosing_ssl_sets_port_465_unless_the_port_was_chosen(change, port):
 )
 def test_what_is_risky_is_warned_about(fields, warned):
     assert set(smtp_warnings(server(**fields))) == warned
+
+
+@pytest.mark.parametrize("outer", ["\u200b", "\ufeff", "\u00a0", "\u3000", "\u202e", " \t"])
+def test_what_stands_unseen_around_a_text_is_cut_off(outer):
+    fields = {"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", "username": "anna"}
+    made = server(**{**SIGNED_IN, **{name: f"{outer}{value}{outer}" for name, value in fields.items()}})
+    clean_smtp(made)
+    assert {name: getattr(made, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize("inner", ["\u200b", "\ufeff", "\u00ad", "\u00a0", "\u202e", "\u3164"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("from_email", "i{}t@example.com"),
+        ("from_email", "it@exam{}ple.com"),
+        ("envelope_sender", "bounces{}@example.com"),
+        ("host", "mail{}.example.com"),
+        ("username", "an{}na"),
+    ],
+)
+def test_nothing_unseen_stands_inside_an_address_a_host_or_a_user_name(name, value, inner):
+    assert list(problems(**{**SIGNED_IN, name: value.format(inner)})) == [name]

@@ -15,7 +15,7 @@ def made(*wordings, kind=ChannelKind.SMTP, values=VALUES, language="", secrets=f
 
 
 def test_a_mail_has_all_its_parts():
-    wording = Wording(subject="Hi\n ${user.displayname}", message="${user.sn}", html="<p>${user.displayname}${user.sn}")
+    wording = Wording(subject="Hi\n${user.displayname}", message="${user.sn}", html="<p>${user.displayname}${user.sn}")
     parts = made(wording, sender="${desk 'Help desk'} <help@example.com>")
     assert (parts.sender, parts.subject) == ("Help desk <help@example.com>", "Hi Ana <b>")
     assert (parts.text, parts.html) == ("", "<p>Ana &lt;b&gt;")

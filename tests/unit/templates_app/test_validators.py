@@ -89,6 +89,14 @@ def test_an_ad_hoc_template_may_be_empty():
         (changed(SMTP, recipient="${user.mail"), "smtp.recipient", "macro"),
         (changed(SMTP, recipient="${user.mail}; nobody"), "smtp.recipient", "address"),
         (changed(SMTP, recipient="a@b.c, d@e.f"), "smtp.recipient", "address"),
+        (changed(SMTP, recipient="a\u200bda@b.c"), "smtp.recipient", "address"),
+        (changed(SMTP, recipient="ada@b\u00ad.c"), "smtp.recipient", "address"),
+        (changed(SMTP, recipient="${x}\u200b@b.c"), "smtp.recipient", "invisible"),
+        (changed(SMTP, recipient="team ${x}@b.c"), "smtp.recipient", "invisible"),
+        (changed(SMS, recipient="+49 151\u200b12345678"), "sms.recipient", "number"),
+        (changed(SMS, recipient="+49\u2060${x}"), "sms.recipient", "invisible"),
+        (changed(SMTP, sender="Ops <ops@b\u200b.c>"), "smtp.sender", "address"),
+        (changed(SMTP, sender="ops@b\u200b.c"), "smtp.sender", "address"),
         (changed(SMTP, recipient="a" * 10_001), "smtp.recipient", "too_long"),
         (changed(SMS, recipient="${user.mobile}; x"), "sms.recipient", "number"),
         (changed(SMS, recipient="030 123456"), "sms.recipient", "number"),
@@ -117,6 +125,11 @@ def test_a_field_is_refused(channel, field, code):
     "channel",
     [
         changed(SMTP, recipient="${user.mail}; admin@example.com ;; ümlaut@bücher.example"),
+        changed(SMTP, recipient="\ufeffada@example.org\u00a0; \u200b${user.mail}\u3000"),
+        changed(SMTP, sender='"Ops \\"Night\\" Team" <ops@example.org>\u00a0'),
+        changed(
+            SMS, recipient="tel:+49-151-12345678; +49\u202f151\u202f12345678; +49\u2011151\u201112345678; +49 ${x}"
+        ),
         changed(SMS, recipient="+49 30 123456; ${firstnotnull(user.mobile, device.TEL_NUMBER)}"),
         changed(SMTP, sender="Help desk"),
         changed(SMTP, sender="${user.displayname} <help@example.com>"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from templates_app.macros.evaluate import Mode
+from templates_app.macros.evaluate import Mode, render
 from templates_app.macros.lint import lint
 from templates_app.macros.names import NAMES
 from templates_app.macros.problems import Severity
@@ -78,6 +78,35 @@ def test_a_second_break_is_found_where_it_stands():
     problems = lint("$${a${x}b${'\n'}c\rd", mode=Mode.SUBJECT)
     assert [(problem.line, problem.column) for problem in problems] == [(2, 4)]
     assert (only("$${a\vb", mode=Mode.SUBJECT).line, only("$${a\vb", mode=Mode.SUBJECT).column) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column", "macro"),
+    [
+        ("US$${event.data.price}", 1, 3, "${event.data.price}"),
+        ("Costs: $${event.data.price | number(2)} today", 1, 8, "${event.data.price | number(2)}"),
+        ("${x}\nab $${firstnotnull(user.mail, user.mobile)}", 2, 4, "${firstnotnull(user.mail, user.mobile)}"),
+        ("$$${price 'x'}", 1, 2, "${price 'x'}"),
+        ("$${b c}", 0, 0, ""),
+        ("write $${ and more", 0, 0, ""),
+        ("$${", 0, 0, ""),
+        ("$${'$'}", 1, 1, "${'$'}"),
+    ],
+)
+def test_what_looks_like_a_macro_and_is_none_is_a_warning_that_tells_the_remedy(source, line, column, macro):
+    found = lint(source, mode=Mode.TEXT)
+    if not macro:
+        assert found == ()
+        return
+    (problem,) = found
+    assert (problem.severity, problem.line, problem.column) == (Severity.WARNING, line, column)
+    assert f"“{macro}” is sent as it stands" in problem.message
+    assert f"${{'$'}}{macro}" in problem.message
+
+
+def test_the_remedy_of_the_lint_writes_a_dollar_before_the_value():
+    made = render("US${'$'}${event.data.price}", {"event": {"data": {"price": 5}}})
+    assert (made.text, lint("US${'$'}${event.data.price}", mode=Mode.TEXT)) == ("US$5", ())
 
 
 def test_a_line_break_in_a_body_is_fine():

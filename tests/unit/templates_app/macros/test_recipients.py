@@ -29,10 +29,20 @@ def test_a_macro_may_be_a_part_of_an_address():
     assert filled("${user.loginname}@b.c", {"user": {"loginname": "ana"}})[0].address == "ana@b.c"
 
 
-@pytest.mark.parametrize("value", ["a@b.c;d@e.f", "a@b.c,d@e.f", "a@b.c d@e.f", " a@b.c", "a@b.c\t", "a@b.c\u00a0"])
+@pytest.mark.parametrize("value", ["a@b.c;d@e.f", "a@b.c,d@e.f", "a@b.c d@e.f", "a@b.c\td@e.f", "a\u00a0@b.c"])
 def test_a_value_with_a_separator_is_no_address(value):
     (result,) = filled("${user.mail}", {"user": {"mail": value}})
     assert result == Filled("${user.mail}", "", reason="holds “;”, “,” or white space")
+
+
+@pytest.mark.parametrize("value", [" a@b.c", "a@b.c\t", "a@b.c\u00a0", "\ufeffa@b.c", "\u200ba@b.c\u2003"])
+def test_what_stands_unseen_around_an_address_is_cut_off(value):
+    assert filled("${user.mail}", {"user": {"mail": value}})[0].address == "a@b.c"
+    assert filled("\ufeff${user.mail}\u00a0", {"user": {"mail": value}})[0].address == "a@b.c"
+
+
+def test_nothing_but_what_cannot_be_seen_is_empty():
+    assert filled("${user.mail}", {"user": {"mail": "\u00a0\u200b"}})[0].reason == "empty"
 
 
 def test_white_space_of_the_templates_own_stays():
@@ -40,6 +50,14 @@ def test_white_space_of_the_templates_own_stays():
         Filled("+49 30 123456", "+49 30 123456"),
         Filled("${user.mobile}", "", reason="holds “;”, “,” or white space"),
     ]
+
+
+def test_a_number_may_be_spaced_but_is_one():
+    (entry,) = entries("${user.mobile}")
+    assert fill(entry, {"user": {"mobile": "+49 30\u202f1"}}, spaced=True).address == "+49 30\u202f1"
+    for several in ("+49 30 1, +49 30 2", "+49 30 1;+49 30 2"):
+        found = fill(entry, {"user": {"mobile": several}}, spaced=True)
+        assert (found.address, found.reason) == ("", "holds “;” or “,”")
 
 
 def test_line_breaks_of_a_value_are_removed_before_it_is_judged():
