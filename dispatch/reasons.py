@@ -38,6 +38,7 @@ WORDS: dict[str, str | Promise] = {
     _Code.ADDRESS_UNKNOWN: _("The address does not exist."),
     _Code.MAILBOX_FULL: _("The mailbox is full."),
     _Code.MAILBOX_DISABLED: _("The mailbox is disabled."),
+    _Code.MAILBOX_BUSY: _("The mailbox is busy."),
     _Code.GREYLISTED: _("The server asked us to come back later."),
     _Code.POLICY: _("The server refused it by its policy."),
     _Code.CONTENT_REFUSED: _("The server refused the content."),

@@ -55,7 +55,7 @@ def authenticate(credentials: Credentials, *, mechanism: Mechanism, say: Callabl
             break
         said.append(_encode(_answer(dialogue, challenge=reply)))
         reply = say(said[-1])
-    if reply.code == 235:
+    if reply.success:
         return
     outcome = judge(_without_secrets(reply, credentials=credentials, said=said), phase=Phase.AUTH)
     if isinstance(outcome, Deferred):

@@ -105,9 +105,9 @@ class Dialogue:
     def _check_step(self, new: Transaction, reply: Reply) -> None:
         at_data = self.at == len(new.commands) - 1
         wrong = (
-            (reply.code == 354 and not at_data)
+            (reply.wants_more and not at_data)
             or (reply.code == 503 and (new.wanted or not at_data))
-            or (200 <= reply.code < 300 and at_data)
+            or (reply.success and at_data)
             or (reply.code >= 400 and _BROKEN_GROUP.search(plain(reply.text)) is not None)
         )
         if wrong:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from transports.smtp_config import Mechanism
 from transports.stages import Advice, AdviceRow, look_up
 from transports.types import Reason, ReasonCode
 
 _CERTIFICATE = ReasonCode.CERTIFICATE_INVALID
 _TLS = ReasonCode.TLS_FAILED
+_WRONG_ORDER = (
+    r"bad sequence|out of (?:sequence|order)|(?:ehlo|helo|hello|mail|rcpt)\b.{0,20}(?:first|required)|need mail"
+)
 
 # The words are OpenSSL's (X509_verify_cert_error_string, ERR_reason_error_string).
 _ROWS: tuple[AdviceRow, ...] = (
@@ -80,16 +85,37 @@ _ROWS: tuple[AdviceRow, ...] = (
         "The server does not offer STARTTLS.",
         "Use its port for sign-in, usually 587, or SSL on 465. A firewall between may also take the offer away.",
     ),
+    *(
+        AdviceRow(
+            code,
+            "The server refuses this machine, which greets it with an address instead of a name.",
+            "Have the operator set XMNOTIFY_EHLO_NAME to a full name that leads to this machine's address.",
+            words=r"\(greeted with \[",
+        )
+        for code in (ReasonCode.GREETING_REFUSED, ReasonCode.SERVICE_UNAVAILABLE, ReasonCode.THROTTLED)
+    ),
     AdviceRow(
         ReasonCode.GREETING_REFUSED,
         "The server does not take the name that this machine greets with.",
         "Have the operator set XMNOTIFY_EHLO_NAME to a full name that leads to this machine's address.",
-        words="helo",
+        words=r"helo|\(greeted with",
+    ),
+    AdviceRow(
+        ReasonCode.GREETING_REFUSED,
+        "The server refuses this machine, whose address leads to no name (PTR record).",
+        "Have a PTR record made for this machine's address, or use a relay that knows it.",
+        words=r"\bptr\b|reverse dns|rdns|resource record|cannot find your",
     ),
     AdviceRow(
         ReasonCode.GREETING_REFUSED,
         "The server refuses to talk to this machine.",
         "Have this machine's address allowed there, or use a relay that knows it.",
+    ),
+    AdviceRow(
+        ReasonCode.AUTH_NOT_OFFERED,
+        "The server offers X-EXPS only, by which Exchange servers sign in among themselves.",
+        "Have Basic authentication switched on for its receive connector, or use its port for clients, usually 587.",
+        words="offers X-EXPS$",
     ),
     AdviceRow(
         ReasonCode.AUTH_NOT_OFFERED,
@@ -117,7 +143,7 @@ _ROWS: tuple[AdviceRow, ...] = (
     AdviceRow(
         ReasonCode.CREDENTIALS_REFUSED,
         "The server refused the user name or password.",
-        "Type both again. Accounts with a second factor need an app password; NTLM may need DOMAIN\\user.",
+        "Type both again. Accounts with a second factor need an app password.",
     ),
     AdviceRow(
         ReasonCode.BASIC_AUTH_DISABLED,
@@ -142,7 +168,7 @@ _ROWS: tuple[AdviceRow, ...] = (
     AdviceRow(
         ReasonCode.SENDER_REFUSED,
         "The server does not let this account send as the From email.",
-        "Use an address of the account that signs in, or have Send As granted.",
+        "Enter an address of the account that signs in as From email, or have it verified or Send As granted there.",
     ),
     AdviceRow(
         ReasonCode.RELAY_DENIED,
@@ -157,13 +183,14 @@ _ROWS: tuple[AdviceRow, ...] = (
     AdviceRow(
         ReasonCode.THROTTLED,
         "The server limits how much it takes.",
-        "Wait, or lower the rate and the number of parallel connections of this server.",
+        "Wait, or lower Rate limit and Parallel connections, under Advanced Settings.",
     ),
     AdviceRow(ReasonCode.ADDRESS_UNKNOWN, "The recipient does not exist.", "Test with another address."),
     AdviceRow(
         ReasonCode.ADDRESS_INVALID, "The server does not take this address.", "Check how the address is written."
     ),
     AdviceRow(ReasonCode.MAILBOX_FULL, "The recipient's mailbox is full.", "Test with another address."),
+    AdviceRow(ReasonCode.MAILBOX_BUSY, "The recipient's mailbox is in use.", "Test again in a minute."),
     AdviceRow(ReasonCode.MAILBOX_DISABLED, "The recipient's mailbox takes no mail.", "Test with another address."),
     AdviceRow(
         ReasonCode.MESSAGE_TOO_BIG,
@@ -220,6 +247,12 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         ReasonCode.PROTOCOL_ERROR,
+        "The server says that commands come in the wrong order: it has not heard the greeting or a command before.",
+        "A firewall or proxy that rewrites SMTP is the usual reason; switch that off, or switch Pipelining off.",
+        words=_WRONG_ORDER,
+    ),
+    AdviceRow(
+        ReasonCode.PROTOCOL_ERROR,
         "What answers there does not keep to SMTP.",
         "Check server name and port; a firewall that rewrites SMTP may also be between.",
     ),
@@ -241,6 +274,13 @@ _REFUSED = {
         "be allowed under Advanced Settings.",
     ),
 }
+_BESIDE_NTLM = AdviceRow(
+    ReasonCode.CREDENTIALS_REFUSED,
+    "The server refused the user name or password.",
+    "Type both again. Accounts with a second factor need an app password; as the server offers NTLM, the user name may "
+    "need DOMAIN\\user.",
+    words="^(?!token endpoint)",
+)
 
 TLS_PORT = Advice(
     "The server waits for TLS: this port speaks SSL from the first byte.",
@@ -249,7 +289,9 @@ TLS_PORT = Advice(
 _OTHERWISE = Advice("The server did not take the mail.", "Its reply says more.")
 
 
-def advise(reason: Reason, *, mechanism: Mechanism = Mechanism.AUTO) -> Advice:
-    """Cause and hint for `reason`, when `mechanism` was chosen to sign in with."""
-    own = _REFUSED.get(mechanism)
+def advise(reason: Reason, *, mechanism: Mechanism | None = None, offered: Collection[str] = ()) -> Advice:
+    """Cause and hint for `reason`, when `mechanism` was chosen to sign in with of those that the server `offered`."""
+    own = _REFUSED.get(mechanism) if mechanism else None
+    if own is None and Mechanism.NTLM in offered:
+        own = _BESIDE_NTLM
     return look_up((own, *_ROWS) if own else _ROWS, reason, otherwise=_OTHERWISE)

@@ -181,5 +181,4 @@ def _advise(session: Session, name: StageName, reason: Reason) -> Advice:
     silent = name is StageName.BANNER and reason.code is ReasonCode.TIMEOUT and not session.encrypted
     if silent and session.waits_for_tls():
         return TLS_PORT
-    credentials = session.config.credentials
-    return advise(reason, mechanism=credentials.mechanism) if credentials else advise(reason)
+    return advise(reason, mechanism=session.mechanism, offered=session.offered)

@@ -14,6 +14,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from msgspec import structs
+
 from transports import guard
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed, Policy
@@ -27,6 +29,7 @@ from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
 
 _MAX_REPLY = 65536
 _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
+_GREETING_REFUSED = re.compile(r"4(?:21|5\d)|521|55\d|571")  # RFC 5321 3.1, RFC 7504, and what is in use
 _RECORD = 16384  # RFC 8446 5.1
 _MAX_DIGITS = 15
 _GOODBYE = timedelta(seconds=2)
@@ -39,7 +42,7 @@ class Session(smtplib.SMTP):
     """smtplib's client with every command and its reply under one time limit, and bytes that can be pipelined.
 
     Every failure is a ConnectionFailed with SERVER scope. `written` is how much of the last write was handed to the
-    system; `transactions` how many were answered on this connection.
+    system; `transactions` how many were answered on this connection; `mechanism` what was chosen to sign in with.
     """
 
     def __init__(self, config: SmtpConfig, *, policy: Policy) -> None:
@@ -48,6 +51,7 @@ class Session(smtplib.SMTP):
         self.encrypted = False
         self.written = 0
         self.transactions = 0
+        self.mechanism: Mechanism | None = None
         self._policy = policy
         self._addresses: tuple[str, ...] = ()
         self._buffer = b""
@@ -75,6 +79,12 @@ class Session(smtplib.SMTP):
         except ConnectionFailed:
             self.close()
             raise
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The mechanisms to sign in with that the server names; X-EXPS stands for Exchange's own command."""
+        exchange = {"X-EXPS"} if "x-exps" in self.esmtp_features else set()
+        return frozenset(self.esmtp_features.get("auth", "").upper().split()) | exchange
 
     @property
     def max_size(self) -> int:
@@ -248,23 +258,35 @@ class Session(smtplib.SMTP):
 
     def _greeting(self) -> str:
         reply = self.reply()
-        if reply.code != 220:
+        if not (reply.success or _GREETING_REFUSED.fullmatch(str(reply.code))):
             reply = Reply(reply.code, "")  # only what greets like SMTP is shown: the address may have been guessed
-        self._expect(reply, code=220, phase=Phase.CONNECT)
+        self._expect(_without_addresses(reply), phase=Phase.CONNECT)
         return reply.detail
 
     def _hello(self) -> str:
         self.local_hostname = self.config.ehlo_name or _own_name(self._peer)
         code, text = self.ehlo()
         if 500 <= code < 600:
-            code, text = self.helo()
-        self._expect(Reply(code, text.decode()), code=250, phase=Phase.EHLO)
+            code, text = self._old_hello(code, text)
+        try:
+            self._expect(_without_addresses(Reply(code, text.decode())), phase=Phase.EHLO)
+        except ConnectionFailed as failure:
+            detail = f"{failure.reason.detail} (greeted with {self.local_hostname})"
+            raise ConnectionFailed(structs.replace(failure.reason, detail=detail)) from failure
         return ", ".join(sorted(self.esmtp_features))
+
+    def _old_hello(self, code: int, text: bytes) -> tuple[int, bytes]:
+        """RFC 5321 4.1.1.1: an old server knows HELO only. What is wrong is told by the reply to EHLO."""
+        try:
+            old = self.helo()
+        except ConnectionFailed:
+            return code, text
+        return old if 200 <= old[0] < 300 else (code, text)
 
     def _starttls(self) -> str:
         if not self.has_extn("starttls"):
             raise ConnectionFailed(Reason(ReasonCode.STARTTLS_MISSING, Scope.SERVER, "STARTTLS is not offered"))
-        self._expect(self.command("STARTTLS"), code=220, phase=Phase.STARTTLS)
+        self._expect(self.command("STARTTLS"), phase=Phase.STARTTLS)
         if self._start != len(self._buffer):
             # Text sent before TLS by whoever sits between would be read as if it had come through it.
             raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "data after the reply to STARTTLS"))
@@ -288,8 +310,8 @@ class Session(smtplib.SMTP):
     def _authenticate(self) -> str:
         credentials = self.config.credentials
         assert credentials is not None
-        offered = frozenset(self.esmtp_features.get("auth", "").upper().split())
-        mechanism = choose(credentials, offered=offered, encrypted=self.encrypted)
+        mechanism = choose(credentials, offered=self.offered, encrypted=self.encrypted)
+        self.mechanism = mechanism
         tokens = credentials.tokens if mechanism is Mechanism.XOAUTH2 else None
         if tokens is not None:
             credentials = replace(credentials, token=tokens.token())
@@ -302,13 +324,21 @@ class Session(smtplib.SMTP):
         return f"{credentials.username} by {mechanism}"
 
     @staticmethod
-    def _expect(reply: Reply, *, code: int, phase: Phase) -> None:
-        if reply.code == code:
+    def _expect(reply: Reply, *, phase: Phase) -> None:
+        if reply.success:
             return
         outcome = judge(reply, phase=phase)
         if isinstance(outcome, Deferred | Rejected):
             raise ConnectionFailed(outcome.reason)
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))
+
+
+def _without_addresses(reply: Reply) -> Reply:
+    """What is said to a stranger, as block lists do, may name whom to write to."""
+    if "@" not in reply.text:
+        return reply
+    words = ("***" if "@" in word else word for word in reply.text.split(" "))
+    return Reply(reply.code, " ".join(words))
 
 
 @lru_cache(maxsize=64)

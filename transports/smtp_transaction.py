@@ -89,12 +89,12 @@ class Transaction:
     @property
     def accepted(self) -> bool:
         """Whether the server waits for the mail and somebody is to get it."""
-        return self.data_reply is not None and self.data_reply.code == 354 and bool(self._accepted)
+        return self.data_reply is not None and self.data_reply.wants_more and bool(self._accepted)
 
     @property
     def hollow(self) -> bool:
         """Whether the server waits for a mail that nobody is to get: RFC 2920 3.1 wants a single dot then."""
-        return self.data_reply is not None and self.data_reply.code == 354 and not self._accepted
+        return self.data_reply is not None and self.data_reply.wants_more and not self._accepted
 
     @property
     def body(self) -> bytes:
@@ -111,13 +111,13 @@ class Transaction:
             self._take_recipient(self._asked[position - 1], reply)
             return True
         if position == 0:
-            if reply.code != 250:
+            if not reply.success:
                 self._refuse(Phase.MAIL, reply)
-            return reply.code == 250
+            return reply.success
         self.data_reply = reply
-        if reply.code != 354:
+        if not reply.wants_more:
             self._refuse(Phase.DATA, reply)
-        return reply.code == 354
+        return reply.wants_more
 
     def end(self, reply: Reply) -> None:
         """The reply to the final dot, which holds for everybody who was accepted."""
@@ -221,7 +221,7 @@ class Transaction:
     def _take_recipient(self, position: int, reply: Reply) -> None:
         if self._outcomes[position] is not None:
             return
-        if reply.code in {250, 251, 252}:
+        if reply.success:
             self._accepted.append(position)
             return
         self._said.append((_asking(self.wire.to[position]), reply))

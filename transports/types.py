@@ -68,6 +68,7 @@ class ReasonCode(StrEnum):
     ADDRESS_UNKNOWN = "address_unknown"
     MAILBOX_FULL = "mailbox_full"
     MAILBOX_DISABLED = "mailbox_disabled"
+    MAILBOX_BUSY = "mailbox_busy"
     GREYLISTED = "greylisted"
     POLICY = "policy"
     CONTENT_REFUSED = "content_refused"

@@ -128,6 +128,7 @@ def _starttls(authority: Authority) -> Script:
 
 
 MICROSOFT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
+NO_HELLO = "503 5.5.2 Send hello first"
 SSL = {"security": "ssl"}
 TLS = {"security": "tls"}
 SETUPS = (
@@ -143,6 +144,32 @@ SETUPS = (
     Setup("certificate for another name", "tls", "certificate_invalid", _over_tls(name="other.example"), SSL),
     Setup("certificate of an unknown authority", "tls", "certificate_invalid", _over_tls(), SSL, trusted=False),
     Setup("old TLS only", "tls", "tls_failed", _speaking(_old_tls), SSL),
+    Setup(
+        "greeting refused (no PTR record)",
+        "banner",
+        "greeting_refused",
+        _answering(BANNER="554 mx.example.net ESMTP Bad DNS PTR resource record for 203.0.113.5"),
+    ),
+    Setup(
+        "too many connections",
+        "banner",
+        "throttled",
+        _answering(BANNER="421 mx.example.net too many connections from your host"),
+    ),
+    Setup(
+        "EHLO with an address refused",
+        "ehlo",
+        "service_unavailable",
+        _answering(EHLO="421 4.7.0 Try again later, closing connection. (EHLO)"),
+    ),
+    Setup(
+        "AUTH only as X-EXPS",
+        "authenticate",
+        "auth_not_offered",
+        _answering(features=("X-EXPS GSSAPI NTLM LOGIN",)),
+        SIGNED_IN,
+    ),
+    Setup("commands in the wrong order", "sender", "protocol_error", _answering(features=(), MAIL=NO_HELLO)),
     Setup("AUTH not offered", "authenticate", "auth_not_offered", _answering(features=("PIPELINING",)), SIGNED_IN),
     Setup(
         "wrong password",
@@ -171,6 +198,7 @@ SETUPS = (
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
     os.environ["XMNOTIFY_SMTP_PORTS"] = "any"
+    socket.gethostname = lambda: "vm"  # no full name, so the address is what servers are greeted with
     import django  # noqa: PLC0415 - its settings stand in the environment just now
 
     django.setup()

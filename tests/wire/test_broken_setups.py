@@ -24,6 +24,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def _surroundings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any port, and a resolver that answers without a network."""
     settings.XMNOTIFY_SMTP_PORTS = None
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
     ask = socket.getaddrinfo
 
     def resolver(host: str, *rest: Any, **more: Any) -> Any:

@@ -15,10 +15,10 @@ from tests.wire.certificates import Authority
 from tests.wire.halves import FirstOnly, LastOnly, heard_as
 from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
 from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
+from transports.smtp import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpChannel, SmtpConfig
 from transports.smtp_probe import probe
 from transports.stages import Stage, StageName
-from transports.types import AddressKind, Message, ReasonCode, Recipient
+from transports.types import AddressKind, Deferred, Message, ReasonCode, Recipient
 
 LOOPBACK = Policy(private=True)
 MESSAGE = Message(UUID(int=1), "Test", "It works.\n", datetime(2026, 11, 22, tzinfo=UTC))
@@ -305,6 +305,80 @@ def test_a_refused_greeting_name_leads_to_its_setting() -> None:
     assert "XMNOTIFY_EHLO_NAME" in stage.hint
 
 
+@pytest.mark.parametrize(
+    ("banner", "code", "words"),
+    [
+        ("554 mx.example.net ESMTP Bad DNS PTR resource record for 203.0.113.5", ReasonCode.GREETING_REFUSED, "PTR"),
+        ("421 mx.example.net too many connections from your host", ReasonCode.THROTTLED, "Parallel connections"),
+        ("521 mx.example.net does not accept mail", ReasonCode.GREETING_REFUSED, "allowed there"),
+        ("450 4.7.1 come back later", ReasonCode.GREETING_REFUSED, "allowed there"),
+    ],
+)
+def test_the_words_of_a_refused_greeting_are_shown(banner: str, code: ReasonCode, words: str) -> None:
+    stage = against(answering(BANNER=banner))
+    assert (stage.name, stage.code) == (StageName.BANNER, code)
+    assert stage.detail == banner
+    assert words in stage.hint
+
+
+def test_whom_to_write_to_is_not_repeated_of_a_refused_greeting() -> None:
+    stage = against(answering(BANNER="554 blocked, write to postmaster@example.net"))
+    assert stage.detail == "554 blocked, write to ***"
+
+
+REFUSED_EHLO = [
+    "421 4.7.0 Try again later, closing connection. (EHLO)",
+    "554 5.7.1 You are not who you say",
+    "550 5.7.1 Invalid HELO",
+    "503 5.5.1 Bad sequence of commands",
+    "504 5.5.2 need fully-qualified hostname",
+]
+
+
+@pytest.mark.parametrize("said", REFUSED_EHLO)
+def test_a_refused_ehlo_that_gave_an_address_leads_to_the_setting_of_its_name(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
+    stage = against(answering(EHLO=said, HELO="drop"))
+    assert stage.name is StageName.EHLO
+    assert said in stage.detail
+    assert "XMNOTIFY_EHLO_NAME" in stage.hint
+    assert "address instead of a name" in stage.cause
+
+
+def test_the_words_of_a_refused_ehlo_reach_whoever_connects() -> None:
+    with Peer(answering(EHLO=REFUSED_EHLO[0])) as peer:
+        refused = SmtpChannel(config(peer.port, ehlo_name="notify.example.com"), policy=LOOPBACK).connect()
+    assert isinstance(refused, Deferred)
+    assert refused.reason.detail == f"{REFUSED_EHLO[0][4:]} (greeted with notify.example.com)"
+    assert (refused.reason.reply, refused.reason.enhanced) == ("421", "4.7.0")
+
+
+def test_exchanges_own_command_to_sign_in_is_named() -> None:
+    script = honest(Received(), features=("X-EXPS GSSAPI NTLM LOGIN",))
+    stage = against(script, credentials=ANNAS)
+    assert stage.code is ReasonCode.AUTH_NOT_OFFERED
+    assert "X-EXPS" in stage.cause
+
+
+def test_a_server_that_missed_the_greeting_is_named() -> None:
+    script = honest(Received(), features=(), answers={"MAIL": "503 5.5.2 Send hello first"})
+    stage = against(script)
+    assert (stage.name, stage.code) == (StageName.SENDER, ReasonCode.PROTOCOL_ERROR)
+    assert "order" in stage.cause
+
+
+@pytest.mark.parametrize(("offered", "told"), [("PLAIN LOGIN", False), ("NTLM PLAIN LOGIN", True)])
+def test_ntlm_is_spoken_of_only_where_it_is_offered(offered: str, told: bool) -> None:
+    features = (f"AUTH {offered}",)
+    pinned = Credentials("anna", password=SECRET, mechanism=Mechanism.PLAIN)
+    script = honest(Received(), features=features, sign_in=lambda talk, line: "535 5.7.8 no")
+    stage = against(script, credentials=pinned)
+    assert ("NTLM" in stage.hint) is told
+    assert ("DOMAIN" in stage.hint) is told
+
+
 ZOE = Recipient(AddressKind.MAIL, "zoë@example.org")
 
 
@@ -336,7 +410,7 @@ def test_a_tarpit_is_named() -> None:
     assert "tarpit" in stage.cause
 
 
-@pytest.mark.parametrize("banner", ["SSH-2.0-OpenSSH_9.2", "554 secret of an inner server", "HTTP/1.1 400 Bad Request"])
+@pytest.mark.parametrize("banner", ["SSH-2.0-OpenSSH_9.2", "530 secret of an inner server", "HTTP/1.1 400 Bad Request"])
 def test_what_does_not_greet_like_smtp_is_not_shown(banner: str) -> None:
     stage = against(answering(BANNER=banner))
     assert stage.name is StageName.BANNER

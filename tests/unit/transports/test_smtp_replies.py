@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -94,6 +95,37 @@ REAL: list[tuple[Phase, str, type[Outcome], ReasonCode, Scope]] = [
 ]
 
 
+TABLE = Path(__file__).with_name("smtp_replies.tsv")
+WHERE = {"BANNER": Phase.CONNECT}
+MORE = [line.split("\t")[:4] for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("where", "said", "wanted", "scope"), MORE, ids=[f"{row[0]} {row[1][:60]}" for row in MORE])
+def test_what_they_say_is_read_by_its_kind_of_words(where: str, said: str, wanted: str, scope: str) -> None:
+    outcome = judge(read(said), phase=WHERE.get(where) or Phase[where])
+    if wanted == "accepted":
+        assert isinstance(outcome, Sent)
+        return
+    assert not isinstance(outcome, Sent)
+    assert (outcome.reason.code, outcome.reason.scope) == (wanted, scope)
+    later = scope == SERVER or said.startswith("4")
+    assert isinstance(outcome, Deferred if later else Rejected)
+    assert read(said).detail.split()[-1] in outcome.reason.detail
+
+
+@pytest.mark.parametrize("said", [row[1] for row in MORE if row[2] == "sender_refused" and row[0] == "END"])
+def test_a_refused_from_of_a_templates_own_says_nothing_about_the_servers(said: str) -> None:
+    outcome = judge(read(said), phase=Phase.END, own_sender=True)
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.scope is MESSAGE
+
+
+def read(said: str) -> Reply:
+    """A reply of some lines, as a session reads it."""
+    lines = said.split("\\n")
+    return Reply(int(said[:3]), "\n".join(line[4:] for line in lines))
+
+
 def reply(line: str) -> Reply:
     return Reply(int(line[:3]), line[4:])
 
@@ -173,7 +205,25 @@ def test_every_reply_has_one_meaning(code: int, text: str, phase: Phase, alone: 
         assert outcome.reason.scope is Scope.SERVER
 
 
-@pytest.mark.parametrize("words", ["relay ", "client host ", "exceeds ", "too many ", "daily sending "])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "relay ",
+        "client host ",
+        "exceeds ",
+        "too many ",
+        "daily sending ",
+        "sender not ",
+        "from address ",
+        "limit per hour over ",
+        "your ip ",
+        "mailbox ",
+        "postmaster",
+        "domain ",
+        "your account ",
+        "x" * 1000,
+    ],
+)
 @pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.END])
 def test_a_reply_of_64_kib_is_understood_at_once(words: str, phase: Phase) -> None:
     began = time.process_time()
