@@ -15,7 +15,8 @@ def _near(first: str, then: str) -> str:
 _MOST = r"\blimit|quota|\brate\b|threshold|allowance|\bmax(?:imum)?\b|kontingent"
 _PERIOD = (
     r"(?:per|an?|each|every|last|\d{1,6}) (?:\d{1,6} )?(?:second|minute|hour|day|week|month)|hourly|daily"
-    r"|monthly|24[ -]?h|(?:hour|day|minute|month) (?:limit|quota)|(?:pro|je) (?:stunde|tag|minute)|par (?:heure|jour|minute)"
+    r"|monthly|24[ -]?h|(?:hour|day|minute|month) (?:limit|quota)"
+    r"|(?:pro|je) (?:stunde|tag|minute)|par (?:heure|jour|minute)"
 )
 _OVER = r"exceed|reached|\bover\b|\bhit\b|überschritten|ueberschritten|erreicht|dépass|depass|atteint"
 _OF_SENDING = (
