@@ -36,6 +36,11 @@ def redis_binary() -> Path | None:
     return Path(found) if found else connections.broker_binary()
 
 
+def pgbouncer_binary() -> Path | None:
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return Path(found) if found else None
+
+
 def exim_binary() -> Path | None:
     """Exim, which only root can start with settings of its own."""
     found = shutil.which("exim4")
@@ -102,6 +107,30 @@ def postgres(binaries: Path) -> Iterator[str]:
         with _running([binaries / "postgres", "-D", data, *options], port=port, user=user, folder=folder):
             _wait_for_login(binaries, port=port)
             yield f"postgresql://xmnotify@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def pgbouncer(binary: Path | None, *, host: str, port: int) -> Iterator[int]:
+    """The port of a pooler in transaction mode with one connection to that PostgreSQL, which trusts us."""
+    assert binary, "PgBouncer is missing"
+    user = _other_user() if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="xmnotify-pooler-") as name:
+        folder, own = Path(name), _free_port()
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": own,
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "pool_mode": "transaction",
+            "default_pool_size": 1,
+        }
+        lines = ["[databases]", f"* = host={host} port={port} user=xmnotify", "[pgbouncer]"]
+        lines += [f"{name} = {value}" for name, value in settings.items()]
+        (folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
+        if user:
+            shutil.chown(folder, user)
+        with _running([binary, folder / "pgbouncer.ini"], port=own, user=user, folder=folder):
+            yield own
 
 
 @contextmanager
