@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -13,11 +13,14 @@ from uuid import UUID
 from django.db import Error
 from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, retry, trouble, workers
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, recovery, retry, trouble, workers
 from dispatch.clock import Clock
-from dispatch.outbox import Claim, Settlement
+from dispatch.journal import Journal
+from dispatch.outbox import Claim
+from dispatch.settlement import Settlement
 from dispatch.settling import judged
 from dispatch.streaks import Streaks
+from foundation.sql import statements
 from servers import factory, queries
 from servers.queries import AnyServer
 from servers.values import Experience, Limits
@@ -53,18 +56,25 @@ logger = logging.getLogger(__name__)
 
 
 class Work(Struct):
-    """What one drain holds while it runs. `open` are its claims that are not settled yet, `begun` those counted."""
+    """What one drain holds while it runs.
+
+    `open` are its claims without an outcome, `handed_over` those of them that the peer may have, `done` the outcomes
+    that are not written yet. `stranded`: the database did not take something, so nothing more is begun.
+    """
 
     server: AnyServer
     limits: Limits
     channel: Channel
     held: lanes.Held
     streaks: Streaks
+    journal: Journal
     clock: Clock
     stopping: Callable[[], bool]
     connection: Connection | None = None
     open: dict[UUID, Claim] = field(default_factory=dict)
-    begun: set[UUID] = field(default_factory=set)
+    handed_over: set[UUID] = field(default_factory=set)
+    done: list[Settlement] = field(default_factory=list)
+    stranded: bool = False
     down: bool = False
     shed: bool = False
     settled: int = 0
@@ -81,7 +91,7 @@ class Work(Struct):
         return self.held.lease
 
     def must_end(self) -> bool:
-        return self.down or self.stopping() or self.clock.monotonic() > self.ends_at
+        return self.down or self.stranded or self.stopping() or self.clock.monotonic() > self.ends_at
 
 
 def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
@@ -103,7 +113,7 @@ def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
             turned_away = places.lane_released(server_id)
     unheard = turned_away or work.held.was_last
     early = work.held.probing or work.shed or work.must_end()
-    if not work.down and (unheard or early) and outbox.any_due(server_id, now=clock.now()):
+    if not (work.down or work.stranded) and (unheard or early) and outbox.any_due(server_id, now=clock.now()):
         doorbell.ring(server_id)
     return work.settled
 
@@ -123,7 +133,8 @@ def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work
         lanes.release(held)
         raise
     streaks = Streaks(server_id, counting=held.standing.streak)
-    work = Work(server, limits, channel, held, streaks, clock, stopping)
+    work = Work(server, limits, channel, held, streaks, recovery.own_journal(), clock, stopping)
+    work.journal.taken(work.lease, probing=held.probing)
     work.ends_at = clock.monotonic() + LONGEST.total_seconds()
     return work
 
@@ -132,13 +143,47 @@ def _drain(work: Work) -> None:
     try:
         with heartbeat.beating(partial(_renew, work), every=work.limits.lease / 3):
             _rounds(work)
+    except Error as error:
+        _strand(work, error)
     except Exception:
         logger.exception("drain.fault server=%s", work.server_id)
-        _after_fault(work)
         work.down = True
-    finally:
-        _disconnect(work)
-        lanes.release(work.held)
+    except BaseException:
+        _disconnect(work)  # the process ends: what it holds is taken back by another one
+        raise
+    _disconnect(work)
+    _note_unanswered(work)
+    _end(work)
+
+
+def _end(work: Work) -> None:
+    """Leave nothing claimed, and the lane; what the database does not take now it gets as soon as it does."""
+    claims = bool(work.open) or work.stranded
+    remainder = recovery.Remainder(work.held, work.server.name, work.done, claims)
+    if not work.stranded:
+        try:
+            work.settled += remainder.write()
+        except Error as error:
+            _strand(work, error)
+            remainder.claims = True
+    if work.stranded:
+        recovery.keep(remainder)
+    work.open.clear()
+
+
+def _strand(work: Work, error: Error) -> None:
+    logger.warning("drain.stranded server=%s error=%s", work.server_id, type(error).__name__)
+    work.stranded = True
+    statements.drop_connection()
+
+
+@contextmanager
+def _despite_the_database(work: Work) -> Iterator[None]:
+    """Where the database fails in the block, what was handed over still gets its outcome, and nothing more is sent."""
+    try:
+        yield
+    except Error as error:
+        _strand(work, error)
 
 
 def _rounds(work: Work) -> None:
@@ -161,6 +206,8 @@ def _rounds(work: Work) -> None:
             _call_others(work)
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
+        if work.stranded:
+            return
         few = len(claims) < most
         most = _batch(_for_a_while(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing:
@@ -242,7 +289,8 @@ def _connect(work: Work) -> bool:
     _trouble(opened.reason, retry_after=opened.retry_after, work=work)
     _give_back([other for other in work.open if other != first.id], work=work)
     if _begin([(first, first.text_id)], texts=(), work=work):
-        _settle([_judge(first, opened, duration=duration, work=work)], work=work)
+        _note([_judge(first, opened, duration=duration, work=work)], work=work)
+        _settle(work)
     return False
 
 
@@ -273,8 +321,8 @@ def _send_group(group: Sequence[Claim], *, work: Work) -> None:
     if len(begun) < len(pairs):
         refused = [(claim, reason) for claim, reason in refused if claim.id in begun]
         ready = [(envelope, wire) for envelope, wire in ready if all(claim.id in begun for claim in envelope.claims)]
-    done = [_judge(claim, Rejected(reason), work=work) for claim, reason in refused]
-    _exchange(ready, done=done, work=work)
+    _note([_judge(claim, Rejected(reason), work=work) for claim, reason in refused], work=work)
+    _exchange(ready, work=work)
 
 
 def _draft(claim: Claim, *, known: compose.Sources) -> compose.Draft | Reason:
@@ -314,31 +362,38 @@ def _begin(pairs: Sequence[tuple[Claim, UUID | None]], *, texts: Sequence[outbox
         until=now + work.limits.timeout,
         now=now,
     )
-    work.begun |= begun
     if len(begun) < len(pairs):
         _give_back([claim.id for claim, _ in pairs if claim.id not in begun], work=work)
     return begun
 
 
-def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, done: list[Settlement], work: Work) -> None:
+def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work) -> None:
     """Send the wires; settle their results in groups, a moment after the replies, and whatever happens then."""
     assert work.connection is not None
     waiting, lost = {id(wire): envelope for envelope, wire in whole}, False
     last = work.clock.monotonic()
-    try:
-        for wire, result in work.connection.send(_until_the_end(whole, work=work)) if whole else ():
-            done.extend(_results(waiting.pop(id(wire)).claims, result, work=work))
+
+    def handing_over(wire: Wire, to: Sequence[int]) -> None:
+        ids = [waiting[id(wire)].claims[position].id for position in to]
+        work.journal.handing_over(work.lease, ids)
+        work.handed_over.update(ids)
+
+    if whole:
+        for wire, result in work.connection.send(_until_the_end(whole, work=work), handing_over=handing_over):
+            _take(waiting.pop(id(wire)).claims, result, work=work)
             lost = any(isinstance(outcome, Unknown) for outcome in result.outcomes)
             if work.clock.monotonic() - last > SETTLE_AFTER.total_seconds():
-                _settle(done, work=work)
-                done, last = [], work.clock.monotonic()
-    finally:
-        _settle(done, work=work)
+                _settle(work)
+                last = work.clock.monotonic()
+    _note_unanswered(work)
+    _settle(work)
+    with _despite_the_database(work):
         _learn(work.connection.learned, work=work)
     if whole and len(waiting) == len(whole) and not work.must_end():
         raise RuntimeError("the connection answered for no message at all")
     if lost or waiting:
-        _give_back([claim.id for envelope in waiting.values() for claim in envelope.claims], work=work)
+        left = [claim.id for envelope in waiting.values() for claim in envelope.claims if claim.id in work.open]
+        _give_back(left, work=work)
         _disconnect(work)
 
 
@@ -350,27 +405,30 @@ def _until_the_end(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work
         yield wire
 
 
-def _results(claims: Sequence[Claim], result: Result, *, work: Work) -> list[Settlement]:
+def _take(claims: Sequence[Claim], result: Result, *, work: Work) -> None:
     """Judge one wire. When the server itself is in trouble, only the first recipient is charged with it.
 
-    Who did not get a turn is given back with all that is still open once the claims are through.
+    Who did not get a turn is given back with all that is still open once the claims are through. What is known of the
+    wire is noted before the database hears of the trouble.
     """
-    work.streaks.see(result.outcomes, now=work.clock.now())
-    if work.streaks.trouble and not work.down:
-        _trouble(work.streaks.trouble, retry_after=None, work=work)
     settlements = []
-    charged = False
+    found: Deferred | Rejected | None = None
     for claim, outcome in zip(claims, result.outcomes, strict=True):
         if isinstance(outcome, Deferred) and not outcome.charged:
             continue
         if isinstance(outcome, Deferred | Rejected) and outcome.reason.scope is Scope.SERVER:
-            if charged:
+            if found:
                 continue
-            charged = True
-            after = outcome.retry_after if isinstance(outcome, Deferred) else None
-            _trouble(outcome.reason, retry_after=after, work=work)
+            found = outcome
         settlements.append(_judge(claim, outcome, duration=result.duration, dialogue=result.dialogue, work=work))
-    return settlements
+    _note(settlements, work=work)
+    _note_not_acted_upon(claims, work=work)
+    with _despite_the_database(work):
+        work.streaks.see(result.outcomes, now=work.clock.now())
+        if work.streaks.trouble and not work.down:
+            _trouble(work.streaks.trouble, retry_after=None, work=work)
+        if found:
+            _trouble(found.reason, retry_after=found.retry_after if isinstance(found, Deferred) else None, work=work)
 
 
 def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> None:
@@ -423,35 +481,58 @@ def _judge(
     )
 
 
-def _settle(done: Sequence[Settlement], *, work: Work) -> None:
-    if not done:
+def _note(settlements: Sequence[Settlement], *, work: Work) -> None:
+    """Keep what became of some until it is written; of what the peer may have, also beyond this process."""
+    answered = [each for each in settlements if each.id in work.handed_over]
+    if answered:
+        work.journal.outcomes(work.lease, answered)
+    for each in settlements:
+        work.open.pop(each.id, None)
+        work.handed_over.discard(each.id)
+    work.done.extend(settlements)
+
+
+def _note_not_acted_upon(claims: Sequence[Claim], *, work: Work) -> None:
+    """What was handed over and has no outcome though the peer has replied did not get its turn."""
+    ids = [claim.id for claim in claims if claim.id in work.handed_over]
+    if ids:
+        work.journal.back(work.lease, ids)
+        work.handed_over.difference_update(ids)
+
+
+def _note_unanswered(work: Work) -> None:
+    """A fault of ours: what was handed over has an unknown outcome, the rest goes back untouched."""
+    reason = Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, "an internal error while it was being sent")
+    lost = [claim for claim in work.open.values() if claim.id in work.handed_over]
+    _note([_judge(claim, Unknown(reason), work=work) for claim in lost], work=work)
+
+
+def _settle(work: Work) -> None:
+    """Write what became of some; what the database does not take stays noted."""
+    if not work.done or work.stranded:
         return
-    for item in done:
-        work.open.pop(item.id, None)
-        work.begun.discard(item.id)
-    work.settled += outbox.settle(done, lease=work.lease, server_id=work.server_id, server_name=work.server.name)
+    with _despite_the_database(work):
+        work.settled += outbox.settle(
+            work.done, lease=work.lease, server_id=work.server_id, server_name=work.server.name
+        )
+        work.journal.settled(work.lease, [each.id for each in work.done])
+        work.done = []
 
 
 def _give_back(ids: Iterable[UUID], *, work: Work) -> None:
     given = list(ids)
+    if not given or work.stranded:
+        return
     outbox.give_back(given, lease=work.lease)
     for delivery_id in given:
         work.open.pop(delivery_id, None)
-        work.begun.discard(delivery_id)
-
-
-def _after_fault(work: Work) -> None:
-    """A bug of ours: what was begun may have been handed over, what was not goes back untouched."""
-    reason = Reason(ReasonCode.INTERNAL_ERROR, Scope.MESSAGE, "an internal error while it was being sent")
-    with contextlib.suppress(Error):  # the leases lapse, and the sweep settles what is left here
-        _give_back([delivery_id for delivery_id in work.open if delivery_id not in work.begun], work=work)
-        _settle([_judge(claim, Unknown(reason), work=work) for claim in work.open.values()], work=work)
 
 
 def _renew(work: Work) -> None:
     """One beat: the lane and what is claimed are ours for another lease. A lost lane ends the drain."""
     now = work.clock.now()
-    outbox.renew(list(work.open), lease=work.lease, lease_until=now + work.limits.lease)
+    held = [*work.open, *(each.id for each in work.done)]
+    outbox.renew(held, lease=work.lease, lease_until=now + work.limits.lease)
     if not lanes.renew(work.held, limits=work.limits, now=now):
         work.down = True
 

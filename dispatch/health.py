@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from console import registry
 from console.registry import Entry, Finding, Level, Section
-from dispatch import broker_watch, doorbell, liveness, queries
+from dispatch import broker_watch, doorbell, liveness, queries, workers
 from servers.models import Server
 
 _QUEUES = (doorbell.DRAIN_QUEUE, "control")
@@ -26,6 +26,12 @@ def findings() -> Iterator[Finding]:
         yield Finding(_("Workers"), words, Level.ERROR, banner=True)
     else:
         yield Finding(_("Workers"), _("They answer through the queue."), Level.OK)
+    if names := workers.without_journal():
+        words = _(
+            "%s can't write below XMNOTIFY_VAR/journal. Should it die, what it was sending may go out twice. Give it a "
+            "writable folder on a local disk with free space, and restart it."
+        )
+        yield Finding(_("Journal"), words % ", ".join(names), Level.ERROR)
     for name, since in queries.waiting_long(now=now):
         words = _("A message has waited for this server for %s.") % timesince(since, now, depth=1)
         yield Finding(name, words, Level.WARNING, banner=True)

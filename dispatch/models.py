@@ -409,6 +409,7 @@ class Worker(models.Model):
     pulse = models.PositiveBigIntegerField(default=0)
     drains = models.BooleanField(default=True, help_text=_("it takes lanes of servers"))
     lost = models.BooleanField(default=False)
+    journal = models.BooleanField(default=True, help_text=_("it notes what it hands over"))
     started_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
 from dispatch.models import Delivery, Priority
+from dispatch.settlement import Settlement
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Statement
 from servers.values import ServerKind
@@ -54,36 +55,6 @@ CLAIM_COLUMNS = (
     "id, event_id, broadcast_id, template_version_id, channel, address_kind, address, address_name, language, "
     "time_zone, person_id, device_id, via_id, tries, attempt_count, hold_unknown, lapsed, text_id"
 )
-
-
-class AttemptRecord(Struct, frozen=True):
-    """One try as it will stand in the log; `started_at` and the duration are the peer's side of it."""
-
-    started_at: datetime
-    duration_ms: int
-    outcome: str
-    code: str = ""
-    reply: str = ""
-    enhanced: str = ""
-    detail: str = ""
-    dialogue: str = ""
-    next_try_at: datetime | None = None
-
-
-class Settlement(Struct, frozen=True):
-    """What becomes of one begun delivery. `tries` and `attempt_count` are the values after this try."""
-
-    id: UUID
-    state: str
-    tries: int
-    attempt_count: int
-    attempt: AttemptRecord
-    due_at: datetime | None = None
-    sent_at: datetime | None = None
-    reason_code: str = ""
-    reason_detail: str = ""
-    provider_id: str = ""
-    lapsed: bool = False
 
 
 class NewText(Struct, frozen=True):
@@ -245,6 +216,12 @@ def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
     return renewed
 
 
+_GIVE_BACK = """UPDATE dispatch_delivery SET state = 'due', lease = NULL, lease_until = NULL,
+    tries = CASE WHEN begun_at IS NULL THEN tries ELSE tries - 1 END,
+    attempt_count = CASE WHEN begun_at IS NULL THEN attempt_count ELSE attempt_count - 1 END,
+    begun_at = NULL, lapsed = lapsed OR %s"""
+
+
 def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
     """Claimed rows become due again as if nothing had been tried; a begun one gets its try back.
 
@@ -254,13 +231,17 @@ def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""UPDATE dispatch_delivery SET state = 'due', lease = NULL, lease_until = NULL,
-                tries = CASE WHEN begun_at IS NULL THEN tries ELSE tries - 1 END,
-                attempt_count = CASE WHEN begun_at IS NULL THEN attempt_count ELSE attempt_count - 1 END,
-                begun_at = NULL, lapsed = lapsed OR %s
-            WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s""",  # noqa: S608
+            f"{_GIVE_BACK} WHERE {dialect.in_ids('id')} AND state = 'claimed' AND lease = %s",
             [lapsed, dialect.ids(ids), dialect.uid(lease)],
         )
+        changed: int = cursor.rowcount
+    return changed
+
+
+def give_back_all(lease: UUID) -> int:
+    """As `give_back`, for whatever is claimed under this lease: also what was claimed without our knowing."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_GIVE_BACK} WHERE state = 'claimed' AND lease = %s", [False, dialect.uid(lease)])
         changed: int = cursor.rowcount
     return changed
 

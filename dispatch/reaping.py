@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from msgspec import Struct, field
 
-from dispatch import lanes, outbox, workers
+from dispatch import journal, lanes, outbox, workers
 from dispatch.clock import Clock
 from dispatch.models import Lane, Worker
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
+from dispatch.settlement import Settlement
 from dispatch.settling import judged
 from dispatch.stillness import Stillness
 from foundation.sql import dialect
@@ -87,16 +89,21 @@ def free_worker(worker_id: UUID, *, now: datetime) -> int:
     return reaped
 
 
-def reap(leases: Sequence[UUID], *, now: datetime) -> int:
-    """Take back what is claimed under these leases: not begun, it is due again; begun, its outcome is unknown.
+def reap(leases: Sequence[UUID], *, said: journal.Testimony | None = None, now: datetime) -> int:
+    """Take back what is claimed under these leases: not begun, it is due again; begun, it is as a journal says.
+
+    `said` is that, by default of all journals on this machine: an outcome is written as it was, what was not handed
+    over is due again, and what was handed over without an outcome is unknown, as is all of a lease that none tells of.
 
     A delivery is not charged with its first lapse, for another one may have killed the worker; from then on it is
     alone in its lease, and each further lapse is charged, so that what kills every worker ends at last.
     """
     reaped = 0
     while leases and (found := _claimed(leases)):
+        if said is None:
+            said = journal.testimony(settings.XMNOTIFY_JOURNAL, leases)
         for (server_id, lease), held in found.items():
-            reaped += _reap(held, server_id=server_id, lease=lease, now=now)
+            reaped += _reap(held, server_id=server_id, lease=lease, said=said.get(lease), now=now)
         if sum(map(len, found.values())) < CHUNK:
             break
     return reaped
@@ -150,28 +157,50 @@ def _claimed(leases: Sequence[UUID]) -> dict[tuple[int | None, UUID], list[tuple
     return found
 
 
-def _reap(held: Sequence[tuple[Claim, bool]], *, server_id: int | None, lease: UUID, now: datetime) -> int:
-    untouched = [claim.id for claim, begun in held if not begun and not claim.lapsed]
-    tried = [(claim, begun) for claim, begun in held if begun or claim.lapsed]
-    reaped = outbox.give_back(untouched, lease=lease, lapsed=True)
-    if not tried:
-        return reaped
+def _reap(
+    held: Sequence[tuple[Claim, bool]],
+    *,
+    server_id: int | None,
+    lease: UUID,
+    said: Mapping[UUID, Settlement | None] | None,
+    now: datetime,
+) -> int:
+    untouched, kept, settlements = [], [], []
     server = queries.find(server_id) if server_id else None
     limits = server.limits() if server else NO_SERVER
-    settlements = [
-        judged(
-            claim.uncounted() if begun else claim,
-            _LOST,
-            limits=limits,
-            now=now,
-            started_at=now,
-            duration=timedelta(),
-            jitter=random.random,
-            lapsed=True,
-            charged=claim.lapsed,
-        )
-        for claim, begun in tried
-    ]
+    for claim, begun in held:
+        if not begun and not claim.lapsed:
+            untouched.append(claim.id)
+        elif begun and said is not None and not _was_handed_over(claim, said):
+            kept.append(claim.id)
+        else:
+            known = said.get(claim.id) if begun and said else None
+            settlements.append(known or _lost(claim.uncounted() if begun else claim, limits=limits, now=now))
+    reaped = outbox.give_back(untouched, lease=lease, lapsed=True) + outbox.give_back(kept, lease=lease)
+    if not settlements:
+        return reaped
     return reaped + outbox.settle(
         settlements, lease=lease, server_id=server_id, server_name=server.name if server else ""
+    )
+
+
+def _was_handed_over(claim: Claim, said: Mapping[UUID, Settlement | None]) -> bool:
+    """Whether a begun one was, in this try: what is said of an earlier one under the same lease is settled."""
+    if claim.id not in said:
+        return False
+    known = said[claim.id]
+    return known is None or known.attempt_count == claim.attempt_count
+
+
+def _lost(claim: Claim, *, limits: Limits, now: datetime) -> Settlement:
+    return judged(
+        claim,
+        _LOST,
+        limits=limits,
+        now=now,
+        started_at=now,
+        duration=timedelta(),
+        jitter=random.random,
+        lapsed=True,
+        charged=claim.lapsed,
     )

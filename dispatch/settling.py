@@ -8,7 +8,8 @@ from typing import assert_never
 
 from dispatch import retry
 from dispatch.models import Attempt, Delivery
-from dispatch.outbox import AttemptRecord, Claim, Settlement
+from dispatch.outbox import Claim
+from dispatch.settlement import AttemptRecord, Settlement
 from servers.values import Limits
 from transports.types import Deferred, Outcome, Reason, Rejected, Sent, Unknown
 

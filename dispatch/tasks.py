@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from celery.worker import state
+from django.conf import settings
 
-from dispatch import alerts, broadcasts, doorbell, liveness, reaping, statistics, upkeep, workers
+from dispatch import alerts, broadcasts, doorbell, liveness, reaping, recovery, statistics, upkeep, workers
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 
@@ -44,11 +46,13 @@ def watch() -> None:
 
 @worker_ready.connect
 def _show_life_at_once(**_kwargs: Any) -> None:
+    recovery.start()
     watch.apply_async(expires=liveness.SILENT.total_seconds())
 
 
 @worker_shutdown.connect
 def _leave(**_kwargs: Any) -> None:
+    recovery.finish(within=timedelta(seconds=settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT))
     workers.leave()
 
 

@@ -94,6 +94,16 @@ def lost() -> list[str]:
     return list(Worker.objects.filter(lost=True).order_by("name").values_list("name", flat=True))
 
 
+def without_journal() -> list[str]:
+    """The names of those that can't note what they hand over."""
+    return list(Worker.objects.filter(journal=False, lost=False).order_by("name").values_list("name", flat=True))
+
+
+def lost_its_journal() -> None:
+    """To be called where this process can't note what it hands over."""
+    Worker.objects.filter(pk=_self.id, journal=True).update(journal=False)
+
+
 def _is_fresh() -> bool:
     return _self.pulsed_at is not None and _clock.elapsed() - _self.pulsed_at < _STALE.total_seconds()
 

@@ -75,6 +75,13 @@ def results_of(*queries: Query[Any]) -> list[Any]:
     return found
 
 
+def drop_connection() -> None:
+    """Let the next statement of this thread open a connection; one with a transaction is its owner's to close."""
+    database = _database()
+    if not database.in_atomic_block:
+        database.close()
+
+
 def _database() -> Any:
     """The connection itself: `django.db.connection` looks for it anew with each attribute."""
     return connections[DEFAULT_DB_ALIAS]

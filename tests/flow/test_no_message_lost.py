@@ -8,7 +8,7 @@ import pytest
 import redis
 from django.db.models import F
 
-from dispatch import drain, reaping, upkeep
+from dispatch import reaping, upkeep
 from dispatch.models import Delivery, Worker
 from simulators.mailbox import read_ledger
 from tests import waiting
@@ -47,7 +47,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
     print(f"accepted {len(accepted)}, arrived {len(arrived)}, kills {KILLS}, doubles {doubles}")
     assert {str(delivery_id) for delivery_id in accepted} == set(arrived)
     assert Delivery.objects.filter(state="sent").count() == MANY
-    assert doubles <= KILLS * LANES * (drain.GROUP + 1)
+    assert doubles <= KILLS * LANES  # the one that each connection had handed over without a reply
 
 
 def states():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dispatch import recovery
 from tests.db import world
 from tests.hand_clock import HandClock
 from transports.fake import FakeChannel
@@ -14,6 +15,14 @@ def rings(monkeypatch):
     monkeypatch.setattr("dispatch.doorbell.ring", heard.append)
     monkeypatch.setattr("dispatch.doorbell.call", lambda server_id, *, lanes: heard.extend([server_id] * lanes))
     return heard
+
+
+@pytest.fixture(autouse=True)
+def _remainders(monkeypatch):
+    """What a drain could not write waits until the test has it written: no thread with a connection of its own."""
+    monkeypatch.setattr("dispatch.recovery._start", lambda: None)
+    yield
+    recovery._remainders.clear()
 
 
 @pytest.fixture

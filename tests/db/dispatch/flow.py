@@ -7,8 +7,9 @@ from dispatch import ingest, intake, outbox
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
 from dispatch.plan import Planned
+from dispatch.settling import judged
 from foundation.sql.ids import new_uid
-from servers.values import ServerKind
+from servers.values import Limits, ServerKind
 from tests.db.world import NOW
 from transports.types import AddressKind, ChannelKind, Deferred, Reason, ReasonCode, Recipient, Rejected, Scope, Unknown
 
@@ -69,6 +70,12 @@ def claim(server_id, *, now=NOW, most=200, lease=None, until=None):
 
 def begin(claims, *, lease, now=NOW, timeout=timedelta(seconds=30)):
     return outbox.begin([(claim.id, None) for claim in claims], texts=(), lease=lease, until=now + timeout, now=now)
+
+
+def settled(claim, outcome, *, now=NOW):
+    """What becomes of a claim with that outcome."""
+    limits = Limits(timeout=timedelta(seconds=30), max_attempts=6)
+    return judged(claim, outcome, limits=limits, now=now, started_at=now, duration=timedelta(), jitter=lambda: 0.0)
 
 
 def states(**filters):

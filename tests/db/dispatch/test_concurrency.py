@@ -13,6 +13,7 @@ from dispatch import ingest, intake, interventions, lanes, outbox, reaping, upke
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Event
+from dispatch.settlement import AttemptRecord, Settlement
 from servers.models import Server, SmsGateway
 from servers.values import ServerKind
 from tests.db import world
@@ -125,13 +126,13 @@ def test_a_sweep_and_the_worker_that_comes_too_late_write_one_attempt_each():
     claims = flow.claim(server.pk, lease=lease)
     flow.begin(claims, lease=lease)
     settlements = [
-        outbox.Settlement(
+        Settlement(
             id=claim.id,
             state="sent",
             tries=1,
             attempt_count=1,
             sent_at=NOW,
-            attempt=outbox.AttemptRecord(started_at=NOW, duration_ms=1, outcome="sent"),
+            attempt=AttemptRecord(started_at=NOW, duration_ms=1, outcome="sent"),
         )
         for claim in claims
     ]

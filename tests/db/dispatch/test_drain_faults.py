@@ -127,7 +127,7 @@ def test_a_message_that_is_refused_while_probing_shows_that_the_server_lives(ser
 
 def test_results_may_come_in_any_order(server, five, channel, clock, monkeypatch):
     in_turn = FakeConnection.send
-    monkeypatch.setattr(FakeConnection, "send", lambda self, wires: reversed(list(in_turn(self, wires))))
+    monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **_: reversed(list(in_turn(self, wires))))
     answers(channel, {PEOPLE[0]: flow.UNKNOWN_USER})
     flow.send(server, clock)
     assert flow.states() == {"sent": 4, "failed": 1}
@@ -207,7 +207,7 @@ def test_a_bug_in_a_transport_sends_nobody_twice_whose_answer_was_there(server, 
 
 
 def test_a_connection_that_answers_nothing_ends_the_drain(server, five, channel, clock, monkeypatch, rings):
-    monkeypatch.setattr(FakeConnection, "send", lambda self, wires: iter(()))
+    monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **_: iter(()))
     rings.clear()
     flow.send(server, clock)
     assert rings == []

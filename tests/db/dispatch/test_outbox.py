@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from dispatch import outbox
 from dispatch.models import Attempt, Delivery, Priority
-from dispatch.outbox import AttemptRecord, Settlement
+from dispatch.settlement import AttemptRecord, Settlement
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Statement
 from servers.values import ServerKind
