@@ -5,9 +5,11 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun, worker_ready
+from celery.signals import beat_init, task_prerun, worker_init, worker_ready
 from django.db import close_old_connections
 from kombu.transport import TRANSPORT_ALIASES
+
+from xmnotify import private_files
 
 TRANSPORT_ALIASES["filesystem"] = "xmnotify.file_broker:Transport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
@@ -24,6 +26,12 @@ def _keep_what_works(**_: Any) -> None:
     closed. Opening one for each task made every mail that comes alone wait for it.
     """
     close_old_connections()
+
+
+@worker_init.connect(weak=False)
+@beat_init.connect(weak=False)
+def _write_for_us_alone(**_: Any) -> None:
+    private_files.from_now_on()
 
 
 @worker_ready.connect(weak=False)

@@ -118,9 +118,13 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.text("XMNOTIFY_STATIC_ROOT") or VAR / "static")
+_PRIVATE = {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        "OPTIONS": _PRIVATE if STATIC_ROOT.is_relative_to(VAR) else {},  # elsewhere another web server may read them
+    },
 }
 WHITENOISE_USE_FINDERS = False
 
@@ -211,7 +215,15 @@ LOGGING = {
     "formatters": {
         "line": {"()": "xmnotify.logs.Formatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
+    "filters": {"few_refusals": {"()": "xmnotify.logs.FewRefusals"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": sys.stderr,
+            "formatter": "line",
+            "filters": ["few_refusals"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.log_level("XMNOTIFY_LOG_LEVEL", "INFO")},
     "loggers": {
         "axes": {"level": "WARNING"},  # it tells every log-in in several lines, and the audit trail has them

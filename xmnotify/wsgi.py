@@ -7,6 +7,9 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from xmnotify import private_files
+
+private_files.from_now_on()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 application = get_wsgi_application()
 import_module(settings.ROOT_URLCONF)

@@ -173,6 +173,17 @@ def test_the_sample_event_is_followed_until_its_mail_is_in_the_inbox(quick_start
     assert "@example.com" in (running.var / "inbox.ledger").read_text()
 
 
+def test_nobody_else_reads_what_it_writes_whoever_made_the_folder(quick_start, prepared):
+    prepared.chmod(0o755)
+    (prepared / "secret_key").chmod(0o644)
+    running = quick_start()
+    running.wait_for_messages()
+    open_to_others = [
+        path for path in (prepared, *prepared.rglob("*")) if not path.is_symlink() and path.stat().st_mode & 0o077
+    ]
+    assert open_to_others == []
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "::1"])
 def test_wherever_it_listens_its_addresses_open_and_the_sms_has_its_receipt(quick_start, host):
     running = quick_start(host=host)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from xmnotify.quickstart import guardian
+from xmnotify.quickstart import guardian, log_files
 from xmnotify.quickstart.lineage import Process
 
 _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -27,7 +27,6 @@ _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
-_LARGEST_LOG = 10 * 1024 * 1024
 
 
 class Part(Struct, frozen=True):
@@ -98,6 +97,7 @@ class Supervisor(Struct):
             else:
                 self._reap()
                 self._restart()
+                self._rotate()
                 yield
 
     def stop(self) -> None:
@@ -197,6 +197,11 @@ class Supervisor(Struct):
                 ended.append((child, status))
         return iter(ended)
 
+    def _rotate(self) -> None:
+        for child in self._children.values():
+            if child.part.log:
+                log_files.rotate(child.part.log)
+
     def _restart(self) -> None:
         now = time.monotonic()
         due = [child for at, child in self._pauses if at <= now]
@@ -226,9 +231,7 @@ def _redirect(log: Path | None) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        too_large = log.exists() and log.stat().st_size > _LARGEST_LOG
-        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_large else 0), 0o600)
+        file = log_files.opened(log)
         os.dup2(file, 1)
         os.dup2(file, 2)
         os.close(file)

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from xmnotify import connections, env
+from xmnotify import connections, env, private_files
 from xmnotify.quickstart import lineage, preflight
 from xmnotify.quickstart.listening import Listening, listening
 from xmnotify.quickstart.supervisor import Part, Supervisor
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         inbox_port = env.integer("XMNOTIFY_INBOX_PORT", 8025, least=1, most=65535)
         try:
             preflight.lock(var)
+            private_files.tighten(var)
             preflight.check_port(own.address, port=port, setting="XMNOTIFY_PORT")
             preflight.check_port("127.0.0.1", port=smtp_port, setting="XMNOTIFY_SMTP_SIM_PORT")
             preflight.check_port("127.0.0.1", port=sms_port, setting="XMNOTIFY_SMS_SIM_PORT")
