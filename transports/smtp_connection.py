@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from msgspec import structs
+
 from transports.deadline import Deadline
 from transports.guard import ConnectionFailed
 from transports.mail_address import normalise
@@ -11,7 +13,7 @@ from transports.smtp_config import Pipelining
 from transports.smtp_dialogue import WINDOW, Dialogue, OutOfStep, Spent, names_session
 from transports.smtp_session import Session
 from transports.smtp_transaction import Transaction
-from transports.types import HandingOver, Learned, LearnedKind, Reason, ReasonCode, Result, Wire, unannounced
+from transports.types import HandingOver, Learned, LearnedKind, Reason, ReasonCode, Result, Scope, Wire, unannounced
 
 _HUNG_UP = frozenset({ReasonCode.DISCONNECTED, ReasonCode.TIMEOUT})
 
@@ -236,7 +238,7 @@ class SmtpConnection:
             self._exchange(new, written=False)
         except ConnectionFailed as again:
             self._session.close()
-            new.lost(again.reason, charged=False)
+            new.lost(structs.replace(again.reason, scope=Scope.RECIPIENT), charged=False)  # the next mail tells more
 
 
 def _closes(reason: Reason) -> bool:

@@ -66,6 +66,7 @@ class Dialogue:
             self._dismiss()
 
     def _in_groups(self, new: Transaction, *, written: bool) -> None:
+        last = len(new.commands) - 1
         for start in range(0, len(new.commands), WINDOW):
             window = new.commands[start : start + WINDOW]
             behind = written and not start
@@ -74,7 +75,7 @@ class Dialogue:
             useful = True
             for self.at in range(start, start + len(window)):
                 reply = self._grouped_reply(behind=behind)
-                if useful:
+                if useful and reply.code != (354 if self.at == last else 250):
                     self._check_step(new, reply)
                     self._check_session(new, reply)
                 useful = new.take(self.at, reply) and useful

@@ -17,9 +17,38 @@ from transports.types import AddressKind, Message, Recipient, Sent, Unknown, Wir
 
 FEATURES = (("SIZE 100000",), ("PIPELINING", "SIZE 100000"))
 ODD = {
-    "MAIL": ["450 4.2.2 later", "550 5.1.8 no", "421 4.3.2 bye", "drop", "452 4.3.1 full", "503 5.5.1 bad sequence"],
-    "RCPT": ["550 5.1.1 no", "450 4.2.2 full", "452 4.5.3 too many", "421 bye", "drop", "252 perhaps", "550-a\n550 b"],
-    "DATA": ["554 5.5.1 no", "451 4.3.0 later", "421 bye", "drop", "354 go on", "554 too many recipients"],
+    "MAIL": [
+        "450 4.2.2 later",
+        "550 5.1.8 no",
+        "421 4.3.2 bye",
+        "drop",
+        "452 4.3.1 full",
+        "503 5.5.1 bad sequence",
+        "451 per session",
+        "354 what",
+    ],
+    "RCPT": [
+        "550 5.1.1 no",
+        "450 4.2.2 full",
+        "452 4.5.3 too many",
+        "421 bye",
+        "drop",
+        "259 perhaps",
+        "550-a\n550 b",
+        "503 5.5.1 what",
+        "354 what",
+    ],
+    "DATA": [
+        "554 5.5.1 no",
+        "451 4.3.0 later",
+        "421 bye",
+        "drop",
+        "354 go on",
+        "554 too many recipients",
+        "452 4.4.5 per session",
+        "250 ok",
+        "503 what",
+    ],
     "END": ["554 5.6.0 spam", "451 4.3.0 later", "421 4.3.2 bye", "drop", "552 5.3.4 too big", "250-one\n250 two"],
     "RSET": ["500 what", "421 bye", "drop"],
 }

@@ -16,7 +16,19 @@ from tests import private_servers
 from transports.guard import Policy
 from transports.smtp import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
 from transports.smtp_connection import SmtpConnection
-from transports.types import AddressKind, Deferred, Message, ReasonCode, Recipient, Rejected, Result, Sent, Wire
+from transports.types import (
+    AddressKind,
+    Deferred,
+    Message,
+    Outcome,
+    ReasonCode,
+    Recipient,
+    Rejected,
+    Result,
+    Scope,
+    Sent,
+    Wire,
+)
 
 WORD = "Secret-1"
 ANNA = "anna@example.org"
@@ -35,6 +47,10 @@ acl_smtp_rcpt = recipient
 acl_smtp_auth = accept
 begin acl
 recipient:
+  drop local_parts = ^dropped
+       message = Administrative prohibition
+  defer local_parts = ^hungup
+       message = 421 not for this one
   deny local_parts = ^gone
        message = Unrouteable address
   accept domains = example.org
@@ -149,3 +165,37 @@ def test_the_recipients_over_its_limit_are_for_another_mail_now(exim: Exim) -> N
     (result,) = send(exim.config(), ("To many.\n", tuple(f"user{number}@example.org" for number in range(5))))
     codes = ["" if isinstance(outcome, Sent) else outcome.reason.code for outcome in result.outcomes]
     assert codes == ["", "", "", ReasonCode.TOO_MANY_RECIPIENTS, ReasonCode.TOO_MANY_RECIPIENTS]
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "code"),
+    [
+        ("dropped@example.org", Rejected, ReasonCode.ADDRESS_UNKNOWN),
+        ("hungup@example.org", Deferred, ReasonCode.SERVICE_UNAVAILABLE),
+    ],
+)
+def test_a_recipient_for_whom_it_hangs_up_costs_nobody_else_the_mail(
+    exim: Exim, address: str, kind: type[Outcome], code: ReasonCode
+) -> None:
+    (alone,) = send(exim.config(), ("To many.\n", (ANNA, address, "user2@example.org")))
+    assert [type(outcome) for outcome in alone.outcomes][:2] == [Sent, kind]
+    results = send(
+        exim.config(), *[(f"{address} {number}.\n", (address if number == 2 else ANNA,)) for number in range(4)]
+    )
+    outcomes = [result.outcomes[0] for result in results]
+    assert [type(outcome) for outcome in outcomes] == [Sent, Sent, kind, Sent]
+    refused = outcomes[2]
+    assert not isinstance(refused, Sent)
+    assert (refused.reason.code, refused.reason.scope) == (code, Scope.RECIPIENT)
+
+
+def test_nothing_is_learned_of_a_server_that_does_as_it_says(exim: Exim) -> None:
+    channel = SmtpChannel(exim.config(), policy=Policy(private=True))
+    connection = channel.connect()
+    assert isinstance(connection, SmtpConnection), connection
+    to = (Recipient(AddressKind.MAIL, ANNA),)
+    message = Message(UUID(int=1), "Hi", "Hello\n", datetime(2026, 11, 22, tzinfo=UTC))
+    wires = [wire for _ in range(4) if isinstance(wire := channel.prepare(message, to), Wire)]
+    assert len(list(connection.send(wires))) == 4
+    connection.close()
+    assert connection.learned == ()
