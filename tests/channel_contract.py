@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from tests import waiting
 from transports.types import (
     Channel,
     Connection,
@@ -215,5 +216,5 @@ class ChannelContract:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(waiting.PATIENCE)
         assert len(found) == len(set(world.taken())) == 20

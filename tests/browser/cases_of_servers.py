@@ -1,6 +1,5 @@
 """Servers, gateways and carriers without script."""
 
-import threading
 from contextlib import contextmanager
 
 from playwright.sync_api import expect
@@ -8,6 +7,7 @@ from playwright.sync_api import expect
 from servers.models import CarrierGateway, Server, ServerTest, SmsGateway, SmtpServer
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
+from tests import waiting
 from tests.browser.without_script import case, press, refused, says
 from tests.db import world
 
@@ -21,9 +21,7 @@ def ended_tests(simulator):
     """The simulator, until the tests that were begun against it have ended."""
     with simulator as running:
         yield running
-        for thread in threading.enumerate():
-            if thread.name == "server-test":
-                thread.join(20)
+        waiting.for_threads("server-test")
 
 
 def add(page, kind):
@@ -147,9 +145,7 @@ def try_and_keep(page, *, box, wrong, told, right, do, to="anna@example.org", se
 
 
 def _see_the_test_pass(page):
-    for thread in threading.enumerate():
-        if thread.name == "server-test":
-            thread.join(20)
+    waiting.for_threads("server-test")
     told = page.context.new_page()
     told.goto(f"{SERVERS}tests/{ServerTest.objects.get().pk}/")
     says(told, "The test passed")

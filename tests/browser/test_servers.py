@@ -1,13 +1,12 @@
 """Settings > Notification Server in a browser."""
 
-import threading
-
 import pytest
 from playwright.sync_api import expect
 
 from servers.models import SmtpServer
 from simulators.faults import Fault, Reply, Step
 from simulators.smtp import SmtpSimulator
+from tests import waiting
 from tests.browser import looks
 from tests.db.world import smtp_server
 
@@ -23,9 +22,7 @@ def _any_port(settings):
 def simulator():
     with SmtpSimulator() as running:
         yield running
-    for thread in threading.enumerate():
-        if thread.name == "server-test":
-            thread.join(20)
+    waiting.for_threads("server-test")
 
 
 def test_a_server_is_added_by_keyboard_from_the_menu(staff_page, show):

@@ -1,6 +1,5 @@
 """SMS gateways and carrier SMS gateways in a browser."""
 
-import threading
 from ipaddress import ip_network
 
 import pytest
@@ -8,6 +7,7 @@ from playwright.sync_api import expect
 
 from servers.models import CarrierGateway, SmsGateway
 from simulators.nexmo import NexmoSimulator
+from tests import waiting
 from tests.browser import looks
 from tests.db import world
 
@@ -26,9 +26,7 @@ def _loopback(settings):
 def nexmo():
     with NexmoSimulator() as simulator:
         yield simulator
-    for thread in threading.enumerate():
-        if thread.name == "server-test":
-            thread.join(20)
+    waiting.for_threads("server-test")
 
 
 def fill(page, simulator):

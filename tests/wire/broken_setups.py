@@ -25,7 +25,8 @@ from transports.smtp_probe import probe
 from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 
-PATIENCE = 2
+PATIENCE, NEVER = 2, 120
+"""Seconds until a time-out: of a set-up that leads to one, and of all others, which do not wait for it."""
 MESSAGE = Message(UUID(int=1), "Test", "It works.\n", datetime(2026, 11, 22, tzinfo=UTC))
 ANNA = Recipient(AddressKind.MAIL, "anna@example.org")
 SIGNED_IN = {"authentication": True, "username": "anna"}
@@ -58,7 +59,12 @@ def see(setup: Setup, *, authority: Authority) -> Seen:
     from servers.models import SmtpServer  # noqa: PLC0415 - as above
 
     with setup.peer(authority) as (port, peer):
-        fields = {"host": "127.0.0.1", "port": port, "timeout": PATIENCE, "from_email": "noreply@example.com"}
+        fields = {
+            "host": "127.0.0.1",
+            "port": port,
+            "timeout": PATIENCE if setup.waits else NEVER,
+            "from_email": "noreply@example.com",
+        }
         server = SmtpServer(**fields | {"ca_bundle": authority.pem if setup.trusted else ""} | setup.fields)
         server.password = server._meta.get_field("password").to_python("not the right one")
         began = time.perf_counter()

@@ -44,7 +44,7 @@ def message(number: int, *, text: str = "Hello\n.dot\n..dots\n", **fields: Any) 
     return Message(UUID(int=number + 1), f"Number {number}", text, datetime(2026, 11, 22, tzinfo=UTC), **fields)
 
 
-def channel(peer: Peer, *, timeout: float = 5, per_connection: int = 0, **fields: Any) -> SmtpChannel:
+def channel(peer: Peer, *, timeout: float = 30, per_connection: int = 0, **fields: Any) -> SmtpChannel:
     config = SmtpConfig(
         "127.0.0.1",
         "noreply@example.com",

@@ -22,7 +22,7 @@ def message(text: str = "It works.", *, number: int = 1) -> Message:
 
 
 def config(url: str, **fields: Any) -> NexmoConfig:
-    return NexmoConfig(**{"key": "demo", "secret": SECRET, "base_url": url, "timeout": timedelta(seconds=5)} | fields)
+    return NexmoConfig(**{"key": "demo", "secret": SECRET, "base_url": url, "timeout": timedelta(seconds=30)} | fields)
 
 
 def submit(url: str, *, text: str = "It works.", to: Recipient = LONDON, count: int = 1, **fields: Any) -> list[Result]:

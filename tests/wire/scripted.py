@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests import waiting
+
 
 class Talk:
     """One connection, from the server's side."""
@@ -165,7 +167,7 @@ class Peer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(waiting.PATIENCE)
 
     def _listen(self) -> None:
         while True:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import waiting
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys, threading
@@ -28,4 +30,4 @@ for thread in threads: thread.join()
 def test_bodies_of_a_type_that_was_never_read_do_not_crash_the_process():
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "xmnotify.settings"}
     runs = [subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment) for _ in range(6)]
-    assert [run.wait(timeout=60) for run in runs] == [0] * 6
+    assert [run.wait(timeout=waiting.PATIENCE) for run in runs] == [0] * 6

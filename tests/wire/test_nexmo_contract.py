@@ -53,7 +53,7 @@ class NexmoWorld:
         ]
 
     def _channel(self, url: str) -> NexmoChannel:
-        config = NexmoConfig("demo", "demo-secret", base_url=url, signer=self._signer, timeout=timedelta(seconds=5))
+        config = NexmoConfig("demo", "demo-secret", base_url=url, signer=self._signer, timeout=timedelta(seconds=30))
         return NexmoChannel(config, policy=Policy(private=True))
 
 

@@ -37,7 +37,7 @@ def request(endpoint: Endpoint) -> TokenRequest:
     return TokenRequest(endpoint.url, "client", SECRET, "https://outlook.office365.com/.default")
 
 
-def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 5) -> Reason:
+def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 30) -> Reason:
     with pytest.raises(ConnectionFailed) as failed:
         fetch(asked, timeout=timedelta(seconds=seconds), policy=policy)
     assert failed.value.reason.scope is Scope.SERVER
@@ -47,7 +47,7 @@ def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 
 
 
 def test_a_token_is_asked_for_as_rfc_6749_says(endpoint: Endpoint) -> None:
-    token = fetch(request(endpoint), timeout=timedelta(seconds=5), policy=LOOPBACK)
+    token = fetch(request(endpoint), timeout=timedelta(seconds=30), policy=LOOPBACK)
     assert (token.value, token.lifetime) == ("ya29.token", timedelta(hours=1))
     assert endpoint.asked == [
         {
@@ -61,7 +61,7 @@ def test_a_token_is_asked_for_as_rfc_6749_says(endpoint: Endpoint) -> None:
 
 def test_without_a_lifetime_a_token_is_used_for_minutes_only(endpoint: Endpoint) -> None:
     endpoint.answer = {"access_token": "t"}
-    assert fetch(request(endpoint), timeout=timedelta(seconds=5), policy=LOOPBACK).lifetime == timedelta(minutes=5)
+    assert fetch(request(endpoint), timeout=timedelta(seconds=30), policy=LOOPBACK).lifetime == timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

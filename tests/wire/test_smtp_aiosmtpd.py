@@ -77,7 +77,7 @@ def config(server: Server, authority: Authority, password: str, mechanism: Mecha
         security=Security.TLS,
         ca_bundle=authority.pem,
         credentials=Credentials("anna", password=password, mechanism=mechanism),
-        timeout=timedelta(seconds=5),
+        timeout=timedelta(seconds=30),
     )
 
 

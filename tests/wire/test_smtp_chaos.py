@@ -97,7 +97,7 @@ def test_what_is_told_is_what_became_of_it(seed: int) -> None:
         limit = dice.choice([0, 0, 3])
         settings: dict[str, Any] = {
             "port": peer.port,
-            "timeout": timedelta(seconds=5),
+            "timeout": timedelta(seconds=30),
             "messages_per_connection": limit,
         }
         channel = SmtpChannel(SmtpConfig("127.0.0.1", "noreply@example.com", **settings), policy=Policy(private=True))

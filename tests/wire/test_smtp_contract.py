@@ -49,7 +49,7 @@ class SmtpWorld:
         ]
 
     def _channel(self, port: int) -> SmtpChannel:
-        config = SmtpConfig("127.0.0.1", "noreply@example.com", port=port, timeout=timedelta(seconds=5))
+        config = SmtpConfig("127.0.0.1", "noreply@example.com", port=port, timeout=timedelta(seconds=30))
         return SmtpChannel(config, policy=Policy(private=True))
 
     def _recipient(self, line: str) -> str:

@@ -33,7 +33,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def config(port: int, **changes: Any) -> SmtpConfig:
-    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "timeout": timedelta(seconds=5), **changes}
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "timeout": timedelta(seconds=30), **changes}
     return SmtpConfig(from_email="noreply@example.com", **settings)
 
 
@@ -125,7 +125,7 @@ def filtered_port() -> Iterator[int]:
 
 
 def test_a_filtered_port(filtered_port: int) -> None:
-    stage = failing(config(filtered_port, timeout=timedelta(seconds=0.5)))
+    stage = failing(config(filtered_port, timeout=timedelta(seconds=2)))
     assert (stage.name, stage.code) == (StageName.CONNECT, ReasonCode.CONNECT_TIMEOUT)
     assert "firewall" in stage.cause
 
@@ -136,7 +136,7 @@ def test_an_address_that_is_not_allowed() -> None:
 
 
 def test_plain_spoken_to_a_tls_port(authority: Authority) -> None:
-    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=1))
+    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=2))
     assert (stage.name, stage.code) == (StageName.BANNER, ReasonCode.TIMEOUT)
     assert "waits for TLS" in stage.cause
     assert "SSL" in stage.hint
@@ -405,7 +405,7 @@ def test_an_endless_size_is_no_limit() -> None:
 
 def test_a_tarpit_is_named() -> None:
     script = honest(Received(), features=("SIZE 1000000",), answers={"MAIL": "hang"})
-    stage = against(script, timeout=timedelta(seconds=0.5))
+    stage = against(script, timeout=timedelta(seconds=2))
     assert (stage.name, stage.code) == (StageName.SENDER, ReasonCode.TIMEOUT)
     assert "tarpit" in stage.cause
 
@@ -428,7 +428,7 @@ def test_a_recipient_that_is_no_address_is_told_without_connecting() -> None:
 def test_a_server_that_does_not_keep_step_with_groups_is_told_of(kind: type[Talk]) -> None:
     received = Received()
     with Peer(heard_as(kind, received)) as peer:
-        stages = run(config(peer.port, timeout=timedelta(seconds=0.5)))
+        stages = run(config(peer.port, timeout=timedelta(seconds=2)))
         assert peer.connections == 2
     assert stages[-1].ok
     (sender,) = [stage for stage in stages if stage.name is StageName.SENDER]
@@ -439,7 +439,7 @@ def test_a_server_that_does_not_keep_step_with_groups_is_told_of(kind: type[Talk
 def test_groups_are_tested_as_the_worker_sends_them() -> None:
     received = Received()
     with Peer(heard_as(LastOnly, received)) as peer:
-        stages = run(config(peer.port, timeout=timedelta(seconds=0.5), pipelining=Pipelining.OFF))
+        stages = run(config(peer.port, timeout=timedelta(seconds=2), pipelining=Pipelining.OFF))
         assert peer.connections == 1
     assert stages[-1].ok
     assert not any(stage.hint for stage in stages)

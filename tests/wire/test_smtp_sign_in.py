@@ -14,6 +14,7 @@ import pytest
 import spnego
 import spnego.exceptions
 
+from tests import waiting
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Talk, honest
 from transports.guard import Policy
@@ -70,7 +71,7 @@ def attempt(
         credentials=credentials,
         security=security,
         ca_bundle=bundle,
-        timeout=timedelta(seconds=5),
+        timeout=timedelta(seconds=30),
     )
     connection = SmtpChannel(config, policy=Policy(private=True)).connect()
     if isinstance(connection, Deferred):
@@ -253,7 +254,7 @@ def test_both_ntlm_versions_are_spoken_at_once_and_the_environment_stays(monkeyp
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(waiting.PATIENCE)
     assert seen[True] == [24] * 10
     assert len(seen[False]) == 10
     assert all(length > 24 for length in seen[False])

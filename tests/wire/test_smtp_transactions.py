@@ -85,7 +85,7 @@ def test_a_mail_refused_at_its_end_does_not_stop_the_next(features: tuple[str, .
 def test_no_answer_to_the_final_dot_is_unknown_and_nothing_follows(features: tuple[str, ...], end: str) -> None:
     received = Received()
     with Peer(honest(received, features=features, answers={"END": ("", end)})) as peer:
-        results = send(peer, 4, timeout=0.5).results
+        results = send(peer, 4, timeout=2).results
     assert len(results) == 2
     assert isinstance(results[0].outcomes[0], Sent)
     assert isinstance(results[1].outcomes[0], Unknown)

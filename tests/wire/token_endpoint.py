@@ -11,6 +11,8 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests import waiting
+
 
 class Endpoint:
     """`asked` is what came; `status` and `answer` are what is said."""
@@ -53,4 +55,4 @@ def token_endpoint(tls: SSLContext) -> Iterator[Endpoint]:
         thread.start()
         yield endpoint
         server.shutdown()
-        thread.join(10)
+        thread.join(waiting.PATIENCE)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +16,7 @@ from devices.models import Device, Person
 from dispatch import ingest, intake, reception
 from dispatch.models import Delivery, Event
 from dispatch.turn import Turn
+from tests import waiting
 from tests.db import world
 
 pytestmark = pytest.mark.django_db
@@ -205,7 +205,7 @@ def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
 
     def post():
         try:
-            start.wait()
+            start.wait(timeout=waiting.PATIENCE)
             answers.append(caller.post("/events", body, headers={"Idempotency-Key": "once"}))
         finally:
             connection.close()
@@ -239,15 +239,12 @@ def test_events_posted_while_others_are_taken_in_are_taken_in_together(api, smal
 
     accept = ingest.accept_all
     monkeypatch.setattr(ingest, "accept_all", accept_all)
-    monkeypatch.setattr(reception, "PATIENCE", 60)
+    monkeypatch.setattr(reception, "PATIENCE", waiting.PATIENCE)
     with ThreadPoolExecutor(3) as pool:
         with counter.busy:
             posted = [pool.submit(post, source) for source in "abc"]
-            end = time.monotonic() + 20
-            while len(counter.waiting) < 3:
-                assert time.monotonic() < end
-                threading.Event().wait(0.001)
-        ids = [each.result(timeout=30) for each in posted]
+            waiting.until(lambda: len(counter.waiting) == 3)
+        ids = [each.result(timeout=waiting.PATIENCE) for each in posted]
     assert taken == [3]
     assert [Event.objects.get(pk=each).source for each in ids] == ["a", "b", "c"]
 
@@ -273,14 +270,14 @@ def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_wo
         planning.append(1)
         most.append(len(planning))
         if len(most) == 1:
-            assert all(turn.asked.acquire(timeout=20) for _ in range(4))
+            assert all(turn.asked.acquire(timeout=waiting.PATIENCE) for _ in range(4))
         found = find_targets(*args, **named)
         planning.pop()
         return found
 
     def store(*args, **named):
         if connection.vendor == "postgresql":
-            in_pairs.wait(timeout=20)
+            in_pairs.wait(timeout=waiting.PATIENCE)
         storing.append(1)
         assert len(storing) == 1 or connection.vendor == "postgresql"
         stored = intake_store(*args, **named)
@@ -300,7 +297,7 @@ def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_wo
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
-        statuses = [each.result(timeout=60) for each in [pool.submit(post) for _ in range(4)]]
+        statuses = [each.result(timeout=waiting.PATIENCE) for each in [pool.submit(post) for _ in range(4)]]
     assert statuses == [202] * 4
     assert most == [1, 1, 1, 1]
     assert Event.objects.count() == 12

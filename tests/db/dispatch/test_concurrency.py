@@ -16,6 +16,7 @@ from dispatch.models import Attempt, Delivery, Event
 from dispatch.settlement import AttemptRecord, Settlement
 from servers.models import Server, SmsGateway
 from servers.values import ServerKind
+from tests import waiting
 from tests.db import world
 from tests.db.dispatch import flow
 from tests.db.world import NOW
@@ -35,7 +36,7 @@ def at_once(*jobs):
 
     def run(job):
         try:
-            start.wait(timeout=30)
+            start.wait(timeout=waiting.PATIENCE)
             return job()
         finally:
             connection.close()
@@ -171,7 +172,7 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
 
     def hang(wire, to):
         stuck.set()
-        assert go_on.wait(timeout=60)
+        assert go_on.wait(timeout=waiting.PATIENCE)
         return Sent()
 
     tarpit.answer = hang
@@ -194,7 +195,7 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
         return drain(slow_server.pk, clock=HandClock(NOW), stopping=lambda: False)
 
     def fast():
-        assert stuck.wait(timeout=60)
+        assert stuck.wait(timeout=waiting.PATIENCE)
         try:
             return drain(server.pk, clock=HandClock(NOW), stopping=lambda: False)
         finally:

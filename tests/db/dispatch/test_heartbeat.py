@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from dispatch.heartbeat import beating
+from tests import waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = timedelta(milliseconds=1)
@@ -15,14 +16,14 @@ AT_ONCE = timedelta(milliseconds=1)
 def assert_it_beats():
     beaten = threading.Semaphore(0)
     with beating(beaten.release, every=AT_ONCE):
-        assert beaten.acquire(timeout=10)
-        assert beaten.acquire(timeout=10)
+        assert beaten.acquire(timeout=waiting.PATIENCE)
+        assert beaten.acquire(timeout=waiting.PATIENCE)
 
 
 def test_it_beats_until_the_block_ends():
     beaten = threading.Semaphore(0)
     with beating(beaten.release, every=AT_ONCE):
-        assert beaten.acquire(timeout=10)
+        assert beaten.acquire(timeout=waiting.PATIENCE)
     while beaten.acquire(blocking=False):
         pass
     assert_it_beats()
@@ -45,11 +46,11 @@ def test_a_block_ends_only_after_the_beat_that_goes_on():
 
     def renew():
         began.set()
-        assert may_end.wait(10)
+        assert may_end.wait(waiting.PATIENCE)
         done.append(True)
 
     with beating(renew, every=AT_ONCE):
-        assert began.wait(10)
+        assert began.wait(waiting.PATIENCE)
         threading.Timer(0.05, may_end.set).start()
     assert done == [True]
 
@@ -63,7 +64,7 @@ def test_a_beat_that_fails_is_tried_again_and_takes_no_other_with_it(caplog, err
         raise error
 
     with beating(fail, every=AT_ONCE):
-        assert beaten.acquire(timeout=10)
+        assert beaten.acquire(timeout=waiting.PATIENCE)
         assert_it_beats()
-        assert beaten.acquire(timeout=10)
+        assert beaten.acquire(timeout=waiting.PATIENCE)
     assert f"heartbeat.{logged}" in caplog.text

@@ -28,7 +28,7 @@ def peer():
 def server(peer):
     world.template(recipient="", message="Hello")
     world.device()
-    made = world.smtp_server(port=peer.port, timeout=1, max_recipients=3, retries=1)
+    made = world.smtp_server(port=peer.port, timeout=3, max_recipients=3, retries=1)
     flow.post_to(*PEOPLE)
     return made
 

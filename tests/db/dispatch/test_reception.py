@@ -1,7 +1,6 @@
 """Events that several threads bring at once are taken in together, and each has its own answer."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ from dispatch import ingest, intake, reception
 from dispatch.ingest import Accepted, ConflictError, EventIn, Posted
 from dispatch.models import Event
 from dispatch.subjects import RefusedError, SubjectIn
+from tests import waiting
 from tests.db import world
 from tests.db.world import NOW
 
@@ -50,7 +50,7 @@ def busy():
     return reception._counters.setdefault("test", reception._Counter()).busy
 
 
-def waiting():
+def in_line():
     return len(reception._counters["test"].waiting)
 
 
@@ -61,15 +61,8 @@ def hand_in(item):
         connection.close()
 
 
-def until(holds):
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        threading.Event().wait(0.001)
-
-
 def outcome(future):
-    return future.exception(timeout=30) or future.result()
+    return future.exception(timeout=waiting.PATIENCE) or future.result()
 
 
 @pytest.fixture
@@ -83,7 +76,7 @@ def bring(busy, monkeypatch):
                 handed_in = []
                 for number, item in enumerate(items, start=1):
                     handed_in.append(pool.submit(hand_in, item))
-                    until(lambda number=number: waiting() == number)
+                    waiting.until(lambda number=number: in_line() == number)
             return [outcome(each) for each in handed_in]
 
     return of
@@ -131,7 +124,7 @@ def test_nobody_waits_long_for_others_that_are_held_up(small_world, taken, busy,
     monkeypatch.setattr(reception, "PATIENCE", 0.05)
     with busy:
         answer = hand_in(posted("a"))
-        assert waiting() == 0
+        assert in_line() == 0
     assert Event.objects.get(pk=answer.id).source == "a"
 
 
@@ -140,7 +133,7 @@ def test_those_that_are_being_taken_in_wait_for_their_answer(small_world, taken,
     go_on = threading.Event()
 
     def store(*args, **named):
-        assert go_on.wait(timeout=30)
+        assert go_on.wait(timeout=waiting.PATIENCE)
         return stored(*args, **named)
 
     stored = intake.store
@@ -150,9 +143,9 @@ def test_those_that_are_being_taken_in_wait_for_their_answer(small_world, taken,
         with counter.busy:
             counter.waiting.append(behind := reception._Brought(posted("behind"), now=NOW))
             first = pool.submit(hand_in, posted("first"))
-            until(lambda: waiting() == 2)
-        until(lambda: taken)
-        assert waiting() == 0
+            waiting.until(lambda: in_line() == 2)
+        waiting.until(lambda: taken)
+        assert in_line() == 0
         go_on.set()
         assert isinstance(outcome(first), Accepted)
     assert isinstance(behind.answer, Accepted)
@@ -208,4 +201,4 @@ def test_what_fails_after_it_is_stored_is_not_stored_again(small_world, taken, b
 def test_nothing_is_left_waiting(small_world, taken, bring, monkeypatch):
     monkeypatch.setattr(intake, "store", lambda *_, **__: 1 / 0)
     bring(posted("a"), posted("b"))
-    assert waiting() == 0
+    assert in_line() == 0

@@ -95,7 +95,7 @@ def test_a_mail_arrives(security, mechanism, authority, endpoint):
     received = Received()
     with Peer(peer_script(security, mechanism, received=received, authority=authority)) as peer:
         fields = signed_in(mechanism, url=endpoint.url)
-        stored = smtp_server(port=peer.port, security=security, ca_bundle=authority.pem, timeout=5, **fields)
+        stored = smtp_server(port=peer.port, security=security, ca_bundle=authority.pem, timeout=30, **fields)
         channel = factory.build_channel(SmtpServer.objects.get(pk=stored.pk))
         wire = channel.prepare(Message(uuid4(), "Hello", f"by {mechanism}\n", NOW), (ANNA,))
         connection = channel.connect()
@@ -120,7 +120,7 @@ def test_servers_are_greeted_with_the_name_that_the_operator_gave(settings):
 
 def source(endpoint, **changes):
     request = TokenRequest(endpoint.url, "client", changes.get("secret", "secret"))
-    return SharedToken(request, timeout=timedelta(seconds=5), policy=Policy(private=True))
+    return SharedToken(request, timeout=timedelta(seconds=30), policy=Policy(private=True))
 
 
 def test_a_token_is_fetched_once_for_all_workers_and_kept_encrypted(endpoint):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from servers import lifecycle
 from servers.models import Server, SmsGateway, SmtpServer
 from servers.values import UNKNOWN, Experience
+from tests import waiting
 from tests.db.world import NOW, smtp_server
 
 several = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,7 @@ def at_once(*calls):
     barrier = Barrier(len(calls))
 
     def run(call):
-        barrier.wait(10)
+        barrier.wait(waiting.PATIENCE)
         try:
             return call()
         except (ValidationError, IntegrityError, Server.DoesNotExist) as error:

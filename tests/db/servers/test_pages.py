@@ -1,6 +1,5 @@
 """Settings > Notification Server: list, form, activate, delete, test."""
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from foundation.audit import MASK, NEW_MASK
 from foundation.models import AuditEntry
 from servers import health
 from servers.models import Server, ServerTest, SmtpServer
+from tests import waiting
 from tests.db.world import smtp_server, template
 from tests.wire.scripted import Peer, Received, honest
 
@@ -148,7 +148,7 @@ def test_a_test_of_unsaved_values_shows_its_stages_and_stores_no_server(admin_cl
         typed = {**TYPED, "port": str(peer.port), "test_to": "anna@example.org", "name": ""}
         answer = admin_client.post(f"{LIST}smtp/test/", typed, headers={"HX-Request": "true"})
         assert answer.status_code == 200
-        finish()
+        waiting.for_threads("server-test")
     found = ServerTest.objects.get()
     shown = text(admin_client.get(f"{LIST}tests/{found.pk}/", headers={"HX-Request": "true"}))
     assert "The test passed" in shown
@@ -172,7 +172,7 @@ def test_without_script_a_test_gives_the_form_back_as_it_was_typed(admin_client)
     with Peer(honest(Received())) as peer:
         typed = {**TYPED, "port": str(peer.port), "test_to": "anna@example.org", "from_name": "Corporate IT"}
         answer = admin_client.post(f"{LIST}smtp/test/", typed)
-        finish()
+        waiting.for_threads("server-test")
     assert answer.status_code == 200
     assert 'value="Corporate IT"' in text(answer)
     assert f"{LIST}tests/{ServerTest.objects.get().pk}/" in text(answer)
@@ -200,9 +200,3 @@ def test_a_test_that_broke_off_says_so(admin_client):
         actor="user:1", to="anna@example.org", started_at=now, ends_by=now, finished_at=now, passed=False
     )
     assert "The test broke off" in text(admin_client.get(f"{LIST}tests/{row.pk}/"))
-
-
-def finish():
-    for thread in threading.enumerate():
-        if thread.name == "server-test":
-            thread.join(20)

@@ -16,6 +16,7 @@ from servers import probe
 from servers.forms import SmtpServerForm
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer
 from servers.probe import Asker, ProbeRefusedError
+from tests import waiting
 from tests.db.servers.test_forms import data
 from tests.db.world import NOW, smtp_server
 from tests.wire.scripted import Peer, Received, honest
@@ -33,15 +34,9 @@ def asker():
     return Asker.of(user, address="192.0.2.7")
 
 
-def finish():
-    for thread in threading.enumerate():
-        if thread.name == "server-test":
-            thread.join(20)
-
-
 def run(server, asker, *, to=TO, now=None):
     started = probe.start(server, to=to, asker=asker, now=now or timezone.now())
-    finish()
+    waiting.for_threads("server-test")
     return ServerTest.objects.get(pk=started.pk)
 
 
@@ -207,7 +202,7 @@ def test_four_at_once_and_a_fifth_is_told_to_wait(asker):
     go_on = threading.Event()
 
     def banner(_line):
-        assert go_on.wait(20)
+        assert go_on.wait(waiting.PATIENCE)
         return "220 here I am"
 
     with Peer(honest(Received(), answers={"BANNER": banner})) as peer:
@@ -217,7 +212,7 @@ def test_four_at_once_and_a_fifth_is_told_to_wait(asker):
         with pytest.raises(ProbeRefusedError) as refused:
             probe.start(server, to=TO, asker=asker, now=timezone.now())
         go_on.set()
-        finish()
+        waiting.for_threads("server-test")
         assert refused.value.code == "busy"
         assert set(ServerTest.objects.values_list("passed", flat=True)) == {True}
         assert ServerTest.objects.count() == probe.AT_ONCE

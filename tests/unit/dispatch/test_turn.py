@@ -3,12 +3,13 @@
 import threading
 
 from dispatch.turn import Turn
+from tests import waiting
 
 
 def other_thread(job):
     thread = threading.Thread(target=job)
     thread.start()
-    thread.join(timeout=20)
+    thread.join(timeout=waiting.PATIENCE)
     assert not thread.is_alive()
 
 

@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from simulators.mailbox import Envelope, Inbox, Ledger, message_id_of, read_ledger
+from tests import waiting
 
 ENVELOPE = Envelope("from@example.com", ("to@example.com",))
 
@@ -39,9 +40,11 @@ def test_waiting_wakes_when_the_mail_comes():
         return mail.number == 2
 
     inbox.add(ENVELOPE, raw=b"first", message_id="")
-    adder = threading.Thread(target=lambda: asked.wait(10) and inbox.add(ENVELOPE, raw=b"second", message_id=""))
+    adder = threading.Thread(
+        target=lambda: asked.wait(waiting.PATIENCE) and inbox.add(ENVELOPE, raw=b"second", message_id="")
+    )
     adder.start()
-    assert inbox.wait_for(is_second, timeout=10).raw == b"second"
+    assert inbox.wait_for(is_second, timeout=waiting.PATIENCE).raw == b"second"
     adder.join()
 
 

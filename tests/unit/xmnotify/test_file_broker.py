@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 from kombu import Connection
 
+from tests import waiting
 from xmnotify.celery import app
 
 COUNT = 1000
@@ -36,7 +37,7 @@ def test_a_message_is_never_taken_before_it_is_whole(connect):
         writer = Thread(target=put)
         writer.start()
         while len(taken) < COUNT:
-            message = queue.get(timeout=20)
+            message = queue.get(timeout=waiting.PATIENCE)
             taken.append(message.payload["number"])
             message.ack()
     writer.join()

@@ -11,6 +11,7 @@ from simulators.inbox import InboxPage
 from simulators.mailbox import Envelope
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
+from tests import waiting
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def page(simulator):
 
 
 def ask(page, path, *, method="GET", body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=waiting.PATIENCE)
     try:
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()

@@ -14,6 +14,7 @@ from simulators.faults import Delay, Drop, Fault, Hang, Reply, Step, Trickle
 from simulators.mailbox import read_ledger
 from simulators.smtp import SmtpSimulator
 from simulators.smtp_session import Profile
+from tests import waiting
 
 TEXT = b"Message-ID: <1@example.com>\r\nSubject: Hello\r\n\r\nText\r\n"
 
@@ -25,7 +26,7 @@ def simulator(tmp_path):
 
 
 @contextmanager
-def client(server, *, timeout=5):
+def client(server, *, timeout=waiting.PATIENCE):
     connection = smtplib.SMTP("127.0.0.1", server.port, local_hostname="client", timeout=timeout)
     try:
         yield connection
@@ -40,7 +41,7 @@ def send(server, *to, text=TEXT):
 
 def talk(server, said):
     """Write everything at once, read until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=waiting.PATIENCE) as line:
         line.sendall(said)
         return b"".join(iter(lambda: line.recv(65536), b""))
 
@@ -51,7 +52,7 @@ def codes(answer):
 
 def test_a_mail_arrives_with_envelope_text_and_ledger_line(simulator, tmp_path):
     assert send(simulator, "a@example.com", "b@example.com") == {}
-    mail = simulator.inbox.wait_for(lambda mail: True, timeout=5)
+    mail = simulator.inbox.wait_for(lambda mail: True, timeout=waiting.PATIENCE)
     assert (mail.envelope.sender, mail.envelope.recipients) == ("from@example.com", ("a@example.com", "b@example.com"))
     assert (mail.raw, mail.message_id) == (TEXT, "<1@example.com>")
     assert mail.parsed()["Subject"] == "Hello"
@@ -70,7 +71,7 @@ def test_pipelined_transactions_in_one_write_are_all_taken(simulator):
 
 def test_a_text_that_comes_in_pieces_is_put_together_and_its_dots_unstuffed(simulator):
     said = b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<t@x>\r\nDATA\r\n..a\r\n...\r\nb.\r\n.\r\nQUIT\r\n"
-    with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=waiting.PATIENCE) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in said:
             line.sendall(bytes([byte]))
@@ -144,7 +145,9 @@ def test_tls_by_starttls_and_from_the_first_byte(implicit, certificate):
     with SmtpSimulator(profile=Profile(tls=server_side, implicit_tls=implicit)) as server:
         connect = smtplib.SMTP_SSL if implicit else smtplib.SMTP
         more = {"context": client_side} if implicit else {}
-        with closing(connect("localhost", server.port, local_hostname="client", timeout=5, **more)) as connection:
+        with closing(
+            connect("localhost", server.port, local_hostname="client", timeout=waiting.PATIENCE, **more)
+        ) as connection:
             if not implicit:
                 connection.starttls(context=client_side)
             connection.sendmail("f@x", "t@x", TEXT)
@@ -203,7 +206,7 @@ def test_only_matching_recipients_are_struck(simulator):
 
 def test_a_hanging_server_answers_nothing_more(simulator):
     simulator.faults.order(Fault(Step.MAIL, Hang()))
-    with client(simulator, timeout=0.2) as connection, pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+    with client(simulator, timeout=2) as connection, pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
         connection.sendmail("f@x", "t@x", TEXT)
 
 
@@ -257,9 +260,11 @@ def test_the_module_runs_as_a_process_of_its_own(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             port = int(process.stdout.readline().removeprefix("listening on "))
-            with closing(smtplib.SMTP("127.0.0.1", port, local_hostname="client", timeout=5)) as connection:
+            with closing(
+                smtplib.SMTP("127.0.0.1", port, local_hostname="client", timeout=waiting.PATIENCE)
+            ) as connection:
                 connection.sendmail("f@x", "t@x", TEXT)
         finally:
             process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(waiting.PATIENCE) == 0
     assert read_ledger(ledger) == [("<1@example.com>", "t@x")]
