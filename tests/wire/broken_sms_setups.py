@@ -62,7 +62,8 @@ class Seen:
 def see(setup: Setup, *, authority: Authority) -> Seen:
     with _service(setup, authority) as (url, nexmo):
         bundle = authority.pem if setup.tls is not None and setup.trusted else ""
-        settings = config(url, timeout=PATIENCE if setup.code.endswith("timeout") else NEVER, ca_bundle=bundle, **setup.fields)
+        patience = PATIENCE if setup.code.endswith("timeout") else NEVER
+        settings = config(url, timeout=patience, ca_bundle=bundle, **setup.fields)
         policy = HTTP_POLICY if setup.public_only else LOOPBACK
         began = time.perf_counter()
         *_, last = probe(settings, message=message(), to=setup.to, policy=policy)

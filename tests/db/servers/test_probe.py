@@ -117,7 +117,7 @@ def test_a_test_of_values_that_are_saved_while_it_runs_lets_the_server_send_agai
         probe.start(form.instance, to="anna@example.org", asker=asker, now=timezone.now())
         save_form(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
         saved.set()
-        finish()
+        waiting.for_threads("server-test")
     kept = SmtpServer.objects.get()
     assert (kept.stopped_at, kept.paused_until, kept.last_test_passed) == (None, None, True)
 
