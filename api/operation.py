@@ -132,6 +132,12 @@ def read(tree: Any, *, into: Any, strict: bool = True) -> Any:
 
 
 def _serve(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
+    response = _answered(operations, request, **named)
+    response.headers["Cache-Control"] = "no-store"  # names, addresses and texts are kept by nobody on the way
+    return response
+
+
+def _answered(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
     try:
         operation = operations.get(request.method or "")
         if operation is None:
