@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode
 
@@ -40,6 +40,7 @@ _NORTH_AMERICA = "+1"
 _NUMBER = re.compile(r"\+[0-9]{7,15}")  # E.164
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _MAX_DIALOGUE = 2000
+_SHORTEST_PRIVATE = 4
 
 
 class NexmoChannel:
@@ -133,8 +134,9 @@ class NexmoConnection:
             return Unknown(failure.reason), f"POST {self._url}\n{failure.reason.detail}"
         except ConnectionFailed as failure:
             return self._not_reached(failure)
-        outcome = judge(answer, secrets=self._config.secrets)
-        return outcome, "" if isinstance(outcome, Sent) else self._dialogue(answer)
+        hidden = (*self._config.secrets, *_private(wire))
+        outcome = judge(answer, secrets=hidden)
+        return outcome, "" if isinstance(outcome, Sent) else self._dialogue(answer, hidden=hidden)
 
     def close(self) -> None:
         """See `Connection`."""
@@ -144,9 +146,15 @@ class NexmoConnection:
     def _not_reached(self, failure: ConnectionFailed) -> tuple[Outcome, str]:
         return Deferred(failure.reason), f"POST {self._url}\n{failure.reason.detail}"
 
-    def _dialogue(self, answer: requests.Response) -> str:
-        said = cleaned(answer.text, secrets=self._config.secrets)
+    def _dialogue(self, answer: requests.Response, *, hidden: Sequence[str]) -> str:
+        said = cleaned(answer.text, secrets=hidden)
         return f"POST {self._url}\n{answer.status_code} {answer.reason}\n{said}"[:_MAX_DIALOGUE]
+
+
+def _private(wire: Wire) -> list[str]:
+    """The text, which may hold a secret and which some services repeat; what is too short would be cut out of words."""
+    text = dict(parse_qsl(wire.payload.decode(), keep_blank_values=True)).get("text", "")
+    return [text] if len(text) >= _SHORTEST_PRIVATE else []
 
 
 def http_line(config: NexmoConfig, *, policy: Policy) -> HttpLine:

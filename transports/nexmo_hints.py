@@ -127,6 +127,12 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         _CONFIGURATION,
+        "There is no SMS service at this address.",
+        "Check the base URL; leave it empty to use the service itself.",
+        words="^(not found|gone|method not allowed|not implemented)",
+    ),
+    AdviceRow(
+        _CONFIGURATION,
         "The account is not enabled for the SMS API.",
         "Have it enabled by the service.",
         words="http|rest|enabled|allowed",
@@ -136,12 +142,6 @@ _ROWS: tuple[AdviceRow, ...] = (
         "The service does not take the address for receipts.",
         "Check the console's address (XMNOTIFY_CONSOLE_URL).",
         words="callback",
-    ),
-    AdviceRow(
-        _CONFIGURATION,
-        "There is no SMS service at this address.",
-        "Check the base URL; leave it empty to use the service itself.",
-        words="not found|gone",
     ),
     AdviceRow(
         _CONFIGURATION,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,7 +16,7 @@ from transports.http_line import session
 from transports.nexmo import NexmoChannel, NexmoConnection, http_line
 from transports.nexmo_config import NexmoConfig
 from transports.nexmo_hints import advise, wrong_clock
-from transports.nexmo_replies import account, cleaned, unreadable_account
+from transports.nexmo_replies import account, cleaned, lacks_page, unreadable_account
 from transports.stages import Advice, Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Scope, Sent, Wire
 
@@ -71,20 +72,22 @@ class _Account:
 
     def _balance(self) -> str | Reason:
         found = self._get("/account/get-balance")
-        if isinstance(found, Reason):
+        if not isinstance(found, Mapping):
             return found
         if not isinstance(found.get("value"), int | float):
-            return Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, "the answer names no balance")
+            return _unchecked("its answer names no balance")
         return f"balance {found['value']} EUR"
 
     def _number(self) -> str | Reason:
         """Source: developer.vonage.com, Numbers API, "List the numbers you own"."""
         number = self._config.virtual_number
         found = self._get(f"/account/numbers?pattern={number}&search_pattern=0&size=100")
-        if isinstance(found, Reason):
+        if not isinstance(found, Mapping):
             return found
-        listed = found.get("numbers")
-        owned = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        listed = found.get("numbers", [] if "count" in found or not found else None)
+        if not isinstance(listed, list):
+            return _unchecked("its answer lists no numbers")
+        owned = [one for one in listed if isinstance(one, dict)]
         same = next((one for one in owned if one.get("msisdn") == number), None)
         if same is None:
             return Reason(ReasonCode.VIRTUAL_NUMBER_NOT_OWNED, Scope.SERVER, f"{number} is not among its numbers")
@@ -94,15 +97,27 @@ class _Account:
             return Reason(ReasonCode.VIRTUAL_NUMBER_NOT_OWNED, Scope.SERVER, detail)
         return cleaned(f"{number}, {same.get('country', '')} {', '.join(features)}")
 
-    def _get(self, path: str) -> Any:
-        """The answer's fields, or why there are none. The secret is in a header: addresses stand in logs."""
-        request = requests.Request("GET", self._config.base_url + path, auth=(self._config.key, self._config.secret))
+    def _get(self, path: str) -> Mapping[str, Any] | str | Reason:
+        """The answer's fields; why there are none, or in words that the service has no such page.
+
+        The secret is in a header: addresses stand in logs.
+        """
+        signed = (self._config.key, self._config.secret)
+        request = requests.Request("GET", self._config.base_url + path, auth=signed)
         try:
             answer = self._session.send(self._session.prepare_request(request), allow_redirects=False)
         except ConnectionFailed as failure:
             return failure.reason
         self.skew = _ahead(answer.headers.get("Date", ""))
-        return unreadable_account(answer) or account(answer)
+        if lacks_page(answer):
+            return _unchecked(f"the service answers {answer.status_code} to {path.partition('?')[0]}")
+        hidden = (*self._config.secrets, b64encode(":".join(signed).encode()).decode())
+        return unreadable_account(answer, secrets=hidden) or account(answer)
+
+
+def _unchecked(why: str) -> str:
+    """For a compatible service without this page of the account: whether all is well shows with the message."""
+    return f"can't be checked here: {why}"
 
 
 def _accepted(connection: NexmoConnection, wire: Wire, *, skew: timedelta) -> Stage:

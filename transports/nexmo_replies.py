@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import requests
 from msgspec import Struct
 
+from transports.refusal_words import refusal_words
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
 
 SHORT_REST = timedelta(seconds=1)
@@ -60,11 +63,13 @@ ROWS: tuple[Row, ...] = (
 # RFC 9110 15. The service itself answers 200; a proxy, a firewall or a wrong address does not.
 _HTTP_ROWS: tuple[tuple[str, ReasonCode, Scope, type[Deferred | Rejected | Unknown]], ...] = (
     ("401", ReasonCode.CREDENTIALS_REFUSED, _SERVER, Deferred),
+    ("402", ReasonCode.OUT_OF_CREDIT, _SERVER, Deferred),
     ("429", ReasonCode.THROTTLED, _SERVER, Deferred),
     ("403|407|451", ReasonCode.POLICY, _SERVER, Deferred),
     ("504", ReasonCode.NO_ANSWER, _SERVER, Unknown),  # what stands between waited in vain: it may have been taken
     ("413", ReasonCode.TEXT_TOO_LONG, _MESSAGE, Rejected),
     ("400|422", ReasonCode.PERMANENT, _MESSAGE, Rejected),
+    ("501", ReasonCode.CONFIGURATION, _SERVER, Deferred),
     ("5..", ReasonCode.SERVICE_UNAVAILABLE, _SERVER, Deferred),
     (".*", ReasonCode.CONFIGURATION, _SERVER, Deferred),  # nothing is there, or it redirects
 )
@@ -76,7 +81,8 @@ def judge(answer: requests.Response, *, secrets: Sequence[str] = ()) -> Outcome:
     A reason with SERVER scope is always Deferred: the message may go when the gateway is back or repaired.
     """
     if answer.status_code != 200:
-        return _http(answer, secrets=secrets)
+        reason = _own_reason(answer, secrets=secrets)
+        return _refused(reason) if reason else _http(answer, secrets=secrets)
     parts = _parts(answer)
     if parts is None:
         return _unreadable(answer)
@@ -93,10 +99,25 @@ def judge(answer: requests.Response, *, secrets: Sequence[str] = ()) -> Outcome:
     return _refused(reason)
 
 
-def unreadable_account(answer: requests.Response) -> Reason | None:
+def _own_reason(answer: requests.Response, *, secrets: Sequence[str]) -> Reason | None:
+    """Why all parts were refused, where a compatible service says so in the table's words under a status of its own."""
+    parts = _parts(answer) if 400 <= answer.status_code < 500 else None
+    known = {row.status for row in ROWS}
+    return _reason(parts[0], secrets=secrets) if parts and {part.get("status") for part in parts} <= known else None
+
+
+def lacks_page(answer: requests.Response) -> bool:
+    """Whether the service has no such page of the account, as those that are compatible with this one's SMS may not.
+
+    Source: RFC 9110 15.5 and 15.6.2; some answer what they do not know with 400, or with JSON of another kind.
+    """
+    return answer.status_code in {400, 404, 405, 410, 422, 501}
+
+
+def unreadable_account(answer: requests.Response, *, secrets: Sequence[str]) -> Reason | None:
     """Why an answer of the account's pages (balance, numbers) is of no use; None for JSON under status 200."""
     if answer.status_code != 200:
-        return _http(answer, secrets=()).reason
+        return _http(answer, secrets=secrets).reason
     return None if _json(answer) is not None else _unreadable(answer).reason
 
 
@@ -108,7 +129,8 @@ def account(answer: requests.Response) -> Mapping[str, Any]:
 def _http(answer: requests.Response, *, secrets: Sequence[str]) -> Deferred | Rejected | Unknown:
     status = str(answer.status_code)
     code, scope, kind = next(row[1:] for row in _HTTP_ROWS if re.fullmatch(row[0], status))
-    detail = cleaned(answer.reason or "", secrets=secrets)
+    said = refusal_words(answer) if status.startswith("4") else ""
+    detail = cleaned(": ".join(words for words in (answer.reason, said) if words), secrets=secrets)
     if status.startswith("3"):
         detail = f"it redirects to {cleaned(answer.headers.get('Location', 'nowhere'), secrets=secrets)}"
     reason = Reason(code, scope, detail, reply=status)
@@ -186,5 +208,6 @@ def _refused(reason: Reason) -> Outcome:
 def cleaned(words: str, *, secrets: Sequence[str] = ()) -> str:
     """A peer's words in one line, without our secrets, cut to a length that can be shown."""
     for secret in secrets:
-        words = words.replace(secret, "***")
+        for written in (secret, quote_plus(secret), quote(secret), json.dumps(secret)[1:-1], html.escape(secret)):
+            words = words.replace(written, "***")
     return "".join(character if character.isprintable() else " " for character in words)[:_MAX_DETAIL].strip()

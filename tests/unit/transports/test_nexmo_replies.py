@@ -120,3 +120,62 @@ def test_no_answer_is_a_crash(status, body, kind):
 def test_how_long_to_wait_is_taken_from_the_answer_within_reason(told, seconds):
     found = judge(answer({}, status=503, **{"Retry-After": told}))
     assert found.retry_after == (timedelta(seconds=seconds) if seconds else None)
+
+
+PAGE = b"<head><title>x</title></head><body><h1>Refused</h1><script>no()</script>by &quot;policy&quot; 7</body>"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 451])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"message": "Invalid sender ID"}, "Invalid sender ID"),
+        (
+            {"title": "Invalid", "detail": "from: not allowed", "type": "https://x.example/e"},
+            "Invalid: from: not allowed",
+        ),
+        ({"error": {"code": 21, "message": "Not a mobile number"}}, "Not a mobile number"),
+        ({"errors": [{"message": "to: missing"}, {"message": "text: missing"}]}, "to: missing: text: missing"),
+        ({"messages": [{"status": "EC", "error-text": "No route"}]}, "No route"),
+        ({"why": "out of range"}, "out of range"),
+        (["first", "second"], "first: second"),
+        (b"Sender not\r\nallowed", "Sender not allowed"),
+        (PAGE, 'Refused by "policy" 7'),
+        (b"", ""),
+        (b"{}", ""),
+        (b"[" * 100_000, None),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_the_words_of_a_refusal_stand_in_its_reason(status, body, words):
+    detail = judge(answer(body, status=status)).reason.detail
+    assert len(detail) <= 500
+    if words is not None:
+        assert detail == (f"words: {words}" if words else "words")
+
+
+@pytest.mark.parametrize("body", [{"message": "key %s"}, b"key %s", b"<b>key %s</b>", b'{"x": ["key=%s"]}'])
+@pytest.mark.parametrize(
+    "written", ['s3 cr&t/ä"', "s3+cr%26t%2F%C3%A4%22", "s3%20cr%26t/%C3%A4%22", "s3 cr&amp;t/ä&quot;"]
+)
+def test_no_secret_is_repeated_however_it_is_written(body, written):
+    if isinstance(body, dict):
+        body = {"message": body["message"] % written}
+    else:
+        body = body.replace(b"%s", written.replace('"', '\\"' if body.startswith(b"{") else '"').encode())
+    detail = judge(answer(body, status=400), secrets=['s3 cr&t/ä"']).reason.detail
+    assert "***" in detail
+    assert "cr" not in detail
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 422])
+def test_a_compatible_services_own_words_under_a_status_of_its_own_are_read_by_the_table(status):
+    refused = answer({"messages": [part("6", "Unroutable")]}, status=status)
+    assert judge(refused) == judge(submitted(part("6", "Unroutable")))
+    assert judge(answer({"messages": [part("4", "Bad")]}, status=status)).reason.code is ReasonCode.CREDENTIALS_REFUSED
+    taken = answer({"messages": [part("0"), part("6")]}, status=status)
+    assert judge(taken).reason.reply == str(status)
+
+
+def test_a_body_without_end_is_cut():
+    assert len(judge(answer(b"x " * 1_000_000, status=400)).reason.detail) <= 500
