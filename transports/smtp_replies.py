@@ -142,6 +142,9 @@ ROWS: tuple[Row, ...] = (
     # Exchange: a group or mailbox that takes mail of some only, 5.7.12x and 5.7.13x.
     Row(ReasonCode.POLICY, _RECIPIENT, enhanced=r"5\.7\.1[23]\d"),
     Row(ReasonCode.POLICY, _RECIPIENT, codes="5..", words=words.OF_THE_RECIPIENT),
+    # RFC 7372: X.7.20 to X.7.26 are DKIM, SPF and DMARC, apart from X.7.25, a machine without a name.
+    Row(ReasonCode.POLICY, _SERVER, enhanced=r"[45]\.7\.2[0-46]", own=True),
+    Row(ReasonCode.POLICY, _SERVER, codes=_LATER, words=words.UNPROVED_SENDER, phases=_ALL_MAIL, own=True),
     Row(ReasonCode.AUTH_REQUIRED, _SERVER, codes="45[0-4]|50[35]|5[35].", words=words.SIGN_IN_FIRST),
     Row(ReasonCode.SENDER_REFUSED, _SERVER, codes="530", words=words.SENDER, own=True),  # Postal
     Row(ReasonCode.AUTH_REQUIRED, _SERVER, codes="530"),  # RFC 4954 6; Exchange 5.7.57
@@ -167,7 +170,7 @@ ROWS: tuple[Row, ...] = (
     ),
     # A mailbox that gets too much (Google 4.2.1) is not a sender that sends too much.
     Row(ReasonCode.THROTTLED, words=words.RECEIVING_TOO_MUCH, phases=_RCPT),
-    Row(ReasonCode.ADDRESS_UNKNOWN, codes="5..", enhanced=r"5\.1\.(1|2|10)", phases=_RCPT),
+    Row(ReasonCode.ADDRESS_UNKNOWN, codes="5..", enhanced=r"5\.1\.(1|10)", phases=_RCPT),
     # How much this client or account may send. Google: 5.4.5; Exchange: 5.2.2 at MAIL, 451 4.7.500.
     Row(ReasonCode.THROTTLED, _SERVER, codes=_LATER, words=words.LIMIT_OF_SENDING, phases=_ALL_MAIL),
     Row(ReasonCode.THROTTLED, _SERVER, enhanced=r"5\.4\.5", words="limit|quota"),
@@ -186,17 +189,19 @@ ROWS: tuple[Row, ...] = (
     Row(ReasonCode.MAILBOX_BUSY, _RECIPIENT, codes="4..", words=words.MAILBOX_BUSY),  # RFC 5321 4.2.3: 450
     Row(ReasonCode.ADDRESS_INVALID, enhanced=r"5\.1\.3", phases=_RCPT),
     Row(ReasonCode.ADDRESS_UNKNOWN, codes="55.", words=words.NOT_HERE, phases=_RCPT),
+    Row(ReasonCode.MAILBOX_DISABLED, _RECIPIENT, codes="55.", words=words.MAILBOX_CLOSED, phases=_RCPT | _MESSAGE),
+    Row(ReasonCode.CONTENT_REFUSED, codes="552", words="spam|virus|unsolicited", phases=_MESSAGE),
     Row(ReasonCode.MESSAGE_TOO_BIG, Scope.MESSAGE, codes="552", phases=_NOT_RCPT),
     # Exchange: 5.7.60 and 5.2.252 SendAsDenied. Postfix tells reject_sender_login_mismatch at RCPT, others at MAIL.
     Row(ReasonCode.SENDER_REFUSED, _SERVER, enhanced=r"5\.7\.60|5\.2\.252|[45]\.1\.[78]", own=True),
-    # RFC 7372: X.7.20 to X.7.26 are DKIM, SPF and DMARC, apart from X.7.25, a machine without a name.
-    Row(ReasonCode.POLICY, _SERVER, enhanced=r"[45]\.7\.2[0-46]", own=True),
-    Row(ReasonCode.POLICY, _SERVER, codes=_LATER, words=words.UNPROVED_SENDER, phases=_ALL_MAIL, own=True),
+    Row(ReasonCode.SENDER_REFUSED, _SERVER, words=r"disallowed as\b|unregistered domain", own=True),  # Zoho, Exchange
     # A link in the text may stand on a block list; else block lists refuse the machine, also where it is told at RCPT.
     Row(ReasonCode.CONTENT_REFUSED, codes="55[04]", words=words.BLOCKED_LINK, phases=_MESSAGE),
     Row(ReasonCode.POLICY, _SERVER, enhanced=r"5\.7\.(25|511|6[0-4]\d|708)"),
     Row(ReasonCode.GREYLISTED, codes="45[01]", words="gr[ae]y-?list"),  # RFC 6647; Postgrey, Exim, rspamd
     # Postfix: Relay access denied (454 by default); Exim: relay not permitted; Exchange: Unable to relay; qmail.
+    Row(ReasonCode.RELAY_DENIED, _SERVER, words="credentials for relay"),  # Google Workspace, of this machine
+    Row(ReasonCode.RELAY_DENIED, words="cannot deliver mail for", phases=_RCPT),  # Haraka
     Row(ReasonCode.RELAY_DENIED, words="relay(ing)? (access )?(denied|not permitted|not allowed)|unable to relay"),
     Row(ReasonCode.RELAY_DENIED, words="rcpthosts|not permitted to relay|relaying", phases=_RCPT),
     Row(ReasonCode.RELAY_DENIED, enhanced=r"5\.7\.(54|64)"),
@@ -208,6 +213,7 @@ ROWS: tuple[Row, ...] = (
     Row(ReasonCode.STORAGE_FULL, _SERVER, codes="4..", enhanced=r"4\.3\.1"),
     Row(ReasonCode.STORAGE_FULL, _SERVER, codes="452", words="storage|disk|space", phases=_NOT_RCPT),
     Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="4..", enhanced=r"4\.3\.[025]", phases=_MAIL),
+    Row(ReasonCode.SERVICE_UNAVAILABLE, _SERVER, codes="4..", words=words.OUT_OF_ORDER, phases=_ALL_MAIL),
     # Others say greylisting only with 4.7.1 and "try again later".
     Row(ReasonCode.GREYLISTED, codes="45[01]", enhanced=r"4\.7\.[01]", phases=_RCPT),
     # RFC 6531 3.5 (X.6.7); RFC 3463 X.1, X.2; RFC 7505 (5.1.10); Exchange 5.4.1.

@@ -32,7 +32,8 @@ LIMIT_OF_SENDING = "|".join(
         rf"(?:{_OF_SENDING})[\w ,-]{{0,30}}?(?:\blimit|quota|allowance)",
         _near(_MOST, _PERIOD),
         _near(_PERIOD, _MOST),
-        r"\bversandlimit|limite d.envoi",
+        rf"(?:only|maximum of|up to) \d{{1,7}} {_THINGS} {_PERIOD}",
+        r"\bversandlimit|limite d.envoi|unusual (?:sending|rate|volume)",
     )
 )
 TOO_FAST = "|".join(
@@ -50,24 +51,30 @@ MAILBOX_FULL = (
     r"(?:\bfull\b|over (?:its |the |their )?quota|out of (?:storage|space)|quota exceeded|voll\b|pleine)"
     r"|\bover ?quota|quota (?:exceeded|violation|full|überschritten)|exceeded (?:storage|its quota|the quota)"
 )
+MAILBOX_CLOSED = (
+    r"(?:user|account|mailbox|recipient)(?: \w{1,20})? (?:(?:is|was|been) )?(?:suspended|disabled|discontinued)"
+    r"|(?:user|account|mailbox|recipient)(?: \w{1,20})? (?:(?:is|was|been) )?(?:inactive|deactivated|closed|expired)"
+)
 MAILBOX_BUSY = r"mail ?box (?:is )?(?:currently )?(?:busy|locked|in use)|postfach .{0,20}?(?:gesperrt|belegt)"
 NOT_HERE = (
     r"no such (?:user|mailbox|recipient|address|person|account|local)|(?:unknown|invalid|bad) (?:local )?"
     r"(?:user|mailbox|recipient|address|account|destination mailbox)|(?:user|mailbox|recipient|address|account)"
     r"(?: name)? (?:is )?(?:unknown|not (?:found|known|exist)|doesn.?t exist|does not exist|inexistant)"
     r"|unrouteable|unbekannte[rs]? (?:empf|benutzer|user|adress)|(?:empfänger|benutzer|postfach) .{0,20}?unbekannt"
-    r"|utilisateur inconnu|adresse inconnue|destinataire inconnu"
+    r"|does ?n.t have an? [\w.]{0,30} ?account|utilisateur inconnu|adresse inconnue|destinataire inconnu"
 )
 RECEIVING_TOO_MUCH = r"receiving mail (?:too|at a rate)|recipient .{0,40}?too (?:much|many|quickly)"
 OF_THE_RECIPIENT = (
     r"blocked by (?:the )?(?:recipient|user|addressee)|recipient (?:has )?(?:blocked|blacklisted|refuses)"
-    r"|(?:this|the) (?:group|list|distribution)|allowed[- ]senders? list|resolver\.rst"
+    r"|(?:this|the) (?:group|list|distribution)|send to (?:this|the) (?:recipient|mailbox|user|address)"
+    r"|allowed[- ]senders? list|resolver\.rst"
 )
 
 SIGN_IN_FIRST = (
     r"auth\w{0,12} (?:is )?required|not authenticated|authenticate (?:first|before|with)|need to authenticate"
     r"|must (?:first )?(?:authenticate|log ?in|sign ?in|auth\b|issue auth)|please (?:authenticate|log ?in)"
-    r"|use smtp.?auth|(?:log ?in|sign ?in|auth) (?:first|required)|pop before smtp|unauthenticated client"
+    r"|not logged in|unauthenticated sender|use smtp.?auth"
+    r"|(?:log ?in|sign ?in|auth) (?:first|required)|pop before smtp|unauthenticated client"
     r"|anmeldung erforderlich|authentifizierung (?:ist )?erforderlich|authentification (?:requise|obligatoire)"
 )
 LOCKED_OUT = (
@@ -80,7 +87,8 @@ DIRECTORY_AWAY = (
     r"|ldap (?:server|error|connect)|directory (?:server|service)|server (?:error|busy|failure)|vorübergehend"
 )
 ACCOUNT_CLOSED = (
-    r"(?:your|sending|sender|smtp) account.{0,40}?(?:suspend|disabled|locked|blocked|deactivat|paused|review|frozen)"
+    r"(?:your|sending|sender|smtp) account.{0,40}?(?:suspend|disabled|locked|blocked|deactivat|paused|review|frozen"
+    r"|not (?:yet )?(?:activ|approved|enabled))"
     r"|sending (?:is |has been )?paused|(?:ihr|dein) (?:konto|account) .{0,30}?gesperrt"
     r"|votre compte .{0,30}?(?:suspendu|bloqu)"
 )
@@ -88,20 +96,24 @@ ACCOUNT_CLOSED = (
 _REFUSED = (
     r"block|\bban|black-?list|\blisted|deny|denied|reject|refus|not (?:allowed|permitted|accepted)|gesperrt|bloqu"
 )
-_MACHINE = r"client (?:host|ip|\[)|(?:your|sending|source|remote) (?:host|ip|server|network|mail ?server)|\bip\b"
+_MACHINE = r"client (?:host|ip|\[)|(?:your|sending|source) (?:host|ip|server|network|mail ?server)|\bip\b"
 BLOCK_LIST = "|".join(
     (
         r"spamhaus|spamcop|sorbs\b|uceprotect|barracuda|dnsbl|\brbl\b|black-?list|(?:block|deny) ?list|\bcbl\b|abuseat",
         r"blocked using|senderscore|senderbase|invaluement|listed (?:in|on|at|by)\b|\bptr\b|reverse dns|rdns",
-        r"reputation|dial-?up|dynamic (?:ip|address)|cannot find your (?:host|reverse)|postmaster\S{0,60}\bip=",
+        r"reputation|dial-?up|dynamic (?:ip|address)|cannot find your (?:host|reverse)|[?&]ip=\d",
         r"polic\w{0,5} (?:restriction|violation|reason)|(?:due to|by|for) (?:local |our |site )?polic",
         _near(_MACHINE, _REFUSED),
         rf"(?:block|bann|black-?list|listed)\w{0, 6} .{{0,30}}?(?:{_MACHINE})",
     )
 )
+OUT_OF_ORDER = (
+    r"lookup failure|configuration (?:error|problem)|(?:system|server) (?:is )?(?:too )?(?:busy|overloaded)|high load"
+    r"|not accepting (?:mail|messages|network)|load average"
+)
 BLOCKED_LINK = r"\b(?:url|uri|link|attachment|virus|malware|infected|macro|hyperlink)s?\b"
 SPAM = r"spam|virus|malware|content|unsolicited|phish|junk"
-UNPROVED_SENDER = r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated (?:e-?)?mail|sender id check"
+UNPROVED_SENDER = r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated (?:e-?)?mail|sender id check|anti-?spoof"
 
 _SENDER = (
     r"\bsenders?\b|\bmail from\b|return-path|identit(?:y|ies)|absender|expéditeur|expediteur"
@@ -117,6 +129,7 @@ SENDER = "|".join(
         _near(_SENDER, _NOT_ALLOWED),
         _near(r"invalid|unverified|unauthori[sz]ed|verify the", _SENDER),
         r"sendas|send as\b|not owned by|sender (?:identity|signature)|address(?:es)? (?:is|are) not verified",
+        r"disallowed as\b|unregistered domain|not authori[sz]ed to (?:perform|send)",
         r"from must|same as (?:the )?(?:login|user|auth)|domain .{0,60}?not (?:allowed to send|verified)",
     )
 )
