@@ -33,19 +33,19 @@ def refusal_words(answer: requests.Response) -> str:
     """The words of a body in JSON, HTML or plain text, not cleaned; "" where there are none."""
     text = answer.content[:_MOST_OCTETS].decode("utf-8", "replace")
     try:
-        words = [*dict.fromkeys(_told(json.loads(text), level=1))]
+        words = [*dict.fromkeys(_reported(json.loads(text), level=1))]
     except (ValueError, RecursionError):
         return " ".join(html.unescape(_TAG.sub(" ", _UNSHOWN.sub(" ", text))).split())
     return ": ".join(words)
 
 
-def _told(value: Any, *, level: int) -> Iterator[str]:
+def _reported(value: Any, *, level: int) -> Iterator[str]:
     if isinstance(value, str) and value.strip():
         yield value.strip()
     elif isinstance(value, list) and level <= _DEEPEST:
         for item in value:
-            yield from _told(item, level=level + 1)
+            yield from _reported(item, level=level + 1)
     elif isinstance(value, dict) and level <= _DEEPEST:
         named = [name for name in (*_NAMES, *_WITHIN) if name in value]
         for name in named or value:
-            yield from _told(value[name], level=level + 1)
+            yield from _reported(value[name], level=level + 1)

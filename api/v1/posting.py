@@ -109,8 +109,8 @@ def _format(call: Call) -> str:
     if _HEADER in headers:
         raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
     if cloudevents.has_attributes(headers):
-        words = "Headers that begin with ce- are not covered by the signature: send it structured."
-        raise ProblemError(HTTPStatus.BAD_REQUEST, words)
+        detail = "Headers that begin with ce- are not covered by the signature: send it structured."
+        raise ProblemError(HTTPStatus.BAD_REQUEST, detail)
     return cloudevents.format_of(strict_json.parse(call.raw).tree) or JSON
 
 

@@ -237,6 +237,10 @@ MAILS = st.sampled_from(
     [
         "a@example.com",
         "b@example.com",
+        "a@Example.COM",
+        "A@EXAMPLE.com",
+        " b@example.com\u200b",
+        "b\u200b@example.com",
         "",
         "no address",
         "ü@example.com",
