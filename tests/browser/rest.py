@@ -27,3 +27,13 @@ def at_rest(page, *, limit=_LIMIT):
                 raise
         else:
             return
+
+
+def shown(element):
+    """The element, once it is to be seen and its page is at rest.
+
+    Before that, a link or a form of a page that has only just come may not have its script yet, and leads elsewhere.
+    """
+    element.wait_for()
+    at_rest(element.page)
+    return element

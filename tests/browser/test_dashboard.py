@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from dispatch import liveness, statistics
 from dispatch.models import Delivery
 from tests.browser import looks
+from tests.browser.rest import shown
 from tests.db.dispatch.test_statistics import deliveries
 from tests.db.world import smtp_server
 
@@ -39,7 +40,7 @@ def test_the_dashboard_shows_charts_with_tables(staff_page, show):
 
 def test_an_empty_dashboard_says_what_to_do_first(staff_page, show):
     staff_page.goto("/")
-    staff_page.get_by_role("link", name="Set up an SMTP server.").wait_for()
+    shown(staff_page.get_by_role("link", name="Set up an SMTP server."))
     looks.check(staff_page, show=show, name="dashboard-empty")
 
 

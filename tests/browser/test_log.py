@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from dispatch.models import Delivery
 from tests.browser import looks
+from tests.browser.rest import shown
 from tests.db import world
 from tests.db.dispatch import flow
 from tests.hand_clock import HandClock
@@ -42,8 +43,8 @@ def test_why_a_user_did_not_get_it_takes_two_clicks(staff_page, sent):
     staff_page.get_by_label("State").select_option("trouble")
     expect(staff_page.locator("tbody tr")).to_have_count(1)
     staff_page.get_by_role("link", name="u2@example.com").click()
-    staff_page.get_by_text("The address does not exist.").first.wait_for()
-    staff_page.get_by_text("550 5.1.1 no such user").first.wait_for()
+    shown(staff_page.get_by_text("The address does not exist.").first)
+    shown(staff_page.get_by_text("550 5.1.1 no such user").first)
 
 
 def test_the_html_of_a_message_stands_in_a_frame_that_runs_nothing(staff_page, sent):
@@ -58,5 +59,5 @@ def test_a_failed_one_is_ticked_and_sent_again_by_keyboard(staff_page, sent):
     staff_page.keyboard.press("Space")
     staff_page.get_by_role("button", name="Retry (if failed)").focus()
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_text("1 delivery will be sent again.").first.wait_for()
+    shown(staff_page.get_by_text("1 delivery will be sent again.").first)
     assert not Delivery.objects.filter(state="failed").exists()

@@ -8,6 +8,7 @@ from simulators.faults import Fault, Reply, Step
 from simulators.smtp import SmtpSimulator
 from tests import waiting
 from tests.browser import looks
+from tests.browser.rest import shown
 from tests.db.world import smtp_server
 
 LIST = "/settings/notification-server/"
@@ -36,7 +37,7 @@ def test_a_server_is_added_by_keyboard_from_the_menu(staff_page, show):
     staff_page.get_by_role("textbox", name="SMTP Server").fill("mail.example.com")
     staff_page.get_by_label("From email").fill("it@example.com")
     staff_page.get_by_role("button", name="Add", exact=True).click()
-    staff_page.get_by_text("“Corporate relay” was added.").first.wait_for()
+    shown(staff_page.get_by_text("“Corporate relay” was added.").first)
     assert SmtpServer.objects.get().active
     smtp_server(name="Backup", active=False, last_test_at="2026-11-22T09:00Z", last_test_passed=False)
     staff_page.reload()
@@ -74,7 +75,7 @@ def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, 
     staff_page.goto(f"{LIST}smtp/add/")
     fill(staff_page, simulator.port)
     staff_page.get_by_role("button", name="Test Configuration").click()
-    staff_page.get_by_text("The test passed: the server took the message to anna@example.org.").first.wait_for()
+    shown(staff_page.get_by_text("The test passed: the server took the message to anna@example.org.").first)
     looks.check(staff_page, show=show, name="test-passed")
     expect(staff_page.get_by_role("textbox", name="SMTP Server")).to_have_value("127.0.0.1")
     assert not SmtpServer.objects.exists()
@@ -85,7 +86,7 @@ def test_enter_in_a_box_adds_the_server(staff_page):
     fill(staff_page, 2525)
     staff_page.locator("#id_name").fill("By Enter")
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_text("“By Enter” was added.").first.wait_for()
+    shown(staff_page.get_by_text("“By Enter” was added.").first)
 
 
 def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulator, show):
@@ -93,8 +94,8 @@ def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulat
     staff_page.goto(f"{LIST}smtp/add/")
     fill(staff_page, simulator.port)
     staff_page.get_by_role("button", name="Test Configuration").click()
-    staff_page.get_by_text("The test failed at this stage: Recipient.").first.wait_for()
-    staff_page.get_by_text("The recipient does not exist.").wait_for()
+    shown(staff_page.get_by_text("The test failed at this stage: Recipient.").first)
+    shown(staff_page.get_by_text("The recipient does not exist."))
     looks.check(staff_page, show=show, name="test-failed")
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from api.models import ApiKey
 from console import roles
 from tests.browser import looks
-from tests.browser.rest import at_rest
+from tests.browser.rest import at_rest, shown
 from tests.db.console.test_login import code_of
 
 
@@ -22,7 +22,7 @@ def test_one_logs_in_and_out(page, admin_user, show):
     page.get_by_role("button", name="Log in").click()
     page.locator("summary", has_text="admin").click()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_role("heading", name="You are logged out").wait_for()
+    shown(page.get_by_role("heading", name="You are logged out"))
 
 
 def test_the_first_tab_skips_to_the_content_and_the_user_menu_works_by_keyboard(staff_page):
@@ -58,13 +58,13 @@ def test_a_deletion_is_confirmed_in_a_dialog_that_escape_closes(staff_page, show
     looks.check(staff_page, show=show, name="roles")
     button = staff_page.get_by_role("link", name="Delete Auditor")
     button.click()
-    staff_page.get_by_role("dialog", name="Delete “Auditor”?").wait_for()
+    shown(staff_page.get_by_role("dialog", name="Delete “Auditor”?"))
     looks.check(staff_page, show=show, name="delete-dialog")
     staff_page.keyboard.press("Escape")
     expect(button).to_be_focused()
     button.click()
-    staff_page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    staff_page.get_by_text("“Auditor” was deleted.").first.wait_for()
+    shown(staff_page.get_by_role("dialog")).get_by_role("button", name="Delete").click()
+    shown(staff_page.get_by_text("“Auditor” was deleted.").first)
     assert not Group.objects.filter(name="Auditor").exists()
 
 
@@ -88,7 +88,7 @@ def test_an_api_key_is_made_and_shown_once(staff_page, show):
     expect(key).to_have_value(re.compile("^xmn_"))
     looks.check(staff_page, show=show, name="api-key-shown")
     staff_page.get_by_role("link", name="I have copied it").click()
-    staff_page.get_by_role("button", name="Revoke Device management").wait_for()
+    shown(staff_page.get_by_role("button", name="Revoke Device management"))
     looks.check(staff_page, show=show, name="api-keys")
 
 
@@ -98,10 +98,10 @@ def test_a_second_factor_is_switched_on_with_a_key_that_can_be_read_and_typed(st
     expect(staff_page.get_by_role("img", name="QR code of the key below").locator("svg path")).to_have_count(2)
     staff_page.get_by_role("textbox", name="Code").fill(code_of(secret))
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_role("heading", name="Your recovery codes").wait_for()
+    shown(staff_page.get_by_role("heading", name="Your recovery codes"))
     looks.check(staff_page, show=show, name="recovery-codes")
     staff_page.get_by_role("link", name="I have kept them").click()
-    staff_page.get_by_text("You have 10 recovery codes left.").wait_for()
+    shown(staff_page.get_by_text("You have 10 recovery codes left."))
     looks.check(staff_page, show=show, name="second-factor-on")
 
 
@@ -114,11 +114,11 @@ def test_the_password_is_asked_and_what_was_typed_goes_on(staff_page, show):
     staff_page.get_by_role("button", name="Add").click()
     staff_page.get_by_label("Your password").fill("wrong")
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_text("This is not your password").wait_for()
+    shown(staff_page.get_by_text("This is not your password"))
     looks.check(staff_page, show=show, name="confirm-password")
     staff_page.get_by_label("Your password").fill("password")
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_text("“Helpdesk” was added.").first.wait_for()
+    shown(staff_page.get_by_text("“Helpdesk” was added.").first)
 
 
 def test_a_double_click_sends_a_form_once(staff_page):
@@ -127,7 +127,7 @@ def test_a_double_click_sends_a_form_once(staff_page):
     staff_page.goto("/settings/api-keys/add/")
     staff_page.get_by_label("Name").fill("Twice")
     staff_page.get_by_role("button", name="Add").dblclick()
-    staff_page.get_by_label("API key", exact=True).wait_for()
+    shown(staff_page.get_by_label("API key", exact=True))
     at_rest(staff_page)
     assert len(posts) == 1
     assert ApiKey.objects.count() == 1

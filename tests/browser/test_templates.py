@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from templates_app.install import install
 from templates_app.models import NotificationTemplate
 from tests.browser import looks
-from tests.browser.rest import at_rest
+from tests.browser.rest import at_rest, shown
 from tests.db import world
 
 LIST = "/settings/notification-templates/"
@@ -40,10 +40,10 @@ def test_the_editor_has_no_fault_in_any_look(staff_page, show, jailbroken):
 def test_adding_asks_for_the_channels_then_changes_them_with_the_type(staff_page, show):
     staff_page.goto(LIST)
     staff_page.get_by_role("link", name="Add", exact=True).click()
-    staff_page.get_by_role("heading", name="Set up the channels first?").wait_for()
+    shown(staff_page.get_by_role("heading", name="Set up the channels first?"))
     looks.check(staff_page, show=show, name="template-set-up")
     staff_page.get_by_role("link", name="Set up later").click()
-    staff_page.get_by_role("heading", name="Add Notification Template").wait_for()
+    shown(staff_page.get_by_role("heading", name="Add Notification Template"))
     expect(staff_page.get_by_role("switch")).to_have_count(3)
     staff_page.get_by_label("Name").fill("Ours")
     staff_page.get_by_label("Type").select_option("system.license_expiring")
@@ -56,7 +56,7 @@ def test_adding_asks_for_the_channels_then_changes_them_with_the_type(staff_page
     german.get_by_label("Subject").fill("Die Lizenz endet")
     looks.check(staff_page, show=show, name="template-add")
     staff_page.get_by_role("button", name="Add", exact=True).last.click()
-    staff_page.get_by_text("“Ours” was added.").first.wait_for()
+    shown(staff_page.get_by_text("“Ours” was added.").first)
 
 
 def test_a_wrong_macro_is_refused_beside_its_field(staff_page, show, jailbroken):
@@ -66,7 +66,7 @@ def test_a_wrong_macro_is_refused_beside_its_field(staff_page, show, jailbroken)
     staff_page.get_by_role("button", name="Save").last.click()
     at_rest(staff_page)
     field = staff_page.locator(".field", has=subject)
-    field.locator(".lint .is-error").first.wait_for()
+    shown(field.locator(".lint .is-error").first)
     expect(field.get_by_text("toLowerCase")).to_have_count(1)
     expect(subject).to_have_value("Hello ${user.dispayname | toLower}")
     expect(subject).to_have_attribute("aria-invalid", "true")
@@ -83,28 +83,28 @@ def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbro
     other.goto(f"{LIST}{jailbroken.pk}/")
     other.get_by_label("Subject").fill("From the second tab")
     other.get_by_role("button", name="Save").last.click()
-    other.get_by_text("version 2 is current").first.wait_for()
+    shown(other.get_by_text("version 2 is current").first)
     staff_page.get_by_label("Subject").fill("From the first tab")
     staff_page.get_by_role("button", name="Save").last.click()
-    staff_page.get_by_text("saved version 2 of this template").wait_for()
+    shown(staff_page.get_by_text("saved version 2 of this template"))
     expect(staff_page.locator(".diff del")).to_contain_text("From the second tab")
     looks.check(staff_page, show=show, name="template-stale")
     staff_page.get_by_role("button", name="Save anyway").click()
-    staff_page.get_by_text("version 3 is current").first.wait_for()
+    shown(staff_page.get_by_text("version 3 is current").first)
 
 
 def test_versions_are_compared_and_rolled_back(staff_page, show, jailbroken):
     staff_page.goto(f"{LIST}{jailbroken.pk}/")
     staff_page.get_by_label("Subject").fill("Changed")
     staff_page.get_by_role("button", name="Save").last.click()
-    staff_page.get_by_text("version 2 is current").first.wait_for()
+    shown(staff_page.get_by_text("version 2 is current").first)
     staff_page.goto(f"{LIST}{jailbroken.pk}/versions/")
     looks.check(staff_page, show=show, name="template-versions")
     staff_page.get_by_role("link", name="Version 1").click()
-    staff_page.get_by_role("heading", name="Version 1").wait_for()
+    shown(staff_page.get_by_role("heading", name="Version 1"))
     looks.check(staff_page, show=show, name="template-version")
     staff_page.get_by_role("button", name="Roll back to version 1").click()
-    staff_page.get_by_text("Version 3 is current.").first.wait_for()
+    shown(staff_page.get_by_text("Version 3 is current.").first)
     expect(staff_page.get_by_label("Subject")).not_to_have_value("Changed")
 
 
@@ -113,10 +113,10 @@ def test_an_own_template_is_deleted_from_the_dialog_by_keyboard(staff_page, show
     staff_page.goto(LIST)
     staff_page.get_by_role("link", name="Delete Mine").focus()
     staff_page.keyboard.press("Enter")
-    staff_page.get_by_role("heading", name="Delete “Mine”?").wait_for()
+    shown(staff_page.get_by_role("heading", name="Delete “Mine”?"))
     looks.check(staff_page, show=show, name="template-delete")
     staff_page.get_by_role("button", name="Delete").click()
-    staff_page.get_by_text("“Mine” was deleted.").first.wait_for()
+    shown(staff_page.get_by_text("“Mine” was deleted.").first)
     assert not NotificationTemplate.objects.kept().filter(name="Mine").exists()
 
 
@@ -125,18 +125,18 @@ def test_macros_are_completed_at_the_caret_by_keyboard(staff_page, show, jailbro
     message = staff_page.get_by_label("Message").nth(1)
     message.fill("Dear ")
     message.press_sequentially("${user.disp")
-    staff_page.get_by_role("option", name="user.displayname").wait_for()
+    shown(staff_page.get_by_role("option", name="user.displayname"))
     looks.check(staff_page, show=show, name="template-completion")
     staff_page.keyboard.press("Enter")
     expect(message).to_have_value("Dear ${user.displayname}")
     staff_page.keyboard.press("ArrowLeft")
     message.press_sequentially(" | toU")
-    staff_page.get_by_role("option", name="toUpperCase").wait_for()
+    shown(staff_page.get_by_role("option", name="toUpperCase"))
     staff_page.keyboard.press("Tab")
     expect(message).to_have_value("Dear ${user.displayname | toUpperCase}")
     message.press_sequentially(" ${de")
     completions = staff_page.locator("#completions")
-    completions.wait_for()
+    shown(completions)
     staff_page.keyboard.press("Escape")
     completions.wait_for(state="hidden")
 
@@ -146,12 +146,12 @@ def test_the_preview_follows_what_is_typed_and_for_whom(staff_page, show, jailbr
     world.device(owner=world.person(displayname="Ana Ode"))
     staff_page.goto(f"{LIST}{jailbroken.pk}/")
     preview = staff_page.locator("#preview")
-    preview.get_by_text("Ana Silva").wait_for()
+    shown(preview.get_by_text("Ana Silva"))
     staff_page.get_by_label("User").fill("u1")
-    preview.get_by_text("Hello Ana Ode").wait_for()
+    shown(preview.get_by_text("Hello Ana Ode"))
     staff_page.get_by_label("HTML message").fill("<h1>For ${user.displayname}</h1><script>parent.x = 1</script>")
     frame = staff_page.frame_locator("iframe[name=html-preview]")
-    frame.get_by_role("heading", name="For Ana Ode").wait_for()
+    shown(frame.get_by_role("heading", name="For Ana Ode"))
     staff_page.get_by_label("Subject").fill("About ${user.room}")
-    staff_page.get_by_text("it may stay empty").wait_for()
+    shown(staff_page.get_by_text("it may stay empty"))
     assert staff_page.evaluate("typeof window.x") == "undefined"
