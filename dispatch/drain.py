@@ -444,9 +444,10 @@ def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> No
     else:
         until = trouble.pause(work.server_id, reason, retry_after=retry_after, probing=probing, now=now)
     if until:
-        logger.warning("server.paused server=%s reason=%s until=%s", work.server_id, reason.code.value, until)
+        told = (work.server_id, reason.code.value, until, reason.said)
+        logger.warning("server.paused server=%s reason=%s until=%s said=%r", *told)
     else:
-        logger.error("server.stopped server=%s reason=%s", work.server_id, reason.code.value)
+        logger.error("server.stopped server=%s reason=%s said=%r", work.server_id, reason.code.value, reason.said)
 
 
 def _learn(found: Sequence[Learned], *, work: Work) -> None:

@@ -25,7 +25,7 @@ from transports.smtp_config import Mechanism, Security, SmtpConfig
 from transports.smtp_replies import Phase, Reply, judge
 from transports.stages import StageName, Step
 from transports.tls import describe_peer, handshake_failure, tls_context
-from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope
+from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope, without_addresses
 
 _MAX_REPLY = 65536
 _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
@@ -260,7 +260,7 @@ class Session(smtplib.SMTP):
         reply = self.reply()
         if not (reply.success or _GREETING_REFUSED.fullmatch(str(reply.code))):
             reply = Reply(reply.code, "")  # only what greets like SMTP is shown: the address may have been guessed
-        self._expect(_without_addresses(reply), phase=Phase.CONNECT)
+        self._expect(Reply(reply.code, without_addresses(reply.text)), phase=Phase.CONNECT)
         return reply.detail
 
     def _hello(self) -> str:
@@ -269,7 +269,7 @@ class Session(smtplib.SMTP):
         if 500 <= code < 600:
             code, text = self._old_hello(code, text)
         try:
-            self._expect(_without_addresses(Reply(code, text.decode())), phase=Phase.EHLO)
+            self._expect(Reply(code, without_addresses(text.decode())), phase=Phase.EHLO)
         except ConnectionFailed as failure:
             detail = f"{failure.reason.detail} (greeted with {self.local_hostname})"
             raise ConnectionFailed(structs.replace(failure.reason, detail=detail)) from failure
@@ -331,14 +331,6 @@ class Session(smtplib.SMTP):
         if isinstance(outcome, Deferred | Rejected):
             raise ConnectionFailed(outcome.reason)
         raise ConnectionFailed(Reason(ReasonCode.PROTOCOL_ERROR, Scope.SERVER, reply.detail, reply=str(reply.code)))
-
-
-def _without_addresses(reply: Reply) -> Reply:
-    """What is said to a stranger, as block lists do, may name whom to write to."""
-    if "@" not in reply.text:
-        return reply
-    words = ("***" if "@" in word else word for word in reply.text.split(" "))
-    return Reply(reply.code, " ".join(words))
 
 
 @lru_cache(maxsize=64)

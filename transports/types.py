@@ -133,6 +133,16 @@ class Message(Struct, frozen=True):
     bare: bool = False
 
 
+def without_addresses(text: str) -> str:
+    """`text` without mail addresses and phone numbers."""
+    return " ".join("***" if _is_address(word) else word for word in text.split(" "))
+
+
+def _is_address(word: str) -> bool:
+    bare = word.strip("+()<>[],.;:'\"")
+    return "@" in word or (len(bare) > 6 and bare.isdigit())
+
+
 class Reason(Struct, frozen=True):
     """Why. `detail` is the peer's words without secrets, `reply` its code, `enhanced` the RFC 3463 code."""
 
@@ -141,6 +151,11 @@ class Reason(Struct, frozen=True):
     detail: str = ""
     reply: str = ""
     enhanced: str = ""
+
+    @property
+    def said(self) -> str:
+        """The reply as a log may have it: without whom it is about."""
+        return without_addresses(f"{self.reply} {self.detail}".strip())
 
 
 class Sent(Struct, frozen=True):

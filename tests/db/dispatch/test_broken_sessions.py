@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from dispatch.models import Delivery
+from dispatch.models import Attempt, Delivery
 from servers.models import SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
@@ -83,3 +83,33 @@ def test_an_address_outside_ascii_in_a_visible_list_is_refused_alone():
     ((to, mail),) = received.mails
     assert to == ("anna@example.com",)
     assert mail.isascii()
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            {"BANNER": "554 mx.example.net Bad DNS PTR resource record for 203.0.113.5"},
+            "PTR resource record for 203.0.113.5",
+        ),
+        ({"BANNER": "421 mx.example.net too many connections from your host"}, "too many connections from your host"),
+        ({"EHLO": "421 4.7.0 Try again later, write to abuse@example.net"}, "Try again later, write to ***"),
+    ],
+)
+def test_the_words_of_a_refused_greeting_stand_in_the_attempt_the_banner_and_the_log(answers, said, caplog):
+    with Peer(honest(Received(), answers=answers)) as peer:
+        server = post(3, port=peer.port, connections=1)
+        work(server)
+    assert said in Attempt.objects.get().detail
+    assert said in SmtpServer.objects.get().trouble_detail
+    (paused,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("server.paused")]
+    assert said in paused
+
+
+def test_the_log_has_the_words_of_a_refusal_without_whom_it_is_about(caplog):
+    refusal = "550 5.7.1 <user0@example.com>: daily sending limit reached"
+    with Peer(honest(Received(), answers={"RCPT": refusal})) as peer:
+        server = post(1, port=peer.port)
+        work(server)
+    assert "daily sending limit reached" in caplog.text
+    assert "user0@" not in caplog.text
