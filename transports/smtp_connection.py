@@ -80,7 +80,7 @@ class SmtpConnection:
         for wire in wires:
             new = Transaction(wire, sender=self._sender)
             self._start(new)
-            ahead = waiting is not None and bool(new.commands) and not self._worn(after=1)
+            ahead = waiting is not None and bool(new.commands) and self._may_run_ahead()
             if waiting is not None:
                 self._hand_over(waiting, ahead=_first_window(new) if ahead else b"")
                 yield waiting
@@ -104,6 +104,10 @@ class SmtpConnection:
         """Whether the connection has carried what it may, once `after` more mails are through, or is closed."""
         return self._session.sock is None or 0 < self._limit <= self._session.transactions + after
 
+    def _may_run_ahead(self) -> bool:
+        """Not behind the first mail of a session, so that a server which is late is told from one that is confused."""
+        return bool(self._session.transactions) and not self._worn(after=1)
+
     def _hand_over(self, transaction: Transaction, *, ahead: bytes = b"") -> None:
         """The mail itself, the next commands behind it in the same write, and the reply to its final dot."""
         deadline = Deadline(self._config.timeout)
@@ -125,7 +129,7 @@ class SmtpConnection:
             transaction.end(reply)
 
     def _doubt_groups(self, reason: Reason, *, ahead: bool) -> None:
-        """A server that never took commands behind a mail may not have seen the end of this one for them.
+        """A server that took a mail alone, but none with commands behind it, has not seen the end of this one for them.
 
         That cannot be tried out on this mail, which may be taken: so it is believed.
         """

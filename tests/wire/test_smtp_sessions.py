@@ -239,17 +239,24 @@ def test_a_mail_whose_end_is_not_seen_for_what_follows_is_unknown_and_the_others
     with Peer(heard_as(EndOnly, received)) as peer:
         came = send(peer, 3, timeout=TIMEOUT)
         again = send(peer, 3, pipelining=Pipelining.OFF)
-    assert came.brief() == ["Unknown"]
+    assert came.brief() == ["Sent", "Unknown"]
     assert [learned.kind for learned in came.learned] == [LearnedKind.NO_PIPELINING]
     assert again.brief() == ["Sent"] * 3
     assert again.learned == ()
 
 
+def test_a_server_that_is_late_from_the_first_mail_on_teaches_nothing() -> None:
+    with Peer(honest(Received(), features=PIPELINED, answers={"END": "hang"})) as peer:
+        came = send(peer, 3, timeout=TIMEOUT)
+    assert came.brief() == ["Unknown"]
+    assert came.learned == ()
+
+
 def test_silence_of_a_server_that_kept_step_teaches_nothing() -> None:
-    with Peer(honest(Received(), features=PIPELINED, answers={"MAIL": ("", "", "hang")})) as peer:
+    with Peer(honest(Received(), features=PIPELINED, answers={"MAIL": ("", "", "", "hang")})) as peer:
         came = send(peer, 5, timeout=TIMEOUT)
         assert peer.connections == 1
-    assert came.brief() == ["Sent", "Sent", "Deferred timeout server"]
+    assert came.brief() == ["Sent", "Sent", "Sent", "Deferred timeout server"]
     assert came.learned == ()
 
 
