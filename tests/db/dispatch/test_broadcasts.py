@@ -239,7 +239,6 @@ MAILS = st.sampled_from(
         "b@example.com",
         "a@Example.COM",
         "A@EXAMPLE.com",
-        " b@example.com\u200b",
         "b\u200b@example.com",
         "",
         "no address",
