@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from uuid import UUID
 from django.db import Error
 from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, recovery, retry, trouble, workers
+from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, recovery, retry, trouble, withheld, workers
 from dispatch.clock import Clock
 from dispatch.journal import Journal
 from dispatch.outbox import Claim
@@ -81,6 +82,7 @@ class Work(Struct):
     ends_at: float = 0.0
     calls_at: float = 0.0
     learned: set[Learned] = field(default_factory=set)
+    withholds: bool = False
 
     @property
     def server_id(self) -> int:
@@ -132,9 +134,11 @@ def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work
     except BaseException:
         lanes.release(held)
         raise
-    streaks = Streaks(server_id, counting=held.standing.streak)
+    standing = held.standing
+    streaks = Streaks(server_id, server.name, limits, code=standing.code, counting=standing.streak)
     work = Work(server, limits, channel, held, streaks, recovery.own_journal(), clock, stopping)
     work.journal.taken(work.lease, probing=held.probing)
+    work.withholds = standing.withholds
     work.ends_at = clock.monotonic() + LONGEST.total_seconds()
     return work
 
@@ -204,11 +208,16 @@ def _rounds(work: Work) -> None:
             and work.limits.lanes > 1
         ):
             _call_others(work)
+        few = len(claims) < most
+        if work.withholds:
+            claims = withheld.put_aside(claims, lease=work.lease)
+            work.open = {claim.id: claim for claim in claims}
+            if not claims:
+                continue
         started = work.clock.monotonic()
         _send_claims(claims, work=work)
         if work.stranded:
             return
-        few = len(claims) < most
         most = _batch(_for_a_while(len(claims), since=started, clock=work.clock), limits=work.limits)
         if work.held.probing:
             _end_probe(work)
@@ -223,7 +232,7 @@ def _end_probe(work: Work) -> None:
     """One message was tried: the server goes on, unless its trouble was seen again or nothing was."""
     if work.down:
         return
-    if work.streaks.has_recovered(work.held.standing.code):
+    if work.streaks.has_recovered():
         trouble.recovered(work.server_id, now=work.clock.now())
     else:
         trouble.probe_again(work.server_id, now=work.clock.now())
@@ -234,6 +243,7 @@ def _may_go_on(work: Work) -> bool:
     if standing is None:
         return False
     work.streaks.heed(standing)
+    work.withholds = standing.withholds
     return True
 
 
@@ -408,12 +418,15 @@ def _until_the_end(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work
 def _take(claims: Sequence[Claim], result: Result, *, work: Work) -> None:
     """Judge one wire. When the server itself is in trouble, only the first recipient is charged with it.
 
-    Who did not get a turn is given back with all that is still open once the claims are through. What is known of the
-    wire is noted before the database hears of the trouble.
+    Who did not get a turn is given back with all that is still open once the claims are through. What the peer may have
+    taken is noted before the database hears of the trouble; what it refused is compared with what it refused before.
     """
     settlements = []
     found: Deferred | Rejected | None = None
-    for claim, outcome in zip(claims, result.outcomes, strict=True):
+    outcomes: Sequence[Outcome] = result.outcomes
+    with _despite_the_database(work):
+        outcomes = work.streaks.weigh(claims, outcomes, now=work.clock.now())
+    for claim, outcome in zip(claims, outcomes, strict=True):
         if isinstance(outcome, Deferred) and not outcome.charged:
             continue
         if isinstance(outcome, Deferred | Rejected) and outcome.reason.scope is Scope.SERVER:
@@ -427,6 +440,8 @@ def _take(claims: Sequence[Claim], result: Result, *, work: Work) -> None:
         work.streaks.see(result.outcomes, now=work.clock.now())
         if work.streaks.trouble and not work.down:
             _trouble(work.streaks.trouble, retry_after=None, work=work)
+        if work.streaks.withholds:
+            work.ends_at = -math.inf  # what is claimed has to be looked at anew
         if found:
             _trouble(found.reason, retry_after=found.retry_after if isinstance(found, Deferred) else None, work=work)
 

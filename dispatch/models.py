@@ -416,6 +416,40 @@ class Worker(models.Model):
         return self.name
 
 
+class Withheld(models.Model):
+    """A broadcast or a text whose messages a server refused one after the other with the same words.
+
+    What is due of it, now or later, waits until a person decides. `settled`: there is nothing more to do for it.
+    """
+
+    class Decision(models.TextChoices):
+        NONE = "", _("None yet")
+        SEND = "send", _("Send again")
+        CANCEL = "cancel", _("Cancel")
+
+    broadcast = models.OneToOneField(Broadcast, on_delete=models.CASCADE, null=True, related_name="+")
+    template_version = models.OneToOneField(TemplateVersion, on_delete=models.CASCADE, null=True, related_name="+")
+    server_name = models.CharField(max_length=255)
+    words = models.TextField(blank=True)
+    since = models.DateTimeField()
+    decision = models.CharField(max_length=6, choices=Decision.choices, blank=True, default=Decision.NONE)
+    settled = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(broadcast__isnull=False, template_version__isnull=True)
+                | Q(broadcast__isnull=True, template_version__isnull=False),
+                name="withheld_broadcast_or_text",
+            )
+        ]
+
+    def __str__(self) -> str:
+        if self.template_version:
+            return self.template_version.template.name
+        return str(self.broadcast)
+
+
 class Lane(models.Model):
     """One of the parallel connections that a server allows, over all workers and machines.
 

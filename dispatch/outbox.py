@@ -246,6 +246,14 @@ def give_back_all(lease: UUID) -> int:
     return changed
 
 
+def put_aside(delivery_id: UUID, *, lease: UUID, state: Delivery.State, code: str, detail: str) -> bool:
+    """A claimed row that was not begun waits in `state` instead; False when it is not ours any more."""
+    ours = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.CLAIMED, lease=lease)
+    return bool(
+        ours.update(state=state, reason_code=code, reason_detail=detail, lease=None, lease_until=None, begun_at=None)
+    )
+
+
 @transaction.atomic
 def expire(ids: Sequence[UUID], *, now: datetime) -> int:
     """Rows that wait and whose time is over end as expired; their last reason stays."""

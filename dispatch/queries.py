@@ -38,11 +38,12 @@ def _literally(condition: str) -> RawSQL:
     return RawSQL(condition, [], output_field=BooleanField())  # noqa: S611 - our own constants
 
 
-def _in_state(state: Delivery.State) -> RawSQL:
+def in_state(state: Delivery.State) -> RawSQL:
+    """For the partial index on what is due."""
     return _literally(f"state = '{state.value}'")
 
 
-_TROUBLE = _literally(f"state IN ({', '.join(repr(state) for state in TROUBLE)})")
+IN_TROUBLE = _literally(f"state IN ({', '.join(repr(state) for state in TROUBLE)})")
 
 
 class Day(Struct, frozen=True):
@@ -89,13 +90,15 @@ def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
     lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
     recent = _newest()
     failed = sum(
-        Delivery.objects.filter(_TROUBLE, _in_state(state), id__gte=first_id(day_ago)).order_by()[:MOST_COUNTED].count()
+        Delivery.objects.filter(IN_TROUBLE, in_state(state), id__gte=first_id(day_ago))
+        .order_by()[:MOST_COUNTED]
+        .count()
         for state in _FAILED
     )
     return Now(
         sent=sum(_count(hour.counts, _SENT) for hour in lately),
         failed=min(failed, MOST_COUNTED),
-        queued=Delivery.objects.filter(_in_state(State.DUE)).order_by()[:MOST_COUNTED].count(),
+        queued=Delivery.objects.filter(in_state(State.DUE)).order_by()[:MOST_COUNTED].count(),
         latency=latency([pair for pair in recent if pair[0] >= day_ago]),
         counted_at=max((hour.counted_at for hour in lately), default=None),
         anything_sent=any(sent for _accepted, sent in recent) or _was_counted_as_sent(),
@@ -127,7 +130,7 @@ def _was_counted_as_sent() -> bool:
 
 def recent_failures(*, limit: int = 8) -> list[Delivery]:
     return list(
-        Delivery.objects.filter(_TROUBLE, _in_state(State.FAILED))
+        Delivery.objects.filter(IN_TROUBLE, in_state(State.FAILED))
         .order_by("-id")
         .only(
             "id", "server_id", "server_kind", "address", "address_kind", "reason_code", "reason_detail", "created_at"
@@ -152,7 +155,7 @@ def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
 
 def waiting_for(server: Server) -> int:
     """How many messages wait for this server; stops at MOST_COUNTED."""
-    return Delivery.objects.filter(_in_state(State.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
+    return Delivery.objects.filter(in_state(State.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
 
 
 def _count(counts: Mapping[str, Mapping[str, int]], states: Iterable[str]) -> int:

@@ -163,7 +163,9 @@ def _again(
     least: timedelta | None,
 ) -> RetryAt | GiveUp:
     if charged and tries >= limits.max_attempts:
-        return GiveUp(reason)
+        if reason.code is not ReasonCode.REFUSED_ALIKE:
+            return GiveUp(reason)
+        charged = False
     wait = limits.waits[min(tries, len(limits.waits)) - 1]
     wait += wait * MOST_JITTER * jitter
     return RetryAt(now + max(wait, least or timedelta()), reason, charged)

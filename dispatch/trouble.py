@@ -9,25 +9,31 @@ from django.db import transaction
 from django.db.models import Q
 from msgspec import Struct
 
-from dispatch import retry
+from dispatch import alike, retry
+from dispatch.alike import Kind, Refused
 from foundation.sql import dialect, statements
 from servers.models import Server
 from servers.values import Experience, experience
 from transports.types import Learned, LearnedKind, Reason, ReasonCode
 
 _STANDING = """SELECT paused_until, recovered_at, trouble_code, unanswered > 0 OR refusals IS NOT NULL, session_limit,
-    session_limit_at, unpipelined_at FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL"""
+    session_limit_at, unpipelined_at, EXISTS (SELECT 1 FROM dispatch_withheld)
+    FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL"""
 _SIGN_INS = "SELECT sign_ins_refused, trouble_code FROM servers_server WHERE id = %s"
 
 
 class Standing(Struct, frozen=True):
-    """How a server stands. `code` is what it is paused for, `streak` whether lost answers or refusals are counted."""
+    """How a server stands. `code` is what it is paused for, `streak` whether lost answers or refusals are counted.
+
+    `withholds`: some broadcast or text, of whatever server, may not be sent.
+    """
 
     paused_until: datetime | None
     recovered_at: datetime | None
     code: str
     streak: bool
     experience: Experience
+    withholds: bool
 
     @property
     def probed(self) -> bool:
@@ -44,7 +50,7 @@ def standing(server_id: int, *, now: datetime) -> Standing | None:
     found = statements.read(_STANDING, [server_id])
     if not found:
         return None
-    paused, recovered, code, streak, limit, limit_at, unpipelined_at = found[0]
+    paused, recovered, code, streak, limit, limit_at, unpipelined_at, withholds = found[0]
     return Standing(
         _time(paused),
         _time(recovered),
@@ -53,6 +59,7 @@ def standing(server_id: int, *, now: datetime) -> Standing | None:
         experience(
             session_limit=limit, session_limit_at=_time(limit_at), unpipelined_at=_time(unpipelined_at), now=now
         ),
+        bool(withholds),
     )
 
 
@@ -145,6 +152,20 @@ def lose_answer(server_id: int, *, answered_at: datetime | None, now: datetime) 
     count = 1 if between else server.unanswered + 1
     Server.objects.filter(pk=server_id).update(unanswered=count, unanswered_at=now)
     return count >= retry.LOST_IN_A_ROW
+
+
+@transaction.atomic
+def refuse(server_id: int, words: str, refused: Refused, *, accepted_at: datetime | None, now: datetime) -> Kind:
+    """Count a refusal of a message; returns those alike, it included.
+
+    `accepted_at` is when this process last saw a message accepted.
+    """
+    server = Server.objects.select_for_update().get(pk=server_id)
+    known = alike.since(server.refusals, accepted_at)
+    lasting = server.trouble_code == ReasonCode.REFUSED_ALIKE
+    found = alike.counted(known, words, refused, now=now, lasting=lasting)
+    Server.objects.filter(pk=server_id).update(refusals=found)
+    return found[words]
 
 
 def end_streaks(server_id: int) -> None:

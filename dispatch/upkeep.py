@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import broadcasts, doorbell, outbox, receipts
+from dispatch import broadcasts, doorbell, outbox, receipts, withheld
 from dispatch.models import Delivery, DeliveryText, Event
 from foundation.sql import dialect
 from servers import queries
@@ -24,6 +24,7 @@ def sweep(*, now: datetime) -> None:
     wipe_secrets()
     broadcasts.resume(now=now)
     broadcasts.finish(now=now)
+    withheld.sweep(now=now)
     ring_where_due(now=now)
 
 

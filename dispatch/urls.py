@@ -7,6 +7,7 @@ from django.urls import path
 from dispatch.log_views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
 from dispatch.trial import SendToMe
 from dispatch.views import DashboardPage
+from dispatch.withheld_views import DecideWithheld
 
 urlpatterns = [
     path("", DashboardPage.as_view(), name="dashboard"),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("log/", LogPage.as_view(), name="delivery-log"),
     path("log/bulk/", LogBulk.as_view(), name="delivery-log-bulk"),
     path("log/deliveries.csv", LogExport.as_view(), name="delivery-log-export"),
+    path("log/withheld/<int:pk>/<str:decision>/", DecideWithheld.as_view(), name="withheld"),
     path("log/<uuid:pk>/", DeliveryPage.as_view(), name="delivery"),
     path("log/<uuid:pk>/html/", DeliveryHtml.as_view(), name="delivery-html"),
     path("log/<uuid:pk>/retry/", Intervene.as_view(do="retry"), name="delivery-retry"),

@@ -262,3 +262,14 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
     if scope is Scope.SERVER or row.later or reply.code < 500:
         return Deferred(reason)
     return Rejected(reason)
+
+
+def names_recipient(text: str) -> bool:
+    """Whether the words of a reply, at whatever phase, are those that replies about one recipient are known by."""
+    words = plain(text)
+    return any(
+        row.words
+        and (row.scope is Scope.RECIPIENT or row.phases == _RCPT)
+        and re.search(row.words, words, re.IGNORECASE)
+        for row in ROWS
+    )

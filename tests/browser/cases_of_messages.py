@@ -5,7 +5,7 @@ import re
 from django.apps import apps
 from playwright.sync_api import expect
 
-from dispatch.models import Delivery
+from dispatch.models import Delivery, Withheld
 from templates_app.install import install
 from templates_app.models import NotificationTemplate
 from tests.browser.without_script import case, press, refused, says
@@ -128,6 +128,25 @@ def doing_it_to_what_is_ticked_or_to_all(page):
     says(page, "2 deliveries were called off.")
     states = dict(Delivery.objects.values_list("pk", "state"))
     assert states == {failed: "cancelled", held: "sent", queued[0]: "cancelled", queued[1]: "cancelled"}
+
+
+@case("log/withheld/<int:pk>/<str:decision>/")
+def deciding_about_what_was_refused_alike(page):
+    version = world.template(name="Refused").current
+    for button, told, state in (
+        ("Send again Refused", "What waits of “Refused” will be sent again.", "due"),
+        ("Cancel Refused", "What waits of “Refused” is cancelled.", "cancelled"),
+    ):
+        (pk,) = flow.deliveries(1, server_id=None, template_version_id=version.pk)
+        Delivery.objects.filter(pk=pk).update(state="held", reason_code="refused_alike", reason_detail="no")
+        Withheld.objects.create(
+            template_version=version, server_name="Mail", words="5.7.1 no", since=world.NOW, settled=True
+        )
+        page.goto("/settings/about/")
+        press(page, button)
+        says(page, told)
+        assert Delivery.objects.get(pk=pk).state == state
+        assert not Withheld.objects.exists()
 
 
 @case("log/<uuid:pk>/retry/", "log/<uuid:pk>/sent/", "log/<uuid:pk>/cancel/")

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from servers.models import CarrierGateway, Server, ServerTest, SmsGateway, SmtpServer
@@ -160,6 +161,32 @@ def activating_a_server(page):
     press(page, "Activate Then")
     says(page, "“Then” is active now.")
     assert Server.objects.get(active=True).name == "Then"
+
+
+@case("settings/notification-server/<int:pk>/try-again/")
+def trying_a_stopped_server_again(page):
+    world.smtp_server(name="Mail", stopped_at=world.NOW, trouble_code="credentials_refused")
+    page.goto(SERVERS)
+    Server.objects.update(stopped_at=None)
+    press(page, "Try again now Mail")
+    says(page, "“Mail” is neither stopped nor paused.")
+    Server.objects.update(stopped_at=world.NOW)
+    page.goto(SERVERS)
+    press(page, "Try again now Mail")
+    says(page, "“Mail” is tried with one message now.")
+    assert Server.objects.get().stopped_at is None
+
+
+@case("settings/notification-server/<int:pk>/forget/")
+def forgetting_what_was_learned_of_a_server(page):
+    server = world.smtp_server(
+        session_limit=10, session_limit_at=timezone.now(), session_limit_reply="452 4.4.5 too many"
+    )
+    page.goto(f"{SERVERS}smtp/{server.pk}/")
+    says(page, "It takes 10 messages on one connection.")
+    press(page, "Forget")
+    says(page, "What was learned of “Mail” is forgotten.")
+    assert Server.objects.get().session_limit is None
 
 
 @case("settings/notification-server/<int:pk>/delete/")

@@ -1,15 +1,19 @@
 """Settings > Notification Server in a browser."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
+from dispatch.models import Withheld
 from servers.models import SmtpServer
 from simulators.faults import Fault, Reply, Step
 from simulators.smtp import SmtpSimulator
 from tests import waiting
 from tests.browser import looks
 from tests.browser.rest import shown
-from tests.db.world import smtp_server
+from tests.db.world import sms_gateway, smtp_server, template
 
 LIST = "/settings/notification-server/"
 
@@ -42,6 +46,42 @@ def test_a_server_is_added_by_keyboard_from_the_menu(staff_page, show):
     smtp_server(name="Backup", active=False, last_test_at="2026-11-22T09:00Z", last_test_passed=False)
     staff_page.reload()
     looks.check(staff_page, show=show, name="servers")
+
+
+def test_a_server_in_trouble_has_its_banner_what_can_be_done_and_what_was_learned(staff_page, show):
+    later = timezone.now() + timedelta(minutes=5)
+    words = "5.7.1 Your company's mail is not wanted here, ask the postmaster at https://postmaster.example/why?id=77"
+    paused = {"paused_until": later, "trouble_code": "refused_alike", "trouble_detail": words}
+    learned = {
+        "session_limit": 10,
+        "session_limit_at": timezone.now() - timedelta(hours=3),
+        "session_limit_reply": "452 4.4.5 Maximum number of messages per session exceeded.",
+        "unpipelined_at": timezone.now() - timedelta(days=2),
+        "unpipelined_reply": "503 5.5.1 Bad sequence of commands",
+    }
+    server = smtp_server(
+        name="Corporate relay", authentication=True, username="anna", password="p", **paused, **learned
+    )
+    sms_gateway(stopped_at=timezone.now(), trouble_code="credentials_refused", trouble_detail="401")
+    version = template(name="Your device was found").current
+    Withheld.objects.create(
+        template_version=version, server_name="Corporate relay", words=words, since=timezone.now(), settled=True
+    )
+    staff_page.goto(LIST)
+    looks.check(staff_page, show=show, name="servers-in-trouble")
+    staff_page.goto(f"{LIST}smtp/{server.pk}/")
+    staff_page.get_by_text("Advanced Settings").click()
+    expect(staff_page.get_by_label("Pipelining")).to_have_value("auto")
+    expect(staff_page.get_by_label("Sign-ins after a refusal")).to_have_value("2")
+    looks.check(staff_page, show=show, name="server-learned")
+    staff_page.get_by_role("button", name="Forget").click()
+    shown(staff_page.get_by_text("is forgotten.").first)
+    assert SmtpServer.objects.get().session_limit is None
+    staff_page.goto("/settings/health/")
+    looks.check(staff_page, show=show, name="health-in-trouble")
+    staff_page.get_by_role("button", name="Try again now Corporate relay").first.click()
+    shown(staff_page.get_by_text("is tried with one message now.").first)
+    assert SmtpServer.objects.get().paused_until < later
 
 
 def test_authentication_shows_its_rows_and_ssl_sets_465_but_keeps_a_typed_port(staff_page, show):

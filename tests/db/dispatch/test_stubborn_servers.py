@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from dispatch import streaks, upkeep
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
-from dispatch.models import Attempt, Delivery
+from dispatch.models import Attempt, Delivery, Withheld
 from servers.models import SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
@@ -20,6 +21,11 @@ from transports.smtp_config import Pipelining
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FULL = "452 4.4.5 Maximum number of messages per session exceeded."
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    streaks.forget()
 
 
 def limited(received, *, most):
@@ -116,6 +122,22 @@ def test_answers_that_are_lost_pause_the_server_after_three(end):
     assert stored.paused_until > timezone.now()
     assert Counter(Delivery.objects.values_list("tries", flat=True)) == {0: 5, 1: 3}
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
+
+
+@pytest.mark.parametrize("max_recipients", [1, 50])
+def test_what_every_mail_is_refused_with_fails_two_of_a_broadcast_text_or_queue(max_recipients):
+    queued = iter(range(1000))
+    words = "554-Transaction {0}ABC came to nothing\n554 Ask the postmaster, see https://postmaster.example/?c={0}"
+    with Peer(honest(Received(), answers={"END": lambda _line: words.format(next(queued))})) as peer:
+        server = post(60, port=peer.port, connections=4)
+        SmtpServer.objects.update(max_recipients=max_recipients)
+        work(server, lanes=4)
+        upkeep.sweep(now=timezone.now())
+    found = flow.states()
+    assert found["failed"] == 2
+    assert found == {"failed": 2, "held": 58}
+    assert Withheld.objects.get().template_version is not None
+    assert SmtpServer.objects.get().paused_until is None
 
 
 def test_a_wrong_password_is_tried_once_however_many_lanes_and_mails_there_are():
