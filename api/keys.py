@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -62,6 +62,12 @@ class Caller(Struct, frozen=True):
     origin: str
     name: str
     scopes: frozenset[str]
+
+
+def text_of(headers: Mapping[str, str]) -> str:
+    """The key that a request brings; empty if it brings none."""
+    scheme, _, text = headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def check(text: str, *, now: datetime) -> Caller | None:

@@ -162,7 +162,8 @@ def _call(operation: Operation, request: HttpRequest) -> Call:
     now = timezone.now()
     signed = operation.signed and webhooks.is_signed(request.headers)
     caller = None if signed else _holder_of_key(request, now=now)
-    raw = _raw_body(operation, request) if operation.body is not None else b""
+    most = EVENT_BYTES if signed else operation.most_bytes
+    raw = _raw_body(operation, request, most=most) if operation.body is not None else b""
     if caller is None:
         caller = webhooks.check(request.headers, raw, now=now)
     if operation.scopes and not caller.scopes.intersection(operation.scopes):
@@ -174,24 +175,20 @@ def _call(operation: Operation, request: HttpRequest) -> Call:
 
 
 def _holder_of_key(request: HttpRequest, *, now: datetime) -> Caller:
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    caller = keys.check(text.strip(), now=now) if scheme.lower() == "bearer" else None
+    caller = keys.check(keys.text_of(request.headers), now=now)
     if caller is None:
         raise ProblemError(HTTPStatus.UNAUTHORIZED, "Send a live API key as `Authorization: Bearer xmn_...`.")
     return caller
 
 
-def _raw_body(operation: Operation, request: HttpRequest) -> bytes:
+def _raw_body(operation: Operation, request: HttpRequest, *, most: int) -> bytes:
     kind, charset = (request.content_type or "").lower(), (request.content_params or {}).get("charset", "utf-8")
     if kind not in ("", *operation.content_types) or charset.lower() not in {"utf-8", "utf8"}:
         taken = ", ".join(operation.content_types)
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {taken}, in UTF-8.")
-    too_large = ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {operation.most_bytes} bytes are taken.")
+    too_large = ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {most} bytes are taken.")
     try:
-        if (
-            int(request.META.get("CONTENT_LENGTH") or 0) > operation.most_bytes
-            or len(request.body) > operation.most_bytes
-        ):
+        if int(request.META.get("CONTENT_LENGTH") or 0) > most or len(request.body) > most:
             raise too_large
         return request.body
     except RequestDataTooBig:

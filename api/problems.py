@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -17,7 +17,7 @@ from msgspec import Struct
 RETRY_SECONDS = 5
 """How long a caller is asked to wait when the database is away."""
 _ROOT = "/api/"
-_PROBLEM = "application/problem+json"
+CONTENT_TYPE = "application/problem+json"
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +83,13 @@ def details(problem: ProblemError) -> Problem:
     )
 
 
+def encoded(problem: ProblemError) -> bytes:
+    return msgspec.json.encode(details(problem))
+
+
 def response(problem: ProblemError) -> HttpResponse:
     """The problem as an answer."""
-    answer = HttpResponse(msgspec.json.encode(details(problem)), status=problem.status.value, content_type=_PROBLEM)
+    answer = HttpResponse(encoded(problem), status=problem.status.value, content_type=CONTENT_TYPE)
     if problem.retry_after is not None:
         answer["Retry-After"] = str(problem.retry_after)
     if problem.status is HTTPStatus.UNAUTHORIZED:
@@ -104,7 +108,7 @@ def none_taken(results: list[Any]) -> HttpResponse:
         rejected=len(results),
         results=results,
     )
-    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=_PROBLEM)
+    return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=CONTENT_TYPE)
 
 
 def database_away(error: Exception) -> HttpResponse:
@@ -119,8 +123,21 @@ def no_such_address(request: HttpRequest) -> HttpResponse:
     return response(ProblemError(HTTPStatus.NOT_FOUND, "There is nothing at this address; see /api/docs."))
 
 
+def plain_or_problem(request: HttpRequest, problem: ProblemError) -> HttpResponse:
+    """The problem as an answer: a line of text where it is not the interface that is called."""
+    if request.path_info.startswith(_ROOT):
+        return response(problem)
+    answer = HttpResponse(f"{problem.detail}\n", status=problem.status.value, content_type="text/plain; charset=utf-8")
+    if problem.retry_after is not None:
+        answer["Retry-After"] = str(problem.retry_after)
+    return answer
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's answer to what it refuses itself, such as an unknown Host; below /api/ as a problem."""
+    """Django's answer to what it refuses itself; below /api/ as a problem."""
+    if isinstance(exception, RequestDataTooBig):
+        words = "The body is larger than is taken here."
+        return plain_or_problem(request, ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words))
     if request.path_info.startswith(_ROOT):
         return response(ProblemError(HTTPStatus.BAD_REQUEST, "The request is malformed."))
     return defaults.bad_request(request, exception)

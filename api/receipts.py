@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -19,7 +20,7 @@ from servers.models import SmsGateway
 from servers.receipts import gateway_of
 from transports.nexmo_receipts import is_recent, read
 
-_LONGEST_BODY = 16_384
+LONGEST_RECEIPT = 16_384
 logger = logging.getLogger(__name__)
 
 
@@ -30,7 +31,10 @@ def nexmo(request: HttpRequest, token: str) -> HttpResponse:
     gateway = gateway_of(token)
     if gateway is None:
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
-    fields = _fields(request)
+    try:
+        fields = _fields(request)
+    except RequestDataTooBig:
+        return HttpResponse(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if fields is None:
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     if not fields:  # the service asks so whether the address exists
@@ -47,11 +51,11 @@ def nexmo(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _fields(request: HttpRequest) -> Mapping[str, str] | None:
-    """From the body, JSON or a form, or else the query; None for a body that is neither, or too long."""
-    if int(request.headers.get("Content-Length") or 0) > _LONGEST_BODY:
-        return None
+    """From the body, JSON or a form, or else the query; None for a body that is neither."""
     if request.method != "POST" or not request.body:
         return request.GET.dict()
+    if len(request.body) > LONGEST_RECEIPT:
+        raise RequestDataTooBig
     if request.content_type != "application/json":
         return QueryDict(request.body, encoding="utf-8").dict()
     try:

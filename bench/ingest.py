@@ -87,10 +87,10 @@ def _measure(database: str, *, rounds: int, seconds: float) -> None:
 
 @contextmanager
 def _server() -> Iterator[int]:
-    """Granian as the quick start runs it: one process, eight threads."""
+    """The web server as the quick start runs it."""
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--blocking-threads", "8", "--log-level", "warning", "xmnotify.wsgi:application"]
+    serve = f"from xmnotify.quickstart import web; web.serve(host='127.0.0.1', port={port})"
+    command = [sys.executable, "-c", serve]
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "bench.ingest_settings", "XMNOTIFY_LOG_LEVEL": "ERROR"}
     with subprocess.Popen(command, cwd=surroundings.ROOT, env=environment) as process:
         try:

@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and Exim for the tests alone: on a free loopback port, in a temporary folder, gone with us."""
+"""PostgreSQL, Redis, Exim, nginx for the tests alone: on a free loopback port, in a temporary folder, gone with us."""
 
 from __future__ import annotations
 
@@ -150,6 +150,28 @@ def redis(binary: Path, *, port: int | None = None) -> Iterator[str]:
         ]
         with _running(command, port=port, user=None, folder=Path(name)):
             yield f"redis://127.0.0.1:{port}/0"
+
+
+def nginx_binary() -> Path | None:
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    return Path(found) if found else None
+
+
+@contextmanager
+def nginx(binary: Path, *, server: str) -> Iterator[int]:
+    """Its port; `server` is what its configuration says of the one server that it has."""
+    with tempfile.TemporaryDirectory(prefix="xmnotify-nginx-") as name:
+        folder, port = Path(name), _free_port()
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+        (folder / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {folder}/pid; error_log stderr warn; events {{}}\n"
+            f"http {{ access_log off; {paths} server {{ listen 127.0.0.1:{port}; {server} }} }}\n",
+            encoding="utf-8",
+        )
+        command: list[str | Path] = [binary, "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"]
+        with _running(command, port=port, user=None, folder=folder):
+            yield port
 
 
 @contextmanager

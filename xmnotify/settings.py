@@ -10,6 +10,7 @@ from pathlib import Path
 import django_stubs_ext
 
 from xmnotify import connections, env
+from xmnotify.logs import untold
 
 django_stubs_ext.monkeypatch()
 
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
     "axes",
 ]
 MIDDLEWARE = [
+    "xmnotify.web.front.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "api.direct.DirectMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -204,6 +206,7 @@ XMNOTIFY_SMTP_PORTS = env.ports("XMNOTIFY_SMTP_PORTS", "25,465,587,2525")
 XMNOTIFY_HTTPS_PORTS = env.ports("XMNOTIFY_HTTPS_PORTS", "443")
 XMNOTIFY_HTTP_PORTS = env.ports("XMNOTIFY_HTTP_PORTS", "80")
 XMNOTIFY_ALLOWED_NETWORKS = env.networks("XMNOTIFY_ALLOWED_NETWORKS")
+XMNOTIFY_TRUSTED_PROXIES = env.networks("XMNOTIFY_TRUSTED_PROXIES")
 XMNOTIFY_DENIED_NETWORKS = env.networks("XMNOTIFY_DENIED_NETWORKS")
 XMNOTIFY_ADMIN_GROUP = env.text("XMNOTIFY_ADMIN_GROUP")
 XMNOTIFY_ADMIN_MAIL = env.words("XMNOTIFY_ADMIN_MAIL")
@@ -215,7 +218,10 @@ LOGGING = {
     "formatters": {
         "line": {"()": "xmnotify.logs.Formatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "filters": {"few_refusals": {"()": "xmnotify.logs.FewRefusals"}},
+    "filters": {
+        "few_refusals": {"()": "xmnotify.logs.FewRefusals"},
+        "untold": {"()": "django.utils.log.CallbackFilter", "callback": untold},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -229,5 +235,6 @@ LOGGING = {
         "axes": {"level": "WARNING"},  # it tells every log-in in several lines, and the audit trail has them
         "celery.app.trace": {"level": "WARNING"},  # with the next, two lines a task, whose work tells of itself
         "celery.worker.strategy": {"level": "WARNING"},
+        "django.request": {"filters": ["untold"]},
     },
 }

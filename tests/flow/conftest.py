@@ -1,8 +1,12 @@
 """Real brokers and worker processes around the test's database."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -85,3 +89,66 @@ def _addresses(broker_url):
         "XMNOTIFY_SECRET_KEY": settings.SECRET_KEY,
         "XMNOTIFY_FERNET_KEYS": ",".join(settings.XMNOTIFY_FERNET_KEYS),
     }
+
+
+@pytest.fixture(scope="session")
+def _web(django_db_setup, django_db_blocker, broker_url, tmp_path_factory):
+    with django_db_blocker.unblock(), _serving(tmp_path_factory.mktemp("web") / "log", broker_url=broker_url) as port:
+        yield port
+
+
+@pytest.fixture
+def web(transactional_db, _web):
+    """The port of a web server on the tests' database."""
+    return _web
+
+
+@pytest.fixture
+def start_web(transactional_db, broker_url, tmp_path):
+    """Starts a web server of this test's own: `start_web(XMNOTIFY_...="...")` gives its port, ready."""
+    with ExitStack() as stack:
+        numbers = count()
+
+        def start(**environment):
+            log = tmp_path / f"web-{next(numbers)}.log"
+            return stack.enter_context(_serving(log, broker_url=broker_url, **environment))
+
+        yield start
+
+
+@contextmanager
+def _serving(log, *, broker_url, **environment):
+    port = free_port()
+    command = f"from xmnotify.quickstart import web; web.serve(host='127.0.0.1', port={port})"
+    settings_module = {"DJANGO_SETTINGS_MODULE": "tests.flow.web_settings"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", command],
+            cwd=ROOT,
+            env=os.environ | _addresses(broker_url) | settings_module | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        waiting.until(lambda: _answers(port) or process.poll() is not None, told=log.read_text)
+        assert process.poll() is None, log.read_text()
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return probe.recv(100).startswith(b"HTTP/1.0 200")
+    except OSError:
+        return False

@@ -241,7 +241,7 @@ def test_without_the_token_there_is_nothing(gateway, clock, token):
 def test_what_cannot_be_read_is_refused(gateway):
     for body in ("[1]", "{", '"x"', "[" * 5000):
         assert Client().post(path(gateway), body, content_type="application/json").status_code == 400
-    assert Client().post(path(gateway), "x" * 20_000, content_type="text/plain").status_code == 400
+    assert Client().post(path(gateway), "x" * 20_000, content_type="text/plain").status_code == 413
     assert Client().put(path(gateway), "x").status_code == 405
 
 

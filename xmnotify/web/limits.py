@@ -1,0 +1,46 @@
+"""How large a body may be, before and after it is known who sends it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.contrib import auth
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
+from django.utils import timezone
+
+from api import keys
+from api.operation import BATCH_BYTES, EVENT_BYTES
+from api.receipts import LONGEST_RECEIPT
+from servers.values import RECEIPT_PATH
+from xmnotify.web.bodies import Limits
+
+_API = "/api/"
+_SIGNED = Limits(EVENT_BYTES, EVENT_BYTES)
+_WITH_KEY = Limits(EVENT_BYTES, BATCH_BYTES)
+_RECEIPT = Limits(LONGEST_RECEIPT, LONGEST_RECEIPT)
+_FORM = Limits(64 * 1024, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def of(environ: dict[str, Any]) -> Limits:
+    path = environ["PATH_INFO"]
+    if path.startswith(_API):
+        return _SIGNED if "HTTP_WEBHOOK_SIGNATURE" in environ else _WITH_KEY
+    return _RECEIPT if path.startswith(f"/{RECEIPT_PATH}") else _FORM
+
+
+def is_known(environ: dict[str, Any]) -> bool:
+    """Whether a live API key comes with the request, or the session of somebody who is logged in; asks the database."""
+    request = WSGIRequest({**environ, "wsgi.input": BytesIO()})
+    close_old_connections()
+    try:
+        if request.path_info.startswith(_API):
+            return keys.check(keys.text_of(request.headers), now=timezone.now()) is not None
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+        return bool(auth.get_user(request).is_authenticated)
+    finally:
+        close_old_connections()
