@@ -56,6 +56,10 @@ LONGEST_TURN = timedelta(seconds=5)
 logger = logging.getLogger(__name__)
 
 
+class _Silent(Exception):  # noqa: N818 - no error
+    """No sign of life was written for so long that what is held here may be another worker's by now."""
+
+
 class Work(Struct):
     """What one drain holds while it runs.
 
@@ -149,6 +153,9 @@ def _drain(work: Work) -> None:
             _rounds(work)
     except Error as error:
         _strand(work, error)
+    except _Silent:
+        logger.warning("drain.silent server=%s", work.server_id)
+        work.down = True
     except Exception:
         logger.exception("drain.fault server=%s", work.server_id)
         work.down = True
@@ -384,6 +391,8 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work) -> 
     last = work.clock.monotonic()
 
     def handing_over(wire: Wire, to: Sequence[int]) -> None:
+        if not workers.surely_live():
+            raise _Silent
         ids = [waiting[id(wire)].claims[position].id for position in to]
         work.journal.handing_over(work.lease, ids)
         work.handed_over.update(ids)

@@ -22,17 +22,20 @@ from dispatch.stillness import Stillness
 from foundation.sql import dialect
 from servers import queries
 from servers.values import Limits
-from transports.types import Reason, ReasonCode, Scope, Unknown
+from transports.types import Deferred, Outcome, Reason, ReasonCode, Scope, Unknown
 
 CHUNK = 500
 DEAD_AFTER = timedelta(seconds=15)
 """A worker whose counter stood still for so long is dead; it is raised every three seconds."""
+_AT_ONCE = timedelta(seconds=1)
+_NOBODY = UUID(int=0)
 _REMEMBERED = timedelta(hours=1)
 """How long a dead worker of which nothing else is known is told of."""
 NO_SERVER = Limits(timeout=timedelta(seconds=30), max_attempts=6)
 """The limits of a server that is gone: the defaults."""
 
 _LOST = Unknown(Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its worker was lost while it was being sent"))
+_LOST_BEFORE = Deferred(Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its worker was lost before it was sent"))
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +52,20 @@ class Reaper(Struct):
         Returns how many deliveries and lanes. An error means that this process was blind: the count starts anew.
         """
         try:
+            self._check_sight(clock=clock)
             return self._dead_workers(clock=clock) + self._dead_leases(clock=clock)
         except Exception:
             self._pulses.forget()
             self._leases.forget()
             raise
+
+    def _check_sight(self, *, clock: Clock) -> None:
+        """Where this process can't write at once, as while another program holds a lock, no worker can show life."""
+        before = clock.monotonic()
+        Worker.objects.filter(pk=_NOBODY).update(lost=True)
+        if clock.monotonic() - before > _AT_ONCE.total_seconds():
+            self._pulses.forget()
+            self._leases.forget()
 
     def _dead_workers(self, *, clock: Clock) -> int:
         held = _held_by_worker()
@@ -175,7 +187,7 @@ def _reap(
             kept.append(claim.id)
         else:
             known = said.get(claim.id) if begun and said else None
-            settlements.append(known or _lost(claim.uncounted() if begun else claim, limits=limits, now=now))
+            settlements.append(known or _lost(claim, begun=begun, limits=limits, now=now))
     reaped = outbox.give_back(untouched, lease=lease, lapsed=True) + outbox.give_back(kept, lease=lease)
     if not settlements:
         return reaped
@@ -192,10 +204,11 @@ def _was_handed_over(claim: Claim, said: Mapping[UUID, Settlement | None]) -> bo
     return known is None or known.attempt_count == claim.attempt_count
 
 
-def _lost(claim: Claim, *, limits: Limits, now: datetime) -> Settlement:
+def _lost(claim: Claim, *, begun: bool, limits: Limits, now: datetime) -> Settlement:
+    outcome: Outcome = _LOST if begun else _LOST_BEFORE
     return judged(
-        claim,
-        _LOST,
+        claim.uncounted() if begun else claim,
+        outcome,
         limits=limits,
         now=now,
         started_at=now,

@@ -7,16 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 from celery.worker import state
 from django.conf import settings
 
 from dispatch import alerts, broadcasts, doorbell, liveness, reaping, recovery, statistics, upkeep, workers
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
+from foundation.sql import locks
 
 CLOCK = SystemClock()
 CONTROL_QUEUE = "control"
+LONGEST_LOCK = timedelta(seconds=8)
 _reaper = reaping.Reaper()
 
 
@@ -42,6 +44,11 @@ def sweep() -> None:
 def watch() -> None:
     liveness.beat(CONTROL_QUEUE, now=CLOCK.now())
     canary.apply_async(queue=doorbell.DRAIN_QUEUE, expires=liveness.SILENT.total_seconds())
+
+
+@worker_init.connect
+def _wait_for_no_lock_longer_than_a_stop_may_take(**_kwargs: Any) -> None:
+    locks.wait_at_most(LONGEST_LOCK)
 
 
 @worker_ready.connect

@@ -22,6 +22,8 @@ from dispatch.models import Worker
 PULSE = timedelta(seconds=3)
 _STALE = timedelta(seconds=9)
 """A worker without a pulse for so long, as one that was stopped and goes on, shows life before it takes a lane."""
+_SILENT = timedelta(seconds=12)
+"""Before a sweep can take it for dead: a worker without a pulse for so long hands nothing over."""
 
 logger = logging.getLogger(__name__)
 _clock = SystemClock()
@@ -104,6 +106,11 @@ def lost_its_journal() -> None:
     Worker.objects.filter(pk=_self.id, journal=True).update(journal=False)
 
 
+def surely_live() -> bool:
+    """Whether no sweep can have taken this process for dead, so that what it holds is its own; true of no worker."""
+    return _self.pulsed_at is None or _clock.elapsed() - _self.pulsed_at < _SILENT.total_seconds()
+
+
 def _is_fresh() -> bool:
     return _self.pulsed_at is not None and _clock.elapsed() - _self.pulsed_at < _STALE.total_seconds()
 
@@ -120,11 +127,12 @@ def _pulse_on() -> None:
 
 
 def _pulse() -> None:
+    at = _clock.elapsed()
     mine = Worker.objects.filter(pk=_self.id)
     if not mine.filter(lost=False, drains=_self.drains).update(pulse=F("pulse") + 1):
         _return_or_register()
     _self.live = Worker.objects.filter(drains=True, lost=False).count()
-    _self.pulsed_at = _clock.elapsed()
+    _self.pulsed_at = at
 
 
 def _return_or_register() -> None:

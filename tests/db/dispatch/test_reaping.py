@@ -97,6 +97,32 @@ def test_a_sweep_that_was_blind_counts_anew(reaper, clock, hold, monkeypatch):
     assert look_for(timedelta(seconds=14), reaper=reaper, clock=clock) == 0
 
 
+def test_a_sweep_that_could_not_write_at_once_counts_anew(reaper, clock, hold, monkeypatch):
+    """Another program held the lock: the workers could not show life either."""
+    hold()
+    look_for(timedelta(seconds=12), reaper=reaper, clock=clock)
+    with monkeypatch.context() as locked:
+        locked.setattr(reaping, "_AT_ONCE", timedelta(seconds=-1))
+        assert reaper.look(clock=clock) == 0
+        clock.pass_time(timedelta(seconds=30))
+        assert reaper.look(clock=clock) == 0
+    assert look_for(timedelta(seconds=14), reaper=reaper, clock=clock) == 0
+    assert flow.states() == {"claimed": 2}
+
+
+def test_a_process_that_can_not_show_life_hands_nothing_over(server, clock, channel, monkeypatch):
+    world.template(recipient="", message="Hello")
+    world.device()
+    flow.post_to("user0@example.com")
+    monkeypatch.setattr(workers._self, "pulsed_at", workers._clock.elapsed() - 13)
+    flow.send(server, clock)
+    assert channel.handed_over == []
+    assert list(Delivery.objects.values_list("state", "tries")) == [("due", 0)]
+    monkeypatch.setattr(workers._self, "pulsed_at", workers._clock.elapsed())
+    flow.send(server, clock)
+    assert flow.states() == {"sent": 1}
+
+
 def _fail(*_names):
     raise OperationalError
 

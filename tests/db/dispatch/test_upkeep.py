@@ -102,6 +102,14 @@ class TestALostWorker:
         reaping.reap([lease], now=NOW + flow.LEASE)
         assert Delivery.objects.values_list("state", "reason_code").get() == ("held", "lease_lapsed")
 
+    def test_what_it_had_not_begun_waits_for_no_person_however_often_that_happens(self, server):
+        flow.deliveries(1, server_id=server.pk, hold_unknown=True)
+        for _ in range(2):
+            lease = uuid4()
+            flow.claim(server.pk, lease=lease)
+            reaping.reap([lease], now=NOW)
+        assert Delivery.objects.values_list("state", "tries", "reason_code").get() == ("due", 1, "lease_lapsed")
+
     def test_its_messages_are_sent_though_no_sweep_came_for_a_minute(self, server, five, channel, clock, lethal):
         channel.answer = lambda wire, to: lethal["kill"]()
         with pytest.raises(Killed):

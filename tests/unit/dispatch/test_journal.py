@@ -1,6 +1,9 @@
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +18,7 @@ from dispatch import journal
 from dispatch.journal import Back, HandedOver, Journal, Outcome, Stuck, Taken, decode, encode, fold
 from dispatch.settlement import AttemptRecord, Settlement
 
+ROOT = Path(__file__).resolve().parents[3]
 WORKER = UUID(int=7)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LEASE = UUID(int=1)
@@ -329,3 +333,59 @@ def test_a_settlement_survives_as_it_was():
         UUID(int=1), "due", 2, 3, AttemptRecord(NOW, 5, "deferred", next_try_at=NOW), due_at=NOW + timedelta(minutes=5)
     )
     assert fold(decode(written(Outcome(LEASE, made)))) == {LEASE: {made.id: made}}
+
+
+_HOLDS_ONE = """
+import sys
+from pathlib import Path
+from uuid import UUID
+from dispatch.journal import Journal
+kept = Journal(Path(sys.argv[1]), worker=UUID(int=7))
+kept.taken(UUID(int=1))
+kept.handing_over(UUID(int=1), [UUID(int=5)])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def another_process(folder):
+    """One that has handed something over."""
+    command = [sys.executable, "-c", _HOLDS_ONE, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_process_that_was_stopped_is_not_dead_and_one_that_was_killed_is(folder, another_process):
+    another_process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, another_process.pid, os.WSTOPPED)
+    with journal.left_behind(folder) as found:
+        assert list(found) == []
+    assert journal.testimony(folder, [LEASE]) == {LEASE: {UUID(int=5): None}}
+    another_process.kill()
+    another_process.wait()
+    with journal.left_behind(folder) as found:
+        (left,) = found
+        assert left.testimony == {LEASE: {UUID(int=5): None}}
+
+
+def test_a_child_does_not_keep_its_parents_journal(folder):
+    kept = Journal(folder, worker=WORKER)
+    kept.taken(LEASE)
+    ready, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        kept.disown()
+        os.write(ready[1], b"!")
+        os.read(done[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    kept.close()
+    with journal.left_behind(folder) as found:
+        assert [left.worker for left in found] == [WORKER]
+    os.write(done[1], b"!")
+    os.waitpid(child, 0)
+    for end in (*ready, *done):
+        os.close(end)
