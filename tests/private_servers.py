@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from xmnotify import connections
@@ -69,44 +70,63 @@ def exim(binary: Path, *, settings: str, certificate: Path) -> Iterator[tuple[Pa
 @contextmanager
 def postgres(binaries: Path) -> Iterator[str]:
     """Its URL. It refuses to run as root, so root runs it as another user."""
-    user = _other_user() if os.geteuid() == 0 else None
+    with restartable_postgres(binaries) as server:
+        yield server.url
+
+
+@contextmanager
+def restartable_postgres(binaries: Path) -> Iterator[Postgres]:
+    """One that can be restarted while it is used."""
     with tempfile.TemporaryDirectory(prefix="xmnotify-pg-") as name:
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, user)
-        data = folder / "data"
-        subprocess.run(
-            [
-                binaries / "initdb",
-                "-D",
-                data,
-                "-U",
-                "xmnotify",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-sync",
-                "--locale=C.UTF-8",
-            ],
-            user=user,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        port = _free_port()
+        server = Postgres(binaries, folder=Path(name))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+class Postgres:
+    """A PostgreSQL in a folder of its own, which the server keeps over restarts."""
+
+    def __init__(self, binaries: Path, *, folder: Path) -> None:
+        self._binaries, self._folder, self._port = binaries, folder, _free_port()
+        self._user = _other_user() if os.geteuid() == 0 else None
+        self._running = ExitStack()
+        if self._user:
+            shutil.chown(folder, self._user)
+        login = ["-U", "xmnotify", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
+        command: list[str | Path] = [binaries / "initdb", "-D", folder / "data", *login]
+        subprocess.run(command, user=self._user, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://xmnotify@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(port),
+            "port": str(self._port),
             "unix_socket_directories": "",
             "fsync": "off",
             "full_page_writes": "off",
             "max_connections": "300",
         }
         options: list[str | Path] = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with _running([binaries / "postgres", "-D", data, *options], port=port, user=user, folder=folder):
-            _wait_for_login(binaries, port=port)
-            yield f"postgresql://xmnotify@127.0.0.1:{port}/postgres"
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self._folder / "data", *options]
+        running = _running(command, port=self._port, user=self._user, folder=self._folder)
+        self._process = self._running.enter_context(running)
+        _wait_for_login(self._binaries, port=self._port)
+
+    def stop(self) -> None:
+        self._running.close()
+
+    def restart(self, *, immediate: bool) -> None:
+        """As `pg_ctl restart -m fast` or `-m immediate`; returns once it takes connections again."""
+        self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
+        self._process.wait()
+        self.stop()
+        self.start()
 
 
 @contextmanager
@@ -175,7 +195,9 @@ def nginx(binary: Path, *, server: str) -> Iterator[int]:
 
 
 @contextmanager
-def _running(command: list[str | Path], *, port: int, user: str | None, folder: Path) -> Iterator[None]:
+def _running(
+    command: list[str | Path], *, port: int, user: str | None, folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, user=user, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -188,7 +210,7 @@ def _running(command: list[str | Path], *, port: int, user: str | None, folder: 
     watcher.stdin.flush()
     try:
         _wait_for_port(port, process=process, log=folder / "log")
-        yield
+        yield process
     finally:
         watcher.stdin.close()
         process.wait()
