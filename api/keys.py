@@ -48,7 +48,7 @@ def create(
     ApiKey.objects.create(
         name=name,
         lookup=lookup,
-        digest=_digest(text),
+        digest=_digest(text, key=settings.SECRET_KEY),
         scopes=sorted(scopes),
         expires_at=expires_at,
         created_by_id=created_by.pk if created_by else None,
@@ -80,7 +80,7 @@ def check(text: str, *, now: datetime) -> Caller | None:
     if not found:
         return None
     pk, name, digest, scopes, expires_at, used_at = found[0]
-    if not hmac.compare_digest(digest, _digest(text)):
+    if not _is_digest(digest, text=text):
         return None
     if expires_at is not None and _moment(expires_at) <= now:
         return None
@@ -94,5 +94,11 @@ def _moment(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _digest(text: str) -> str:
-    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+def _is_digest(digest: str, *, text: str) -> bool:
+    """Whether the key was stored with this text, under the signing key or an earlier one."""
+    known = [_digest(text, key=key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    return any([hmac.compare_digest(digest, each) for each in known])  # noqa: C419 - no short cut
+
+
+def _digest(text: str, *, key: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -6,16 +6,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from api.keys import ApiScope, Caller
 from api.models import Webhook
 from api.problems import ProblemError
-from foundation.secrets import Secret
+from foundation.secrets import Secret, SecretUnreadableError
 
 TOLERANCE = timedelta(minutes=5)
 """How far a signature's time may be from ours, either way."""
@@ -24,6 +25,8 @@ _ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signat
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,250}")
 """Room is left for an event's place in its batch: both together are its idempotency key."""
 _MOST_SIGNATURES = 20
+
+logger = logging.getLogger(__name__)
 
 
 def create(name: str, *, scopes: Collection[ApiScope]) -> str:
@@ -60,10 +63,20 @@ def check(headers: Mapping[str, str], body: bytes, *, now: datetime) -> Caller:
     signed = f"{given_id}.{given_time}.".encode() + body
     given = _signatures(headers.get(_SIGNATURE, ""))
     for webhook in Webhook.objects.filter(active=True):
-        wanted = [_sign(secret.reveal(), signed) for secret in (webhook.secret, webhook.previous_secret) if secret]
+        wanted = [_sign(secret, signed) for secret in _live_secrets(webhook)]
         if any([hmac.compare_digest(one, other) for one in wanted for other in given]):  # noqa: C419 - no short cut
             return Caller(origin=f"hook:{webhook.pk}", name=webhook.name, scopes=frozenset(webhook.scopes))
     raise _refused("no webhook of ours has signed this")
+
+
+def _live_secrets(webhook: Webhook) -> Iterator[str]:
+    """Those that can be read; a lost key shuts out the senders that signed with its secrets, and nobody else."""
+    for secret in (webhook.secret, webhook.previous_secret):
+        try:
+            if secret:
+                yield secret.reveal()
+        except SecretUnreadableError:
+            logger.warning("webhook.secret_unreadable webhook=%s", webhook.pk)
 
 
 def _is_recent(seconds: str, *, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from base64 import b32decode, b32encode
 from datetime import datetime, timedelta
@@ -17,11 +18,14 @@ from django.utils.crypto import constant_time_compare
 from django.utils.safestring import SafeString, mark_safe
 
 from console.models import SecondFactor
+from foundation.secrets import SecretUnreadableError
 
 _STEP = 30
 _RECOVERY_CODES = 10
 _FREE_FAILURES = 2
 _LONGEST_WAIT = timedelta(minutes=15)
+
+logger = logging.getLogger(__name__)
 
 
 def is_on(user: AbstractBaseUser) -> bool:
@@ -81,7 +85,7 @@ def verify(user: AbstractBaseUser, code: str, *, now: datetime) -> bool:
         factor = SecondFactor.objects.select_for_update().filter(user=user.pk).first()
         if factor is None or (factor.blocked_until and now < factor.blocked_until):
             return False
-        step = _matching_step(factor.secret.reveal(), plain, after=factor.last_step, now=now)
+        step = _step_of_app(factor, plain, now=now)
         if step is not None:
             factor.last_step = step
         elif _digest(plain) in factor.recovery:
@@ -99,6 +103,16 @@ def verify(user: AbstractBaseUser, code: str, *, now: datetime) -> bool:
 def _wait(failures: int) -> timedelta:
     doubled = timedelta(seconds=2 ** min(failures - _FREE_FAILURES, 10))
     return min(doubled, _LONGEST_WAIT) if failures > _FREE_FAILURES else timedelta()
+
+
+def _step_of_app(factor: SecondFactor, code: str, *, now: datetime) -> int | None:
+    """See `_matching_step`; None where the factor's key can't be read, and recovery codes work all the same."""
+    try:
+        secret = factor.secret.reveal()
+    except SecretUnreadableError:
+        logger.warning("second_factor.unreadable user=%s", factor.user_id)
+        return None
+    return _matching_step(secret, code, after=factor.last_step, now=now)
 
 
 def _matching_step(secret: str, code: str, *, after: int, now: datetime) -> int | None:

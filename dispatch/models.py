@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from actions.models import Rule
 from devices.models import Device, Person
+from foundation.secrets import SealedField
 from foundation.sql.ids import new_uid
 from servers.models import CarrierGateway, Server
 from servers.values import ServerKind
@@ -89,7 +90,7 @@ class Event(models.Model):
     device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="events")
     broadcast = models.ForeignKey(Broadcast, on_delete=models.SET_NULL, null=True, blank=True, related_name="events")
     payload = models.JSONField(default=dict)
-    sealed = models.TextField(blank=True, default="")
+    sealed = SealedField(blank=True, default="", marks=[WIPED])
     planned = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     notes = models.JSONField(default=list)
@@ -150,7 +151,7 @@ class DeliveryText(models.Model):
     sound = models.CharField(max_length=32, blank=True)
     visible_to = models.JSONField(default=list)
     empty = models.JSONField(default=list, help_text=_("macros that had no value"))
-    sealed = models.TextField(blank=True, default="")
+    sealed = SealedField(blank=True, default="", marks=[Event.WIPED])
 
     def __str__(self) -> str:
         return self.subject or self.text[:60]

@@ -18,6 +18,7 @@ _VARIABLES = FileAwareMapping(cache=False)
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,20}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PLACE = re.compile(rf"(?:{_HOST.pattern})(?::[0-9]{{1,5}})?")
 _NOWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - refused, not listened on
+_LEAST_KEY = 32
 _SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")
 
 
@@ -143,7 +144,15 @@ def var_dir() -> Path:
 
 
 def secret_key() -> str:
-    return _kept_secret("XMNOTIFY_SECRET_KEY", "secret_key", least=32)
+    return _kept_secret("XMNOTIFY_SECRET_KEY", "secret_key", least=_LEAST_KEY)
+
+
+def secret_key_fallbacks(name: str) -> list[str]:
+    """Signing keys that were in use before, separated by commas: what they signed is taken, nothing new is."""
+    keys = words(name)
+    if any(len(key) < _LEAST_KEY for key in keys):
+        raise ImproperlyConfigured(f"{name} holds a key that is too short ({_LEAST_KEY} characters at least).")
+    return keys
 
 
 def fernet_keys() -> list[str]:

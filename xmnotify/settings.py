@@ -17,6 +17,7 @@ django_stubs_ext.monkeypatch()
 VAR = env.var_dir()
 BASE_DIR = env.ROOT
 SECRET_KEY = env.secret_key()
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks("XMNOTIFY_SECRET_KEY_FALLBACKS")
 XMNOTIFY_FERNET_KEYS = env.fernet_keys()
 DEBUG = False
 ALLOWED_HOSTS = env.hosts("XMNOTIFY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

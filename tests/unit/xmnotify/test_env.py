@@ -182,3 +182,11 @@ def test_a_console_address_that_nobody_could_open_stops_the_start(monkeypatch, v
     assert str(caught.value).startswith("XMNOTIFY_CONSOLE_URL")
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_earlier_signing_keys_are_as_long_as_the_one_in_use(monkeypatch):
+    monkeypatch.setenv("XMNOTIFY_SECRET_KEY_FALLBACKS", f"{'a' * 40}, {'$b' * 20}")
+    assert env.secret_key_fallbacks("XMNOTIFY_SECRET_KEY_FALLBACKS") == ["a" * 40, "$b" * 20]
+    monkeypatch.setenv("XMNOTIFY_SECRET_KEY_FALLBACKS", f"{'a' * 40},short")
+    with pytest.raises(ImproperlyConfigured, match=r"^XMNOTIFY_SECRET_KEY_FALLBACKS .* too short"):
+        env.secret_key_fallbacks("XMNOTIFY_SECRET_KEY_FALLBACKS")
