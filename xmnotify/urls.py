@@ -9,6 +9,7 @@ from django.urls import include, path
 
 from api.receipts import nexmo
 from servers.values import RECEIPT_PATH
+from xmnotify.operations import readiness
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -17,13 +18,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answers 200 when the database can be asked, else 503: whether this process can serve."""
+    """Whether this process can store an event; see `readiness` for what else it says."""
+    no_storing = ""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return HttpResponse("the database can't be reached\n", status=503, content_type="text/plain")
-    return HttpResponse("ok\n", content_type="text/plain")
+        no_storing = "the database can't be reached"
+    status, words = readiness.report(no_storing, everything=request.GET.get("all") == "1")
+    return HttpResponse(words, status=status, content_type="text/plain")
 
 
 handler400 = "api.problems.bad_request"

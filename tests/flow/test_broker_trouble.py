@@ -64,6 +64,17 @@ def test_the_banner_says_so_in_time_and_without_the_password(password, monkeypat
     assert "wrong" not in found[0]
 
 
+def test_the_probe_says_so_in_time_and_fails_only_where_all_is_asked_for(client, password, monkeypatch):
+    monkeypatch.setattr(broker_watch, "_watch", broker_watch.Watch())
+    until = time.monotonic() + 15
+    with broker(password("wrong")):
+        while b"degraded: " not in (answer := client.get("/readyz")).content:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert (answer.status_code, b"XMNOTIFY_BROKER_URL" in answer.content) == (200, True)
+        assert client.get("/readyz?all=1").status_code == 503
+
+
 def test_what_was_found_is_found_anew_after_a_while(url, monkeypatch):
     watch = broker_watch.Watch()
     clock = [0.0]
