@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _VARIABLES = FileAwareMapping(cache=False)
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,20}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PLACE = re.compile(rf"(?:{_HOST.pattern})(?::[0-9]{{1,5}})?")
-_NOWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - refused, not listened on
+_NOWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - refused, not listened on # nosec B104
 _LEAST_KEY = 32
 _SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")
 
