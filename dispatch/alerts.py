@@ -19,7 +19,7 @@ from transports.types import ChannelKind, ReasonCode
 ORIGIN = "console"
 TYPE = "system.server_down"
 FAILURES = 4
-"""Failures to reach a server in a row, rests of 15, 30 and 60 seconds between them, before it is told of as down."""
+"""Failures to reach a server in a row, pauses of 15, 30 and 60 seconds between them, before it is reported as down."""
 _SEEN_OFTEN = (ReasonCode.ANSWERS_LOST.value, ReasonCode.REFUSED_ALIKE.value)
 """Trouble that several messages in a row have shown before the first pause."""
 _CHANNELS = {ServerKind.SMTP: ChannelKind.SMTP, ServerKind.SMS: ChannelKind.SMS}

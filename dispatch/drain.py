@@ -101,9 +101,9 @@ class Work(Struct):
 
 
 def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
-    """Send what is due for one server through one lane; answers how many tries it settled.
+    """Send what is due for one server through one lane; returns how many tries it settled.
 
-    Ends when nothing is due, the server rests or is stopped, the worker is stopping, after 30 s, or when this process
+    Ends when nothing is due, the server is paused or stopped, the worker is stopping, after 30 s, or when this process
     has more lanes of the server than it can use. It rings again if more is due and nobody else would know: where it
     ended early, or a ring meanwhile found no free lane or was turned away here.
     """

@@ -41,7 +41,8 @@ STOPPING = frozenset(
         ReasonCode.SIGNATURE_REFUSED,
     }
 )
-"""Only a person can mend these: trying again would lock an account or cost money."""
+"""Only a person can fix these: trying again would lock an account or cost money. A refused sign-in stops the server
+after a few single ones."""
 
 
 class Finish(Struct, frozen=True):
@@ -71,7 +72,7 @@ class Hold(Struct, frozen=True):
 
 
 class WaitForServer(Struct, frozen=True):
-    """Nothing is wrong with the message: it waits, uncharged, until somebody mends the server."""
+    """Nothing is wrong with the message: it waits, uncharged, until the server is fixed."""
 
     reason: Reason
 
@@ -112,7 +113,7 @@ def judge(
 
 
 def stops_server(reason: Reason) -> bool:
-    """Whether the server must stop until a person has mended it."""
+    """Whether it is for a person to fix the server, and its messages wait uncharged."""
     return reason.scope is Scope.SERVER and reason.code in STOPPING
 
 
@@ -122,14 +123,14 @@ def too_fast(reason: Reason) -> bool:
 
 
 def pause(count: int, *, reason: Reason, retry_after: timedelta | None = None) -> timedelta:
-    """How long a server rests after `count` failures in a row (1 is the first), never less than it asked for.
+    """How long a server is paused after `count` failures in a row (1 is the first), never less than it asked for.
 
     Where it names a time because we were too fast, that counts, doubled with each failure.
     """
     if retry_after and too_fast(reason):
         return max(retry_after, min(retry_after * (1 << min(count - 1, 16)), PAUSES[-1]))
-    rest = PAUSES[min(count, len(PAUSES)) - 1]
-    return max(rest, retry_after) if retry_after else rest
+    usual = PAUSES[min(count, len(PAUSES)) - 1]
+    return max(usual, retry_after) if retry_after else usual
 
 
 def is_relapse(recovered_at: datetime | None, *, now: datetime) -> bool:

@@ -87,7 +87,7 @@ def decide(withheld: Withheld, decision: Withheld.Decision, *, now: datetime) ->
 
 def count(withheld: Withheld) -> int:
     """How many messages wait; stops at CHUNK."""
-    return _rows(withheld, _held_state(withheld)).order_by()[:CHUNK].count()
+    return _aside(withheld).order_by()[:CHUNK].count()
 
 
 def sweep(*, now: datetime) -> int:
@@ -109,30 +109,41 @@ def _sweep(withheld: Withheld, *, now: datetime) -> int:
 def _settle(withheld: Withheld) -> None:
     """All that was due is aside, and what comes later goes there when it is claimed; or all is as was decided."""
     row = Withheld.objects.filter(pk=withheld.pk, decision=withheld.decision)
-    if withheld.decision:
-        row.delete()
-    else:
+    if not withheld.decision:
         row.update(settled=True)
+    elif not _aside(withheld).exists():  # some may just be written by others
+        row.delete()
 
 
 @transaction.atomic
 def _change(withheld: Withheld, *, now: datetime) -> int:
     held = _held_state(withheld)
     if not withheld.decision:
-        due = outbox.lock(_rows(withheld, _State.DUE).order_by()[:CHUNK])
-        return due.update(state=held, reason_code=CODE, reason_detail=withheld.words)
-    rows = outbox.lock(_rows(withheld, held).filter(reason_code=CODE).order_by()[:CHUNK])
+        return _still_due(withheld).update(state=held, reason_code=CODE, reason_detail=withheld.words)
+    rows = outbox.lock(_aside(withheld).order_by()[:CHUNK])
     if withheld.decision == _Decision.CANCEL:
-        return rows.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+        return _cancel(rows) or (_cancel(_still_due(withheld)) if withheld.broadcast_id else 0)
     changed = rows.update(state=_State.DUE, due_at=now, tries=0, reason_code="", reason_detail="")
     if changed:
         _wake()
     return changed
 
 
+def _cancel(rows: QuerySet[Delivery]) -> int:
+    return rows.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+
+
+def _still_due(withheld: Withheld) -> QuerySet[Delivery]:
+    return outbox.lock(_rows(withheld, _State.DUE).order_by()[:CHUNK])
+
+
 def _wake() -> None:
     for route in active_routes().values():
         transaction.on_commit(partial(doorbell.ring, route.server_id))
+
+
+def _aside(withheld: Withheld) -> QuerySet[Delivery]:
+    return _rows(withheld, _held_state(withheld)).filter(reason_code=CODE)
 
 
 def _held_state(withheld: Withheld) -> Delivery.State:

@@ -293,7 +293,7 @@ class TestABroadcast:
     def test_is_called_off_when_a_person_says_so(self, server, broadcast, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        assert flow.states() == {"failed": 2, "due": 6}
         withheld.decide(Withheld.objects.get(), Withheld.Decision.CANCEL, now=clock.now())
         broadcast.refresh_from_db()
         assert (broadcast.state, flow.states()) == ("cancelled", {"failed": 2, "cancelled": 6})
