@@ -12,7 +12,8 @@ from servers import probe
 from servers.models import SmsGateway
 from servers.probe import Asker
 from simulators.nexmo import NexmoSimulator
-from tests.db.servers.test_probe import everything_stored, finish, run
+from tests import waiting
+from tests.db.servers.test_probe import everything_stored, run
 from tests.db.world import NOW, simulated_gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,5 +97,5 @@ def test_without_https_a_private_address_is_refused_as_ever(nexmo, settings):
 def test_nobody_tests_without_the_permission_to_change(nexmo):
     with pytest.raises(PermissionDenied):
         probe.start(simulated_gateway(nexmo.url), to=TO, asker=Asker.of(User.objects.create(username="x")), now=NOW)
-    finish()
+    waiting.for_threads("server-test")
     assert nexmo.connections == 0
