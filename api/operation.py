@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -20,7 +20,9 @@ from msgspec import Struct
 from api import choices, keys, problems, strict_json, texts, webhooks
 from api.keys import ApiScope, Caller
 from api.problems import ProblemError, unprocessable
+from dispatch.turn import LateError
 from foundation.audit import Actor
+from foundation.sql import trouble
 
 JSON = "application/json"
 EVENT_BYTES = 256 * 1024
@@ -147,8 +149,13 @@ def _answered(operations: Mapping[str, Operation], request: HttpRequest, **named
         return operation.view(_call(operation, request), **named)
     except ProblemError as problem:
         return problems.response(problem)
-    except (OperationalError, InterfaceError) as error:
-        return problems.database_away(error)
+    except LateError:
+        return problems.response(problems.late())
+    except (DatabaseError, InterfaceError) as error:
+        found = trouble.of(error)
+        if found is None:
+            raise
+        return problems.response(problems.database_trouble(found, error=error))
 
 
 def _no_such_method(operations: Mapping[str, Operation]) -> HttpResponse:

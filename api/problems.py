@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -10,9 +11,14 @@ from typing import Any
 import msgspec
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from msgspec import Struct
+
+from foundation.log_filter import SEEN
+from foundation.sql import trouble
+from foundation.sql.trouble import WORDS, Trouble
 
 RETRY_SECONDS = 5
 """How long a caller is asked to wait when the database is away."""
@@ -111,11 +117,18 @@ def none_taken(results: list[Any]) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(body), status=status.value, content_type=CONTENT_TYPE)
 
 
-def database_away(error: Exception) -> HttpResponse:
-    """503; what the database said goes to the log alone."""
-    logger.error("api.database_away error=%s", type(error).__name__, exc_info=error)
-    detail = "The database is away now. Send this again: an event with the same idempotency key is stored once."
-    return response(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_SECONDS))
+def database_trouble(found: Trouble, *, error: BaseException) -> ProblemError:
+    """503; what the database said goes to the log alone. The connection is given up where another may do better."""
+    logger.error("database.trouble cause=%s error=%s", found, type(error).__name__, exc_info=error)
+    trouble.give_up(found)
+    detail = f"{WORDS[found]}. Send this again: an event with the same idempotency key is stored once."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_SECONDS)
+
+
+def late() -> ProblemError:
+    """503 for what waited too long for others and was not begun."""
+    detail = "Others were being taken in for longer than a request waits; nothing was stored. Send this again."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_SECONDS)
 
 
 @csrf_exempt
@@ -138,13 +151,31 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         words = "The body is larger than is taken here."
         return plain_or_problem(request, ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words))
+    if found := trouble.of(exception):  # a session that could not be saved, says Django
+        return _unavailable(request, found, error=exception)
     if request.path_info.startswith(_ROOT):
         return response(ProblemError(HTTPStatus.BAD_REQUEST, "The request is malformed."))
     return defaults.bad_request(request, exception)
 
 
+def _unavailable(request: HttpRequest, found: Trouble, *, error: BaseException) -> HttpResponse:
+    """A problem below /api/, a page elsewhere, which needs no database."""
+    setattr(request, SEEN, True)
+    problem = database_trouble(found, error=error)
+    if request.path_info.startswith(_ROOT):
+        return response(problem)
+    page = render_to_string("console/unavailable.html", {"words": f"{WORDS[found]}."})
+    return HttpResponse(page, status=problem.status.value, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
 def server_error(request: HttpRequest, *_: Any) -> HttpResponse:
-    """Django's answer to an exception of ours, which is in the log; below /api/ as a problem without internals."""
+    """Django's answer to an exception: 503 for the database's troubles, else 500 without internals.
+
+    Django calls it while it handles the exception, which is in the log.
+    """
+    error = sys.exc_info()[1]
+    if error and (found := trouble.of(error)):
+        return _unavailable(request, found, error=error)
     if request.path_info.startswith(_ROOT):
         detail = "Something went wrong on our side; it was logged."
         return response(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail))

@@ -9,12 +9,12 @@ import threading
 from contextlib import nullcontext
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError
 
 from dispatch import ingest
 from dispatch.ingest import Answer, Posted
-from dispatch.turn import taking_in
-from foundation.sql import dialect
+from dispatch.turn import LateError, taking_in
+from foundation.sql import dialect, trouble
 
 PATIENCE = 1.0
 """Seconds that an event waits for others before it goes alone: a statement of theirs may wait for a lock."""
@@ -65,37 +65,37 @@ def take_in(posted: Posted, *, origin: str, now: datetime) -> Answer:
             return _accept([posted], origin=origin, now=now)[0]
         counter.busy.acquire()
     try:
-        if mine.answer is None and mine.failure is None:
-            _take_in_with(mine, counter, origin=origin)
+        if mine.answer is None and mine.failure is None and not mine.alone:
+            _take_in_with_others(counter, origin=origin)
     finally:
         counter.busy.release()
+    if mine.alone:
+        return _accept([posted], origin=origin, now=now)[0]
     if mine.failure is not None:
         raise mine.failure
     assert mine.answer is not None
     return mine.answer
 
 
-def _take_in_with(mine: _Brought, counter: _Counter, *, origin: str) -> None:
-    if not mine.alone:
-        group = [each for each in tuple(counter.waiting) if counter.take(each)]
-        try:
-            _answer(group, origin=origin)
-        except Exception:
-            if len(group) == 1:
-                raise
+def _take_in_with_others(counter: _Counter, *, origin: str) -> None:
+    """All that wait; if they can't be taken in together each goes alone, beside the others."""
+    group = [each for each in tuple(counter.waiting) if counter.take(each)]
+    try:
+        _answer(group, origin=origin)
+    except Exception as error:  # noqa: BLE001 - it is raised to those whose own it is
+        if len(group) == 1:
+            group[0].failure = error
+        else:
             for each in group:
                 each.alone = True
-        else:
-            return
-    _answer([mine], origin=origin)
 
 
 def _answer(group: list[_Brought], *, origin: str) -> None:
     """Take them in at once; if the database is lost meanwhile, nobody knows what became of any of them."""
     try:
         answers = _accept([each.posted for each in group], origin=origin, now=max(each.now for each in group))
-    except (OperationalError, InterfaceError) as error:
-        if connection.is_usable():
+    except (DatabaseError, InterfaceError, LateError) as error:
+        if not isinstance(error, LateError) and not trouble.is_everybodys(error):
             raise
         for each in group:
             each.failure = error

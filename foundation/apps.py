@@ -9,8 +9,11 @@ class FoundationConfig(AppConfig):
     name = "foundation"
 
     def ready(self) -> None:
+        from django.core.signals import request_started
         from django.db.backends.signals import connection_created
 
-        from foundation.sql import pooler
+        from foundation.sql import pooler, trouble
 
         connection_created.connect(pooler.adapt, dispatch_uid="foundation.pooler")
+        connection_created.connect(trouble.note_new, dispatch_uid="foundation.trouble")
+        request_started.connect(trouble.close_given_up, dispatch_uid="foundation.trouble")

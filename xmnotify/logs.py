@@ -21,14 +21,6 @@ _MINUTE = 60.0
 
 logger = logging.getLogger(__name__)
 
-SEEN = "refusal_is_told"
-"""Set on a request whose refusal has its own line, or none because anybody can send any number of such."""
-
-
-def untold(record: logging.LogRecord) -> bool:
-    """A filter: not what Django says of such a request as well."""
-    return not hasattr(getattr(record, "request", None), SEEN)
-
 
 class Formatter(logging.Formatter):
     """The address that receipts come to is as good as a password: Django names it where a request fails."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import django_stubs_ext
 
+from foundation.log_filter import untold
 from xmnotify import connections, env
-from xmnotify.logs import untold
 
 django_stubs_ext.monkeypatch()
 

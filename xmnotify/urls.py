@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from api.receipts import nexmo
+from dispatch.readiness import trouble_with_storing
+from foundation.sql.trouble import WORDS
 from servers.values import RECEIPT_PATH
 from xmnotify.operations import readiness
 
@@ -19,13 +20,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Whether this process can store an event; see `readiness` for what else it says."""
-    no_storing = ""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        no_storing = "the database can't be reached"
-    status, words = readiness.report(no_storing, everything=request.GET.get("all") == "1")
+    trouble = trouble_with_storing()
+    status, words = readiness.report(WORDS[trouble] if trouble else "", everything=request.GET.get("all") == "1")
     return HttpResponse(words, status=status, content_type="text/plain")
 
 

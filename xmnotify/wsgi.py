@@ -7,11 +7,13 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from foundation.sql import waits
 from xmnotify import private_files
 
 private_files.from_now_on()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 application = get_wsgi_application()
+waits.bound()
 import_module(settings.ROOT_URLCONF)
 gc.collect()
 gc.freeze()  # what is loaded by now stays: no later collection looks at it again

@@ -11,7 +11,7 @@ def head(method, path, *lines):
 
 
 def connect(port, *, source="127.0.0.1"):
-    return socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
+    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
 
 
 def exchange(port, raw, *, source="127.0.0.1"):

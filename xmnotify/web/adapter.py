@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponseBase
 from granian.rsgi import HTTPProtocol, Scope
 
@@ -51,7 +52,7 @@ class Application:
             refusals.send(scope, proto, status=refused.refusal.value)
         except BrokenError:
             refusals.send(scope, proto, status=HTTPStatus.BAD_REQUEST)
-        except BusyError:
+        except (BusyError, DatabaseError, InterfaceError):
             refusals.send(scope, proto, status=HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             await answer.send(proto)

@@ -13,7 +13,7 @@ from django.urls import resolve
 from api import problems
 from api.problems import ProblemError
 from api.strict_json import shown
-from xmnotify.logs import SEEN
+from foundation.log_filter import SEEN
 
 PROBES = ("/healthz", "/readyz")
 _MOST_SHOWN = 100

@@ -9,12 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib import auth
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
-from api import keys
+from api import keys, problems
 from api.operation import BATCH_BYTES, EVENT_BYTES
 from api.receipts import LONGEST_RECEIPT
+from foundation.sql import trouble
 from servers.values import RECEIPT_PATH
 from xmnotify.web.bodies import Limits
 
@@ -42,5 +43,9 @@ def is_known(environ: dict[str, Any]) -> bool:
         store = import_module(settings.SESSION_ENGINE).SessionStore
         request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         return bool(auth.get_user(request).is_authenticated)
+    except (DatabaseError, InterfaceError) as error:
+        if found := trouble.of(error):
+            problems.database_trouble(found, error=error)
+        raise
     finally:
         close_old_connections()

@@ -13,7 +13,7 @@ _WORDS = {
     HTTPStatus.BAD_REQUEST: "The body broke off.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests of this address are still sending their bodies.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Every thread is busy; nothing was done. Send this again.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "This can't be served now; nothing was done. Send it again.",
 }
 _WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 

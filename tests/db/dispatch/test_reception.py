@@ -11,6 +11,7 @@ from dispatch import ingest, intake, reception
 from dispatch.ingest import Accepted, ConflictError, EventIn, Posted
 from dispatch.models import Event
 from dispatch.subjects import RefusedError, SubjectIn
+from foundation.sql import trouble
 from tests import waiting
 from tests.db import world
 from tests.db.world import NOW
@@ -173,7 +174,7 @@ def test_where_the_database_is_lost_nothing_is_taken_in_a_second_time(small_worl
         raise OperationalError("gone at the commit")
 
     monkeypatch.setattr(intake, "store", store)
-    monkeypatch.setattr(reception, "connection", SimpleNamespace(is_usable=lambda: False))
+    monkeypatch.setattr(trouble, "connection", SimpleNamespace(is_usable=lambda: False, vendor="postgresql"))
     answers = bring(posted("a"), posted("b"))
     assert [type(answer) for answer in answers] == [OperationalError, OperationalError]
     assert taken == [["a", "b"]]
