@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -32,8 +33,24 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "scopes"]
+        fields = ["name", "scopes", "rate_limit", "burst", "known_recipients_only"]
         help_texts = {"name": _("What will use it, for example the name of a system.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("rate_limit", "burst"):
+            self.fields[name].required = False
+
+    def clean_rate_limit(self) -> int:
+        return self._or_default("rate_limit")
+
+    def clean_burst(self) -> int:
+        return self._or_default("burst")
+
+    def _or_default(self, name: str) -> int:
+        given = self.cleaned_data[name]
+        default: int = getattr(ApiKey(), name)
+        return default if given is None else given
 
     def expires_at(self, *, now: datetime) -> datetime | None:
         days = self.cleaned_data["lifetime"]

@@ -66,6 +66,9 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
                 scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
                 expires_at=form.expires_at(now=timezone.now()),
                 created_by=actor.user,
+                rate_limit=form.cleaned_data["rate_limit"],
+                burst=form.cleaned_data["burst"],
+                known_recipients_only=form.cleaned_data["known_recipients_only"],
             )
             key = ApiKey.objects.get(name=form.cleaned_data["name"])
             audit.record(actor, action=Action.ADD, instance=key, after=audit.snapshot(key))

@@ -14,14 +14,14 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from msgspec import Struct
 
-from api.models import ApiKey
+from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
 from foundation.sql import statements
 
 PREFIX = "xmn"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _USED_EVERY = timedelta(minutes=1)
-_BY_LOOKUP = """SELECT id, name, digest, scopes, expires_at, last_used_at FROM api_apikey
-    WHERE lookup = %s AND revoked_at IS NULL"""
+_BY_LOOKUP = """SELECT id, name, digest, scopes, expires_at, last_used_at, rate_limit, known_recipients_only
+    FROM api_apikey WHERE lookup = %s AND revoked_at IS NULL"""
 
 
 class ApiScope(StrEnum):
@@ -41,6 +41,9 @@ def create(
     scopes: Collection[ApiScope],
     expires_at: datetime | None = None,
     created_by: AbstractBaseUser | None = None,
+    rate_limit: int = DEFAULT_RATE,
+    burst: int = DEFAULT_BURST,
+    known_recipients_only: bool = False,
 ) -> str:
     """Store a new key and answer its text, which can't be had again."""
     lookup = "".join(secrets.choice(_ALPHABET) for _ in range(8))
@@ -52,16 +55,28 @@ def create(
         scopes=sorted(scopes),
         expires_at=expires_at,
         created_by_id=created_by.pk if created_by else None,
+        rate_limit=rate_limit,
+        burst=burst,
+        known_recipients_only=known_recipients_only,
     )
     return text
 
 
+class Key(Struct, frozen=True):
+    """What a key's settings say: `rate` events a second (0: any number), further recipients."""
+
+    pk: int
+    rate: int
+    known_recipients_only: bool
+
+
 class Caller(Struct, frozen=True):
-    """Who calls, and what they may do. `origin` is kept with what they post."""
+    """Who calls, and what they may do. `origin` is kept with what they post; `key` is None for a webhook."""
 
     origin: str
     name: str
     scopes: frozenset[str]
+    key: Key | None = None
 
 
 def text_of(headers: Mapping[str, str]) -> str:
@@ -79,14 +94,15 @@ def check(text: str, *, now: datetime) -> Caller | None:
     found = statements.read(_BY_LOOKUP, [lookup])
     if not found:
         return None
-    pk, name, digest, scopes, expires_at, used_at = found[0]
+    pk, name, digest, scopes, expires_at, used_at, rate, known_only = found[0]
     if not _is_digest(digest, text=text):
         return None
     if expires_at is not None and _moment(expires_at) <= now:
         return None
     if used_at is None or now - _moment(used_at) > _USED_EVERY:
         ApiKey.objects.filter(pk=pk).update(last_used_at=now)
-    return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(json.loads(scopes)))
+    key = Key(pk, rate=rate, known_recipients_only=bool(known_only))
+    return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(json.loads(scopes)), key=key)
 
 
 def _moment(value: datetime) -> datetime:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from foundation.secrets import SecretField
 from foundation.sql.ids import new_uid
 
+DEFAULT_RATE, MOST_RATE = 1_000, 1_000_000
+DEFAULT_BURST, MOST_BURST = 50_000, 10_000_000
+
 
 class ApiKey(models.Model):
-    """`xmn_<lookup>_<secret>`: only the look-up part and an HMAC digest of the whole are stored."""
+    """`xmn_<lookup>_<secret>`: only the look-up part and an HMAC digest of the whole are stored.
+
+    `tokens` were there at `tokens_at` (None: it was never used) for further events: see `api.rate`.
+    """
 
     name = models.CharField(_("name"), max_length=255, unique=True)
     lookup = models.CharField(max_length=8, unique=True, editable=False)
@@ -22,6 +29,25 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    rate_limit = models.PositiveIntegerField(
+        _("Rate limit"),
+        default=DEFAULT_RATE,
+        validators=[MaxValueValidator(MOST_RATE)],
+        help_text=_("Events a second in the long run; 0 means no limit."),
+    )
+    burst = models.PositiveIntegerField(
+        _("Burst"),
+        default=DEFAULT_BURST,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_BURST)],
+        help_text=_("Events that it may post at any rate after a pause."),
+    )
+    known_recipients_only = models.BooleanField(
+        _("Known recipients only"),
+        default=False,
+        help_text=_("Further recipients of an event must be addresses of known users or devices."),
+    )
+    tokens = models.BigIntegerField(default=DEFAULT_BURST, editable=False)
+    tokens_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("API key")

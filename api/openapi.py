@@ -23,7 +23,9 @@ _REFERENCE = "#/components/schemas/{name}"
 _UUIDS = {"event_id", "delivery_id", "template_id", "test_id"}
 _NUMBERS = {"gateway_id", "server_id"}
 _DESCRIPTION = """Errors are problem details (RFC 9457) that name the field. Unknown fields are refused. Times are in
-RFC 3339 with an offset. `202` means stored, not sent: follow `status_url`."""
+RFC 3339 with an offset. `202` means stored, not sent: follow `status_url`. Each key has a rate limit: beyond it, `429`
+with `Retry-After`, and nothing of the request was taken. `503` with `Retry-After`: send the same again. An event has at
+most 100 further recipients; a key may be kept to the addresses of known users and devices. Encoded bodies are `415`."""
 
 
 @require_safe

@@ -284,6 +284,19 @@ def _kept(name: str, value: Any) -> str:
         return ""
 
 
+def known_mails(addresses: Collection[str]) -> set[str]:
+    """Those that are a user's, in small letters."""
+    given = [address.lower() for address in addresses]
+    return {mail.lower() for mail in Person.objects.filter(mail__lower__in=given).values_list("mail", flat=True)}
+
+
+def known_numbers(numbers: Collection[str]) -> set[str]:
+    """Those that are a user's or a device's; all are normalised."""
+    people = Person.objects.filter(mobile__in=numbers).values_list("mobile", flat=True)
+    owned = Device.objects.filter(phone_number__in=numbers).values_list("phone_number", flat=True)
+    return {*people, *owned}
+
+
 def administrators() -> list[dict[str, str]]:
     """`admin.*` of each administrator: the members of XMNOTIFY_ADMIN_GROUP, else XMNOTIFY_ADMIN_MAIL and _MOBILE."""
     group = settings.XMNOTIFY_ADMIN_GROUP

@@ -50,6 +50,7 @@ class EventIn(Struct, frozen=True):
     """An event as it was posted, its form already checked.
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
+    With `known_only` its further recipients are addresses of known users and devices.
     `secrets`, such as "enrollment.pin", are stored sealed. `audience` is a checked filter (see devices.filters).
     """
 
@@ -67,6 +68,7 @@ class EventIn(Struct, frozen=True):
     secrets: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
     keep: bool = False
+    known_only: bool = False
 
 
 class Posted(Struct, frozen=True):
@@ -343,6 +345,9 @@ def _prepare(
     world: _World,
 ) -> tuple[NewEvent, Plan]:
     event_in, event_id = item.event, new_uid()
+    extra = {kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()}
+    if event_in.known_only:
+        _check_known(extra)
     payload = {
         "data": event_in.data,
         "reasons": event_in.reasons,
@@ -366,7 +371,7 @@ def _prepare(
         expires_at=event_in.expires_at,
         priority=Priority.SYSTEM if type_code.startswith(URGENT_TYPES) else Priority.EVENT,
         new_id=new_uid,
-        extra={kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()},
+        extra=extra,
         admins=admins,
     )
     made = planning.plan(occasion, ways=ways, target=target, routes=world.routes)
@@ -403,3 +408,13 @@ def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Rec
         except ValueError as error:
             raise RefusedError(f"recipients.{kind.value}.{number}", "invalid", f"{raw[:100]!r}: {error}.") from None
     return found
+
+
+def _check_known(extra: Mapping[ChannelKind, Sequence[Recipient]]) -> None:
+    for kind, recipients in extra.items():
+        addresses = [each.address for each in recipients]
+        known = devices.known_mails(addresses) if kind is ChannelKind.SMTP else devices.known_numbers(addresses)
+        for number, address in enumerate(addresses):
+            if address.lower() not in known:
+                words = f"{address!r} belongs to no known user or device, and this key may write to no others."
+                raise RefusedError(f"recipients.{kind.value}.{number}", "outside", words)

@@ -22,10 +22,11 @@ from transports.types import ChannelKind
 
 DEEPEST = 10
 MOST_MEMBERS = 1_000
+MOST_RECIPIENTS = 100
 LONGEST_TEXT = 10_000
 
 Key = Identifier | UnsetType
-Addresses = Annotated[list[Identifier], Meta(max_length=1_000)]
+Addresses = Annotated[list[Identifier], Meta(max_length=MOST_RECIPIENTS)]
 
 
 class DeviceBody(DeviceFields, forbid_unknown_fields=True):
@@ -44,7 +45,7 @@ class UserBody(UserFields, forbid_unknown_fields=True):
 
 
 class RecipientsBody(Struct, forbid_unknown_fields=True):
-    """Further addresses, besides those of the template."""
+    """Further addresses, besides those of the template: at most 100 together."""
 
     smtp: Addresses = []
     sms: Addresses = []
@@ -101,6 +102,7 @@ def posted(
         data=body.data,
         expires_at=body.expires_at,
         keep=ApiScope.DEVICES in caller.scopes,
+        known_only=caller.key is not None and caller.key.known_recipients_only,
     )
     return Posted(event, key, sha256(strict_json.canonical(tree)).hexdigest() if key else "")
 
@@ -108,6 +110,8 @@ def posted(
 def _recipients(body: RecipientsBody | None) -> Mapping[ChannelKind, list[str]]:
     if body is None:
         return {}
+    if len(body.smtp) + len(body.sms) > MOST_RECIPIENTS:
+        raise unprocessable("recipients", "too_many", f"An event has at most {MOST_RECIPIENTS} further recipients.")
     given = {ChannelKind.SMTP: body.smtp, ChannelKind.SMS: body.sms}
     return {kind: addresses for kind, addresses in given.items() if addresses}
 

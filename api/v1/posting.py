@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import cloudevents, operation, strict_json, texts, webhooks
+from api import cloudevents, operation, rate, strict_json, texts, webhooks
 from api.keys import ApiScope
 from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
@@ -70,6 +70,7 @@ def create_event(call: Call) -> HttpResponse:
     if len(call.raw) > EVENT_BYTES:
         raise _too_large()
     single = _single(call)
+    rate.spend(call.caller, events=1, now=call.now)
     accepted = _taken(reception.take_in(single, origin=call.caller.origin, now=call.now))
     body = AcceptedBody(
         id=accepted.id,
@@ -159,6 +160,7 @@ def _check_size(call: Call, body: Parsed) -> None:
 
 
 def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) -> HttpResponse:
+    rate.spend(call.caller, events=len(bodies), now=call.now)
     items: list[Posted | ProblemError] = []
     for index, body in enumerate(bodies):
         try:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
 from api import keys
+from api.models import DEFAULT_BURST, DEFAULT_RATE, MOST_BURST, MOST_RATE
 
 
 class Command(BaseCommand):
@@ -22,14 +23,37 @@ class Command(BaseCommand):
             required=True,
             help=f"separated by commas: {', '.join(keys.ApiScope)}",
         )
+        parser.add_argument(
+            "--rate",
+            type=int,
+            default=DEFAULT_RATE,
+            help="events a second in the long run (default %(default)s, 0 = any)",
+        )
+        parser.add_argument(
+            "--burst", type=int, default=DEFAULT_BURST, help="events at any rate after a pause (default %(default)s)"
+        )
+        parser.add_argument(
+            "--known-recipients",
+            action="store_true",
+            help="its events may name no addresses but those of known users and devices",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = [word.strip() for word in options["scopes"].split(",") if word.strip()]
         unknown = [word for word in wanted if word not in set(keys.ApiScope)]
         if unknown or not wanted:
             raise CommandError(f"--scopes: {', '.join(unknown) or 'none'}; known scopes: {', '.join(keys.ApiScope)}.")
+        for name, least, most in (("rate", 0, MOST_RATE), ("burst", 1, MOST_BURST)):
+            if not least <= options[name] <= most:
+                raise CommandError(f"--{name} is a number from {least} to {most}.")
         try:
-            text = keys.create(options["name"], scopes=[keys.ApiScope(word) for word in wanted])
+            text = keys.create(
+                options["name"],
+                scopes=[keys.ApiScope(word) for word in wanted],
+                rate_limit=options["rate"],
+                burst=options["burst"],
+                known_recipients_only=options["known_recipients"],
+            )
         except IntegrityError:
             raise CommandError(f"There is a key named {options['name']!r} already; choose another name.") from None
         self.stdout.write(text)

@@ -82,12 +82,12 @@ def test_the_state_of_an_event_follows_its_deliveries(api, small_world, states, 
 
 def test_more_than_100_deliveries_are_read_page_by_page(api, small_world):
     caller = api("events")
-    recipients = {"smtp": [f"x{number}@example.com" for number in range(149)]}
+    recipients = {"smtp": [f"x{number}@example.com" for number in range(100)]}
     event_id = caller.post("/events", {**JAILBROKEN, "recipients": recipients}).json()["id"]
     told = caller.get(f"/events/{event_id}").json()
     more = caller.get(told["next"].removeprefix("/api/v1")).json()
     found = [row["id"] for row in told["deliveries"] + more["deliveries"]]
-    assert (len(told["deliveries"]), len(set(found)), more["next"]) == (100, 150, None)
+    assert (len(told["deliveries"]), len(set(found)), more["next"]) == (100, 101, None)
 
 
 def test_another_key_without_read_sees_nothing_of_it(posted, api, problem):
