@@ -21,6 +21,12 @@ from transports import nexmo_hints, smtp_hints
 from transports.types import Reason, ReasonCode, Scope
 
 _PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
+_UNREACHED = (
+    ReasonCode.NAME_NOT_RESOLVED,
+    ReasonCode.CONNECTION_REFUSED,
+    ReasonCode.NO_ROUTE,
+    ReasonCode.CONNECT_TIMEOUT,
+)
 _RISKS = ("security", "verify_certificate", "ntlm_v1")
 _STATE = ("kind", "name", "active", "paused_until", "stopped_at", "trouble_code", "trouble_detail")
 _OF_SMTP = ("security", "verify_certificate", "authentication", "port", "timeout", "spa", "ntlm_v1")
@@ -186,10 +192,10 @@ def _paused_for(server: Server) -> str:
             words = _(
                 "Its sign-in is refused: %s Nobody signs in meanwhile; a single sign-in is tried again by itself."
             )
-        case ReasonCode.ANSWERS_LOST | ReasonCode.REFUSED_ALIKE:
-            words = _("It is paused: %s It is tried again by itself with one message at a time.")
-        case _:
+        case code if code in _UNREACHED:
             words = _("It can't be reached: %s It is tried again by itself.")
+        case _:
+            words = _("It is paused: %s It is tried again by itself with one message at a time.")
     return words % trouble(server)
 
 

@@ -126,6 +126,15 @@ def test_without_an_active_server_every_page_has_a_banner(admin_client):
     [
         ({"stopped_at": timezone.now(), "trouble_code": "credentials_refused"}, Level.ERROR, "It has stopped"),
         ({"paused_until": timezone.now() + timedelta(hours=1)}, Level.WARNING, "tried again by itself"),
+        *(
+            ({"paused_until": timezone.now() + timedelta(hours=1), "trouble_code": code}, Level.WARNING, words)
+            for code, words in (
+                ("no_route", "It can't be reached: There is no route to the server."),
+                ("throttled", "It is paused: The server limits how much it takes."),
+                ("answers_lost", "its answers come later than SMTP Timeout"),
+                ("credentials_refused", "a single sign-in is tried again by itself"),
+            )
+        ),
         ({"paused_until": timezone.now() - timedelta(hours=1)}, Level.OK, "It is active."),
     ],
 )
