@@ -210,15 +210,13 @@ def _throw_away_what_waits() -> None:
 @contextmanager
 def _worker() -> Iterator[None]:
     """A worker as the quick start runs it, ready when its canary has answered."""
-    from dispatch import doorbell, liveness, tasks  # noqa: PLC0415
+    from dispatch import liveness, wakeup  # noqa: PLC0415
+    from dispatch.clock import SystemClock  # noqa: PLC0415
 
-    command = [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-Q", doorbell.DRAIN_QUEUE, "-l", "ERROR"]
+    command = [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-Q", wakeup.DRAIN_QUEUE, "-l", "ERROR"]
     with subprocess.Popen(command, cwd=surroundings.ROOT) as process:
         try:
-            tasks.canary.apply_async(queue=doorbell.DRAIN_QUEUE)
-            from django.utils import timezone  # noqa: PLC0415
-
-            while liveness.silent((doorbell.DRAIN_QUEUE,), now=timezone.now()):
+            while liveness.silent((wakeup.DRAIN_QUEUE,), clock=SystemClock()):
                 time.sleep(0.05)
             yield
         finally:

@@ -19,7 +19,7 @@ from ninja.security import HttpBearer
 
 from api.models import ApiKey
 from devices.models import Device
-from dispatch import doorbell
+from dispatch import wakeup
 from dispatch.models import Delivery, Event
 from servers.models import Server
 from templates_app.models import NotificationTemplate
@@ -81,7 +81,7 @@ def plain_event(request: HttpRequest, event: _Event) -> tuple[int, dict[str, Any
             created_at=now,
             expires_at=now + timedelta(days=3),
         )
-        transaction.on_commit(lambda: doorbell.ring(server.pk))
+        transaction.on_commit(lambda: wakeup.wake(server.pk))
     return 202, {"id": str(stored.pk), "deliveries": 1}
 
 

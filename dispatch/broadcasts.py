@@ -23,7 +23,7 @@ from devices.filters import Filter
 from devices.models import Device, Person
 from devices.queries import Subject, known_device, known_person
 from devices.values import Target
-from dispatch import doorbell, fanout, intake
+from dispatch import fanout, intake, wakeup
 from dispatch import plan as planning
 from dispatch.clock import Clock
 from dispatch.models import Broadcast, Delivery, Event, Priority
@@ -83,8 +83,8 @@ def begin(
     Event.objects.filter(pk=event_id).update(broadcast=broadcast)
     if extra:
         intake.add([_own(row, broadcast=broadcast, per_device=False) for row in extra], now=now)
-        _ring({row.server_id for row in extra})
-    transaction.on_commit(partial(doorbell.ring_planner, broadcast.pk))
+        _wake({row.server_id for row in extra})
+    transaction.on_commit(partial(wakeup.wake_planner, broadcast.pk))
     return broadcast
 
 
@@ -98,14 +98,25 @@ def plan(broadcast_id: UUID, *, clock: Clock, stopping: Callable[[], bool]) -> N
         most = CHUNK
         if stopping() or clock.monotonic() > until:
             Broadcast.objects.filter(pk=broadcast_id).update(lease_until=None)
-            doorbell.ring_planner(broadcast_id)
+            wakeup.wake_planner(broadcast_id)
             return
 
 
-def resume(*, now: datetime) -> None:
-    """Ring for every broadcast that should be planned and that nobody plans."""
-    for pk in _free(Broadcast.objects.all(), now=now).values_list("pk", flat=True):
-        doorbell.ring_planner(pk)
+def leases() -> dict[UUID, datetime | None]:
+    """Until when whoever plans a broadcast said that it would; each step of it says so anew."""
+    planning = Broadcast.objects.filter(state=_State.PLANNING, lease_until__isnull=False)
+    return dict(planning.values_list("pk", "lease_until"))
+
+
+def free(broadcast_ids: Sequence[UUID]) -> int:
+    """Nobody plans these any more; returns how many."""
+    return Broadcast.objects.filter(pk__in=broadcast_ids, state=_State.PLANNING).update(lease_until=None)
+
+
+def resume() -> None:
+    """Wake for every broadcast that should be planned and that nobody plans."""
+    for pk in _free(Broadcast.objects.all()).values_list("pk", flat=True):
+        wakeup.wake_planner(pk)
 
 
 def finish(*, now: datetime) -> int:
@@ -126,12 +137,12 @@ def finish(*, now: datetime) -> int:
 
 
 def _take(broadcast_id: UUID, *, now: datetime) -> bool:
-    free = _free(Broadcast.objects.filter(pk=broadcast_id), now=now)
+    free = _free(Broadcast.objects.filter(pk=broadcast_id))
     return bool(free.update(lease_until=now + LEASE))
 
 
-def _free(rows: QuerySet[Broadcast], *, now: datetime) -> QuerySet[Broadcast]:
-    return rows.filter(Q(lease_until=None) | Q(lease_until__lte=now), state=_State.PLANNING)
+def _free(rows: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
+    return rows.filter(lease_until=None, state=_State.PLANNING)
 
 
 @transaction.atomic
@@ -146,7 +157,7 @@ def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
     if targets is None:
         row.update(state=_State.RUNNING, lease_until=None)
         return False
-    _ring(_plan_targets(run, targets))
+    _wake(_plan_targets(run, targets))
     column = "planned_up_to" if targets.model is Device else "users_planned_up_to"
     row.update(**{column: targets.ids[-1]}, lease_until=now + LEASE)
     return True
@@ -293,7 +304,7 @@ def _key(row: Planned) -> str:
     return f"{row.broadcast_id}|{row.template_version_id}|{row.channel.value}|{code}|"
 
 
-def _ring(servers: Collection[int | None]) -> None:
+def _wake(servers: Collection[int | None]) -> None:
     for server_id in servers:
         if server_id is not None:
-            transaction.on_commit(partial(doorbell.ring, server_id))
+            transaction.on_commit(partial(wakeup.wake, server_id))

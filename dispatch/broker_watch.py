@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from dispatch import line
+from dispatch import publisher
 
 _FRESH = 5.0  # seconds
 
@@ -35,7 +35,7 @@ WORDS = {
 def look() -> BrokerTrouble | None:
     """What is the matter with it now; takes some seconds at most."""
     connection = current_app.connection_for_write()
-    line.limit(connection)
+    publisher.limit(connection)
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         connection.default_channel  # noqa: B018 - opening it is the question

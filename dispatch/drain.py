@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import Error
 from msgspec import Struct, field
 
-from dispatch import compose, doorbell, heartbeat, lanes, outbox, places, recovery, retry, trouble, withheld, workers
+from dispatch import compose, heartbeat, lanes, outbox, places, recovery, retry, trouble, wakeup, withheld, workers
 from dispatch.clock import Clock
 from dispatch.journal import Journal
 from dispatch.outbox import Claim
@@ -73,6 +73,7 @@ class Work(Struct):
     held: lanes.Held
     streaks: Streaks
     journal: Journal
+    place: places.Place
     clock: Clock
     stopping: Callable[[], bool]
     connection: Connection | None = None
@@ -85,6 +86,7 @@ class Work(Struct):
     settled: int = 0
     ends_at: float = 0.0
     calls_at: float = 0.0
+    renewed_at: float = 0.0
     learned: set[Learned] = field(default_factory=set)
     withholds: bool = False
 
@@ -97,37 +99,42 @@ class Work(Struct):
         return self.held.lease
 
     def must_end(self) -> bool:
-        return self.down or self.stranded or self.stopping() or self.clock.monotonic() > self.ends_at
+        late = self.clock.monotonic() > self.ends_at
+        return self.down or self.stranded or late or self.stopping() or not self.surely_holds()
+
+    def surely_holds(self) -> bool:
+        """Whether the lane was renewed so lately that what is handed over now is answered within the lease.
+
+        A process that was stopped, or whose machine slept, may have lost it meanwhile.
+        """
+        most = self.limits.lease - self.limits.timeout
+        return self.clock.elapsed() - self.renewed_at < most.total_seconds()
 
 
 def drain(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> int:
     """Send what is due for one server through one lane; returns how many tries it settled.
 
     Ends when nothing is due, the server is paused or stopped, the worker is stopping, after 30 s, or when this process
-    has more lanes of the server than it can use. It rings again if more is due and nobody else would know: where it
-    ended early, or a ring meanwhile found no free lane or was turned away here.
+    has more lanes of the server than its share. It wakes again if more is due and nobody else would know: where it
+    ended early, or a wake-up meanwhile found no free lane or was turned away here.
     """
-    with places.of_server(server_id) as free:
-        wanted = free and not places.is_crowded(server_id)
-        work = _work(server_id, clock=clock, stopping=stopping) if wanted else None
+    with places.of_server(server_id) as place:
+        work = _work(server_id, place=place, clock=clock, stopping=stopping) if place else None
         if work is None:
             return 0
-        places.lane_taken(server_id)
-        try:
-            _drain(work)
-        finally:
-            turned_away = places.lane_released(server_id)
+        _drain(work)
+        turned_away = work.place.was_last()
     unheard = turned_away or work.held.was_last
     early = work.held.probing or work.shed or work.must_end()
     if not (work.down or work.stranded) and (unheard or early) and outbox.any_due(server_id, now=clock.now()):
-        doorbell.ring(server_id)
+        wakeup.wake(server_id)
     return work.settled
 
 
-def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work | None:
-    """What the drain of an active server holds; None without a free lane."""
+def _work(server_id: int, *, place: places.Place, clock: Clock, stopping: Callable[[], bool]) -> Work | None:
+    """What the drain of an active server holds; None without a free lane, or beyond the share of this process."""
     server = queries.settings_of(server_id)
-    if server is None:
+    if server is None or place.is_beyond(_share(server.limits())):
         return None
     limits = server.limits()
     held = lanes.take(server_id, limits=limits, worker=workers.this_id(), now=clock.now())
@@ -140,11 +147,15 @@ def _work(server_id: int, *, clock: Clock, stopping: Callable[[], bool]) -> Work
         raise
     standing = held.standing
     streaks = Streaks(server_id, server.name, limits, code=standing.code, counting=standing.streak)
-    work = Work(server, limits, channel, held, streaks, recovery.own_journal(), clock, stopping)
+    work = Work(server, limits, channel, held, streaks, recovery.own_journal(), place, clock, stopping)
     work.journal.taken(work.lease, probing=held.probing)
     work.withholds = standing.withholds
-    work.ends_at = clock.monotonic() + LONGEST.total_seconds()
+    work.ends_at, work.renewed_at = clock.monotonic() + LONGEST.total_seconds(), clock.elapsed()
     return work
+
+
+def _share(limits: Limits) -> int:
+    return places.share(limits.lanes, workers=workers.live())
 
 
 def _drain(work: Work) -> None:
@@ -229,7 +240,7 @@ def _rounds(work: Work) -> None:
         if work.held.probing:
             _end_probe(work)
             return
-        work.shed = places.must_shed(work.server_id)
+        work.shed = work.place.is_beyond(_share(work.limits))
         done = few and not outbox.any_due(work.server_id, now=work.clock.now())  # cheaper than to claim in vain
         if work.shed or done or not _may_go_on(work):
             return
@@ -260,7 +271,7 @@ def _call_others(work: Work) -> None:
         return
     work.calls_at = work.clock.monotonic() + CALL_EVERY
     free = lanes.count_free(work.server_id, limits=work.limits)
-    doorbell.call(work.server_id, lanes=min(CALLED, free))
+    wakeup.wake_more(work.server_id, lanes=min(CALLED, free))
 
 
 def _for_a_while(count: int, *, since: float, clock: Clock) -> int:
@@ -560,6 +571,8 @@ def _renew(work: Work) -> None:
     outbox.renew(held, lease=work.lease, lease_until=now + work.limits.lease)
     if not lanes.renew(work.held, limits=work.limits, now=now):
         work.down = True
+    else:
+        work.renewed_at = work.clock.elapsed()
 
 
 def _disconnect(work: Work) -> None:

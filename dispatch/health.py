@@ -1,4 +1,4 @@
-"""What the console says of the flow: silent workers, messages that wait too long."""
+"""What the console says of the flow: messages that wait too long."""
 
 from __future__ import annotations
 
@@ -12,28 +12,13 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from console import registry
 from console.registry import Button, Entry, Finding, Level, Section
-from dispatch import broker_watch, doorbell, liveness, queries, withheld, workers
+from dispatch import queries, withheld
 from dispatch.models import Withheld
 from servers.models import Server
-
-_QUEUES = (doorbell.DRAIN_QUEUE, "control")
 
 
 def findings() -> Iterator[Finding]:
     now = timezone.now()
-    if trouble := broker_watch.trouble():
-        yield Finding(_("Broker"), broker_watch.WORDS[trouble], Level.ERROR, banner=True)
-    if liveness.silent(_QUEUES, now=now):
-        words = _("They give no sign of life, so nothing is sent. Start the workers, the beat and the broker.")
-        yield Finding(_("Workers"), words, Level.ERROR, banner=True)
-    else:
-        yield Finding(_("Workers"), _("They answer through the queue."), Level.OK)
-    if names := workers.without_journal():
-        words = _(
-            "%s can't write below XMNOTIFY_VAR/journal. Should it die, what it was sending may go out twice. Give it a "
-            "writable folder on a local disk with free space, and restart it."
-        )
-        yield Finding(_("Journal"), words % ", ".join(names), Level.ERROR)
     rows = Withheld.objects.select_related("broadcast", "template_version__template")
     for one in rows.filter(decision="").order_by("pk"):
         yield _withheld(one)

@@ -1,4 +1,4 @@
-"""Takes events in: one transaction, idempotent, then rings."""
+"""Takes events in: one transaction, idempotent, then wakes a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from devices import queries as devices
 from devices.fields import is_storable
 from devices.queries import Subject
 from devices.values import Target
-from dispatch import broadcasts, doorbell, intake, subjects
+from dispatch import broadcasts, intake, subjects, wakeup
 from dispatch import plan as planning
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
@@ -280,12 +280,12 @@ def _store_about(
 
 
 def _ring_when_stored(server_id: int) -> None:
-    """A ring that fails takes nothing back and is no reason to store again."""
+    """A wake-up that fails takes nothing back and is no reason to store again."""
 
-    def ring() -> None:
-        doorbell.ring(server_id)
+    def wake() -> None:
+        wakeup.wake(server_id)
 
-    transaction.on_commit(ring, robust=True)
+    transaction.on_commit(wake, robust=True)
 
 
 def _answer(event: NewEvent) -> Answer:

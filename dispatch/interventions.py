@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from dispatch import doorbell, outbox
+from dispatch import outbox, wakeup
 from dispatch.models import Attempt, Delivery
 from servers.queries import active_routes
 from servers.values import ServerKind
@@ -47,7 +47,7 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
             raise NotAllowedError(_refusal(row, allowed=RETRIABLE))
         if route:
             server_id = route.server_id
-            transaction.on_commit(lambda: doorbell.ring(server_id))
+            transaction.on_commit(lambda: wakeup.wake(server_id))
 
 
 def cancel(delivery_id: UUID, *, now: datetime) -> None:
@@ -77,7 +77,7 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
             )
             again += changed
             if route and changed:
-                transaction.on_commit(partial(doorbell.ring, route.server_id))
+                transaction.on_commit(partial(wakeup.wake, route.server_id))
     return again
 
 

@@ -79,7 +79,7 @@ def look(held: Held, *, now: datetime) -> Standing | None:
 
 
 def release(held: Held) -> None:
-    """Give the lane back. A ring that found none free was not answered: whoever released the last one has to look.
+    """Give the lane back. A wake-up that found none free was in vain: whoever released the last one has to look.
 
     Of several that are released at once, at least the first still sees the others taken.
     """

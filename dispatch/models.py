@@ -370,13 +370,32 @@ class Receipt(models.Model):
 
 
 class Pulse(models.Model):
-    """When the workers of a queue last did something: written by a canary that goes through the real queue."""
+    """That the workers of a queue do something: a counter, raised by a canary that goes through the real queue.
+
+    `at` is what the clock said then; it is shown, and judged only by who has not seen the counter change yet.
+    """
 
     queue = models.CharField(max_length=32, primary_key=True)
+    count = models.PositiveBigIntegerField(default=0)
     at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.queue} at {self.at}"
+
+
+class SweepRecord(models.Model):
+    """That somebody sweeps, and what it noticed of the clock; one row.
+
+    `jumped_seconds` is how far the wall clock was set forward, or back when it is negative, as long as it is told of.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    count = models.PositiveBigIntegerField(default=0)
+    at = models.DateTimeField()
+    jumped_seconds = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"sweep {self.count} at {self.at}"
 
 
 class HourFigures(models.Model):

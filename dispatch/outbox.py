@@ -18,6 +18,7 @@ from foundation.sql.statements import Statement
 from servers.values import ServerKind
 from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
+MOST_CHUNKS = 20
 _PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in Priority.values)
 _DUE = "state = 'due' AND server_id = %s AND due_at <= %s AND expires_at > %s"
 # The inner ORDER BY is what makes PostgreSQL use the partial index: without it, it reads the table for the first match.
@@ -276,16 +277,20 @@ def lock(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
 
 
 def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: int = 5000) -> int:
-    """Move what is due for `source` to `target`, in chunks; None is no server, and a row without one says so."""
+    """Move what is due for `source` to `target`, in chunks; None is no server, and a row without one says so.
+
+    Ends after MOST_CHUNKS of them; who calls again moves on.
+    """
     total = 0
     code = ReasonCode.NO_ACTIVE_SERVER.value
     told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
     waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
-    moved = 1
-    while moved:
+    for _ in range(MOST_CHUNKS):
         with transaction.atomic():
             moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=told)
         total += moved
+        if not moved:
+            break
     return total
 
 

@@ -1,96 +1,74 @@
 """Shares a worker's threads among the servers, and the lanes of a server among the workers.
 
-A slow server with many connections leaves threads to the others. The interpreter runs one thread at a time, so lanes
-beyond what keeps one process busy bring nothing there: they go to another process, if there is one.
+A slow server with many connections leaves threads to the others. The interpreter runs one thread at a time, so the
+lanes of a server are spread over the processes: each takes its share of them at most.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from msgspec import Struct
-
 MOST = 16
 """Threads that the lanes of one server may have in a process; a worker has more (CELERY_WORKER_CONCURRENCY)."""
 
-SATURATED = 0.75
-"""The share of one core that a process uses when its threads mostly wait for each other."""
-_LOOK_EVERY = 0.5  # seconds
-
 _lock = threading.Lock()
 _taken: Counter[int] = Counter()
-_lanes: Counter[int] = Counter()
 _turned_away: set[int] = set()
-"""The servers for which a ring was not answered here since a lane of theirs went to work."""
+"""The servers for which a wake-up was not followed here since a lane of theirs went to work."""
 
 
-class _Load(Struct):
-    """What share of a core this process used between the last two looks, and whether a lane went since then."""
+class Place:
+    """Room for one lane of a server in this process."""
 
-    at: float = 0.0
-    spent: float = 0.0
-    share: float = 0.0
-    shed: bool = False
+    def __init__(self, server_id: int) -> None:
+        self._server_id = server_id
+        self._given_up = False
 
-    def is_saturated(self) -> bool:
-        now = time.monotonic()
-        if now - self.at >= _LOOK_EVERY:
-            spent = time.process_time()
-            self.share, self.shed = (spent - self.spent) / (now - self.at), False
-            self.at, self.spent = now, spent
-        return self.share > SATURATED
+    def leave(self) -> None:
+        """It is free from here on; once is enough."""
+        with _lock:
+            _taken[self._server_id] -= not self._given_up
+            self._given_up = True
+
+    def is_beyond(self, share: int) -> bool:
+        """Whether this process has more lanes of the server than its share; this one is not counted any more then."""
+        with _lock:
+            beyond = _taken[self._server_id] > share
+            _taken[self._server_id] -= beyond
+            self._given_up = beyond
+            if beyond:
+                _turned_away.add(self._server_id)
+            return beyond
+
+    def was_last(self) -> bool:
+        """To be called by a lane that has ended: whether no other is at work, and a wake-up was turned away."""
+        self.leave()
+        with _lock:
+            if _taken[self._server_id] or self._server_id not in _turned_away:
+                return False
+            _turned_away.discard(self._server_id)
+            return True
 
 
-_load = _Load()
+def share(lanes: int, *, workers: int) -> int:
+    """How many of a server's lanes one of so many processes takes."""
+    return min(MOST, -(-lanes // workers))
 
 
 @contextmanager
-def of_server(server_id: int) -> Iterator[bool]:
-    """Whether there is a place for one more lane of this server; it is held while the block runs."""
+def of_server(server_id: int) -> Iterator[Place | None]:
+    """A place for one more lane of this server, held while the block runs; None where there is no thread for it."""
     with _lock:
         free = _taken[server_id] < MOST
         _taken[server_id] += free
         if not free:
             _turned_away.add(server_id)
+    place = Place(server_id) if free else None
     try:
-        yield free
+        yield place
     finally:
-        with _lock:
-            _taken[server_id] -= free
-
-
-def lane_taken(server_id: int) -> None:
-    """A lane of the server is at work in this process."""
-    with _lock:
-        _lanes[server_id] += 1
-
-
-def is_crowded(server_id: int) -> bool:
-    """Whether one more lane of the server would bring nothing in this process; the ring for it is turned away then."""
-    with _lock:
-        crowded = _lanes[server_id] > 0 and _load.is_saturated()
-        if crowded:
-            _turned_away.add(server_id)
-        return crowded
-
-
-def must_shed(server_id: int) -> bool:
-    """Whether a lane of the server has to end, for another process to have it; one at a time, and never the last."""
-    with _lock:
-        must = _lanes[server_id] > 1 and _load.is_saturated() and not _load.shed
-        _load.shed = _load.shed or must
-        return must
-
-
-def lane_released(server_id: int) -> bool:
-    """Whether it was the last of the server's at work here, and a ring was turned away meanwhile."""
-    with _lock:
-        _lanes[server_id] -= 1
-        if _lanes[server_id] or server_id not in _turned_away:
-            return False
-        _turned_away.discard(server_id)
-        return True
+        if place:
+            place.leave()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from msgspec import Struct, field
 
-from dispatch import journal, lanes, outbox, workers
+from dispatch import broadcasts, journal, lanes, outbox, workers
 from dispatch.clock import Clock
 from dispatch.models import Lane, Worker
 from dispatch.outbox import CLAIM_COLUMNS, Claim, read_claim
@@ -45,27 +45,30 @@ class Reaper(Struct):
 
     _pulses: Stillness[UUID] = field(default_factory=Stillness)
     _leases: Stillness[UUID] = field(default_factory=Stillness)
+    _planners: Stillness[UUID] = field(default_factory=Stillness)
 
     def look(self, *, clock: Clock) -> int:
         """Take back what is held by workers whose counter, and under leases whose end, stood still for long enough.
 
-        Returns how many deliveries and lanes. An error means that this process was blind: the count starts anew.
+        Returns how many deliveries, lanes and broadcasts. An error means that this process was blind: it counts anew.
         """
         try:
             self._check_sight(clock=clock)
-            return self._dead_workers(clock=clock) + self._dead_leases(clock=clock)
+            return self._dead_workers(clock=clock) + self._dead_leases(clock=clock) + self._dead_planners(clock=clock)
         except Exception:
-            self._pulses.forget()
-            self._leases.forget()
+            self._forget()
             raise
+
+    def _forget(self) -> None:
+        for watcher in (self._pulses, self._leases, self._planners):
+            watcher.forget()
 
     def _check_sight(self, *, clock: Clock) -> None:
         """Where this process can't write at once, as while another program holds a lock, no worker can show life."""
         before = clock.monotonic()
         Worker.objects.filter(pk=_NOBODY).update(lost=True)
         if clock.monotonic() - before > _AT_ONCE.total_seconds():
-            self._pulses.forget()
-            self._leases.forget()
+            self._forget()
 
     def _dead_workers(self, *, clock: Clock) -> int:
         held = _held_by_worker()
@@ -87,6 +90,11 @@ class Reaper(Struct):
         still = self._leases.look({lease: until for lease, (_, until) in held.items()}, at=clock.monotonic())
         dead = [lease for lease, seconds in still.items() if seconds >= _limits(held[lease][0]).lease.total_seconds()]
         return reap(dead, now=clock.now()) + lanes.free(dead) if dead else 0
+
+    def _dead_planners(self, *, clock: Clock) -> int:
+        still = self._planners.look(broadcasts.leases(), at=clock.monotonic())
+        dead = [pk for pk, seconds in still.items() if seconds >= broadcasts.LEASE.total_seconds()]
+        return broadcasts.free(dead) if dead else 0
 
 
 def free_worker(worker_id: UUID, *, now: datetime) -> int:

@@ -1,6 +1,6 @@
 """Where events are handed in one by one: those that several threads bring at once are taken in together.
 
-An event alone costs several times what it costs among others: statements, a transaction and a ring are shared.
+An event alone costs several times what it costs among others: statements, a transaction and a wake-up are shared.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from django.db import Error, connection
 from django.db.models import Q
 from msgspec import Struct
 
-from dispatch import doorbell, journal, lanes, outbox, reaping, trouble, workers
+from dispatch import journal, lanes, outbox, reaping, trouble, wakeup, workers
 from dispatch.journal import Journal
 from dispatch.models import Lane
 from dispatch.settlement import Settlement
@@ -108,7 +108,7 @@ def look(*, now: datetime) -> int:
                 trouble.probe_again(server_id, now=now)
             left.remove()
             for server_id in {server_id for server_id, _ in lost}:
-                doorbell.ring(server_id)
+                wakeup.wake(server_id)
             if lost:
                 logger.warning("worker.recovered worker=%s lanes=%d deliveries=%d", left.worker, len(lost), count)
             reaped += count
@@ -134,7 +134,7 @@ def write_remainders() -> bool:
             _remainders.popleft()
             _changed.notify_all()
         logger.info("recovery.written server=%s", remainder.held.server_id)
-        doorbell.ring(remainder.held.server_id)
+        wakeup.wake(remainder.held.server_id)
     return True
 
 

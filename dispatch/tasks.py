@@ -1,4 +1,4 @@
-"""Celery's entries; each calls one function."""
+"""Celery's entries; each calls one function. And what a worker process does from its start to its end."""
 
 from __future__ import annotations
 
@@ -7,70 +7,67 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_init, worker_ready, worker_shutdown
+from celery.signals import celeryd_after_setup, worker_init, worker_ready, worker_shutdown
 from celery.worker import state
 from django.conf import settings
 
-from dispatch import alerts, broadcasts, doorbell, liveness, reaping, recovery, statistics, upkeep, workers
+from dispatch import beat, broadcasts, liveness, publisher, recovery, statistics, wakeup, workers
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
 from foundation.sql import locks
 
 CLOCK = SystemClock()
-CONTROL_QUEUE = "control"
 LONGEST_LOCK = timedelta(seconds=8)
-_reaper = reaping.Reaper()
 
 
-@shared_task(name=doorbell.DRAIN_TASK)
+@shared_task(name=wakeup.DRAIN_TASK)
 def drain_server(*, server_id: int) -> None:
     workers.enter(drains=True)
     drain(server_id, clock=CLOCK, stopping=_stopping)
 
 
-@shared_task(name=doorbell.PLAN_TASK)
+@shared_task(name=wakeup.PLAN_TASK)
 def plan_broadcast(*, broadcast_id: str) -> None:
     broadcasts.plan(UUID(broadcast_id), clock=CLOCK, stopping=_stopping)
 
 
-@shared_task(name="dispatch.sweep")
-def sweep() -> None:
-    _reaper.look(clock=CLOCK)
-    upkeep.sweep(now=CLOCK.now())
-    alerts.tell(now=CLOCK.now())
+@shared_task(name=beat.CANARY_TASK)
+def canary(*, about: str) -> None:
+    liveness.beat(about, now=CLOCK.now())
 
 
-@shared_task(name="dispatch.watch")
-def watch() -> None:
-    liveness.beat(CONTROL_QUEUE, now=CLOCK.now())
-    canary.apply_async(queue=doorbell.DRAIN_QUEUE, expires=liveness.SILENT.total_seconds())
+@shared_task(name=beat.COUNT_TASK)
+def count() -> None:
+    statistics.count(now=CLOCK.now())
 
 
 @worker_init.connect
-def _wait_for_no_lock_longer_than_a_stop_may_take(**_kwargs: Any) -> None:
+def _wait_for_no_lock_longer_than_a_stop_may_take(**_: Any) -> None:
     locks.wait_at_most(LONGEST_LOCK)
 
 
+@celeryd_after_setup.connect
+def _live(*, instance: Any, **_: Any) -> None:
+    """Before the broker is reached, for what time brings does not wait for it."""
+    queues = set(instance.app.amqp.queues.consume_from)
+    workers.begin(drains=wakeup.DRAIN_QUEUE in queues)
+    if beat.CONTROL_QUEUE in queues:
+        beat.start(clock=CLOCK)
+        workers.guard(lambda: beat.start(clock=CLOCK))
+
+
 @worker_ready.connect
-def _show_life_at_once(**_kwargs: Any) -> None:
+def _show_life_at_once(*, sender: Any, **_: Any) -> None:
     recovery.start()
-    watch.apply_async(expires=liveness.SILENT.total_seconds())
+    for queue in sender.app.amqp.queues.consume_from:
+        publisher.publish(beat.CANARY_TASK, queue=queue, about=queue)
 
 
 @worker_shutdown.connect
-def _leave(**_kwargs: Any) -> None:
+def _leave(**_: Any) -> None:
+    beat.end()
     recovery.finish(within=timedelta(seconds=settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT))
     workers.leave()
-
-
-@shared_task(name="dispatch.canary")
-def canary() -> None:
-    liveness.beat(doorbell.DRAIN_QUEUE, now=CLOCK.now())
-
-
-@shared_task(name="dispatch.count")
-def count() -> None:
-    statistics.count(now=CLOCK.now())
 
 
 def _stopping() -> bool:

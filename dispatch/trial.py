@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from console import registry
 from console.views import ConsoleView
-from dispatch import doorbell, intake
+from dispatch import intake, wakeup
 from dispatch.intake import NewEvent
 from dispatch.plan import Planned
 from foundation import audit
@@ -66,7 +66,7 @@ def send(template: Template, *, to: Recipient, now: datetime) -> UUID:
     with transaction.atomic():
         intake.store([event], planned=[planned], now=now)
         if route:
-            transaction.on_commit(lambda: doorbell.ring(route.server_id))
+            transaction.on_commit(lambda: wakeup.wake(route.server_id))
     return planned.id
 
 

@@ -7,31 +7,37 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import broadcasts, doorbell, outbox, receipts, withheld
+from dispatch import broadcasts, outbox, receipts, wakeup, withheld
 from dispatch.models import Delivery, DeliveryText, Event
 from foundation.sql import dialect
 from servers import queries
 from servers.values import ServerKind
 
 CHUNK = 500
+MOST_CHUNKS = 20
+"""After so many the sweep goes on with something else; it comes again in a few seconds."""
 
 
-def sweep(*, now: datetime) -> None:
-    """Everything that time brings, in order; run by the beat every few seconds, twice at once does no harm."""
-    expire(now=now)
+def sweep(*, now: datetime, may_expire: bool = True) -> None:
+    """Everything that time brings, in order; run by the beat every few seconds, twice at once does no harm.
+
+    `may_expire`: whether the clock is trusted to say what is over.
+    """
+    if may_expire:
+        expire(now=now)
     reroute()
     receipts.follow_early(now=now)
     wipe_secrets()
-    broadcasts.resume(now=now)
+    broadcasts.resume()
     broadcasts.finish(now=now)
     withheld.sweep(now=now)
-    ring_where_due(now=now)
+    wake_where_due(now=now)
 
 
 def expire(*, now: datetime) -> int:
     """What was not sent in its time ends, in chunks."""
     total = 0
-    while True:
+    for _ in range(MOST_CHUNKS):
         ids = list(
             Delivery.objects.filter(
                 state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
@@ -40,7 +46,8 @@ def expire(*, now: datetime) -> int:
         expired = outbox.expire(ids, now=now) if ids else 0
         total += expired
         if len(ids) < CHUNK or not expired:
-            return total
+            break
+    return total
 
 
 def reroute() -> int:
@@ -60,7 +67,9 @@ def reroute() -> int:
 def wipe_secrets() -> int:
     """Secret values go, in chunks, when nothing of their event can be sent any more; answers how many events."""
     total = 0
-    while ids := _with_idle_secrets():
+    for _ in range(MOST_CHUNKS):
+        if not (ids := _with_idle_secrets()):
+            break
         with transaction.atomic():
             texts = Delivery.objects.filter(event__in=ids, text__isnull=False).values("text")
             DeliveryText.objects.filter(pk__in=texts).exclude(sealed="").update(sealed=Event.WIPED)
@@ -68,11 +77,11 @@ def wipe_secrets() -> int:
     return total
 
 
-def ring_where_due(*, now: datetime) -> int:
-    """Ring for every server with work due; answers how many rings."""
+def wake_where_due(*, now: datetime) -> int:
+    """Wake for every server with work due; returns how many."""
     due = [server_id for server_id in _servers_with_waiting() if server_id and outbox.any_due(server_id, now=now)]
     for server_id in due:
-        doorbell.ring(server_id)
+        wakeup.wake(server_id)
     return len(due)
 
 

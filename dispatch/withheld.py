@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from msgspec import Struct
 
-from dispatch import doorbell, outbox, queries
+from dispatch import outbox, queries, wakeup
 from dispatch.alike import Blame, Refused
 from dispatch.models import Broadcast, Delivery, Event, Withheld
 from dispatch.outbox import Claim
@@ -139,7 +139,7 @@ def _still_due(withheld: Withheld) -> QuerySet[Delivery]:
 
 def _wake() -> None:
     for route in active_routes().values():
-        transaction.on_commit(partial(doorbell.ring, route.server_id))
+        transaction.on_commit(partial(wakeup.wake, route.server_id))
 
 
 def _aside(withheld: Withheld) -> QuerySet[Delivery]:

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -38,6 +39,7 @@ class _Self(Struct):
     pulsed_at: float | None = None
     thread: threading.Thread | None = None
     ending: threading.Event = field(default_factory=threading.Event)
+    guarded: list[Callable[[], None]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -54,20 +56,31 @@ def live() -> int:
     return max(1, _self.live)
 
 
-def enter(*, drains: bool) -> None:
-    """Be known as a worker that lives, before anything is taken in its name; cheap where that is so already.
+def begin(*, drains: bool) -> None:
+    """Have a pulse from now on, as soon as the database can be reached.
 
-    `drains`: it takes lanes, so the others leave it a share of them.
+    `drains`: this process takes lanes, so the others leave it a share of them.
     """
-    if _is_fresh() and is_pulsing() and _self.drains >= drains:
-        return
     with _self.lock:
         _self.drains |= drains
-        _pulse()
         if not is_pulsing():
             _self.ending.clear()
             _self.thread = threading.Thread(target=_pulse_on, name="pulse", daemon=True)
             _self.thread.start()
+
+
+def enter(*, drains: bool) -> None:
+    """Be known as a worker that lives, before anything is taken in its name; cheap where that is so already."""
+    if not is_pulsing() or _self.drains < drains:
+        begin(drains=drains)
+    if not _is_fresh():
+        with _self.lock:
+            _pulse()
+
+
+def guard(revive: Callable[[], None]) -> None:
+    """Call this with each pulse: what it looks after is begun anew when it has ended."""
+    _self.guarded.append(revive)
 
 
 def is_pulsing() -> bool:
@@ -116,14 +129,19 @@ def _is_fresh() -> bool:
 
 
 def _pulse_on() -> None:
-    while not _self.ending.wait(PULSE.total_seconds()):
+    ended = False
+    while not ended:
         try:
-            _pulse()
+            with _self.lock:
+                _pulse()
         except Error as error:
             logger.warning("pulse.failed error=%s", type(error).__name__)
             connection.close()
         except Exception:
             logger.exception("pulse.fault")  # without a pulse this worker would lose its lanes
+        for revive in _self.guarded:
+            revive()
+        ended = _self.ending.wait(PULSE.total_seconds())
 
 
 def _pulse() -> None:

@@ -14,6 +14,9 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from dispatch import broker_watch, liveness
+from xmnotify.operations import readiness
+
 # How long an example takes is the machine's affair.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
@@ -22,6 +25,14 @@ hypothesis_settings.load_profile("any machine")
 def pytest_report_header():
     broker = settings.CELERY_BROKER_URL.partition("://")[0]
     return f"database: {connection.vendor}, broker: {broker}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen_before(monkeypatch):
+    """No test knows what another one saw of workers, sweep and broker."""
+    monkeypatch.setattr("dispatch.liveness._memory", liveness.Memory())
+    monkeypatch.setattr("xmnotify.operations.readiness._last_try", readiness._Try())
+    monkeypatch.setattr("dispatch.broker_watch._watch", broker_watch.Watch())
 
 
 @pytest.fixture(scope="session")

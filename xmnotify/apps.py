@@ -1,4 +1,7 @@
-"""Makes the Celery application the current one in every process that sets Django up, so that the doorbell finds it."""
+"""Makes the Celery application the current one in every process that sets Django up, so that wake-ups find it.
+
+And what the project as a whole adds to the console.
+"""
 
 from django.apps import AppConfig
 
@@ -8,3 +11,7 @@ class XmnotifyConfig(AppConfig):
 
     def ready(self) -> None:
         import xmnotify.celery  # noqa: F401 - once the settings stand
+        from console import registry
+        from xmnotify.operations import readiness
+
+        registry.add_health(readiness.findings)

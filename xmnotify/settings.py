@@ -166,12 +166,6 @@ CELERY_TASK_ROUTES = {
     "dispatch.plan_broadcast": {"queue": "drain"},
     "dispatch.*": {"queue": "control"},
 }
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "dispatch.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "count": {"task": "dispatch.count", "schedule": 30.0, "options": {"expires": 60}},
-    "watch": {"task": "dispatch.watch", "schedule": 20.0, "options": {"expires": 40}},
-}
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 CELERY_DB_REUSE_MAX = sys.maxsize  # Celery closes no connection between tasks: xmnotify.celery does as Django would
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 2,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from api.receipts import nexmo
-from dispatch.readiness import trouble_with_storing
-from foundation.sql.trouble import WORDS
 from servers.values import RECEIPT_PATH
 from xmnotify.operations import readiness
 
@@ -19,10 +19,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether this process can store an event; see `readiness` for what else it says."""
-    trouble = trouble_with_storing()
-    status, words = readiness.report(WORDS[trouble] if trouble else "", everything=request.GET.get("all") == "1")
-    return HttpResponse(words, status=status, content_type="text/plain")
+    """503 when this process can't store an event; else 200, with a line for each other cause.
+
+    With `?all=1` it is 503 for any of them.
+    """
+    found = readiness.causes()
+    vital = any(cause.check.vital for cause in found)
+    lines = [f"{'not ready' if cause.check.vital else 'degraded'}: {cause.words}\n" for cause in found]
+    status = HTTPStatus.SERVICE_UNAVAILABLE if vital or (found and request.GET.get("all") == "1") else HTTPStatus.OK
+    return HttpResponse(lines or ["ok\n"], status=status, content_type="text/plain")
 
 
 handler400 = "api.problems.bad_request"

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from dispatch import liveness, statistics
+from dispatch import statistics
 from dispatch.models import Delivery
 from tests.browser import looks
 from tests.browser.rest import shown
+from tests.db import world
 from tests.db.dispatch.test_statistics import deliveries
 from tests.db.world import smtp_server
 
@@ -17,7 +18,7 @@ S = Delivery.State
 
 
 @pytest.fixture
-def _two_weeks():
+def _two_weeks(monkeypatch):
     server = smtp_server(name="Corporate relay", last_test_passed=True, last_test_at=timezone.now())
     now = timezone.now()
     for day in range(14):
@@ -26,8 +27,7 @@ def _two_weeks():
     deliveries(*[S.DUE] * 12, at=now, server=server)
     while statistics.count(now=now):
         pass
-    for queue in ("drain", "control"):
-        liveness.beat(queue, now=now)
+    world.all_is_well(monkeypatch)
 
 
 @pytest.mark.usefixtures("_two_weeks")

@@ -6,7 +6,6 @@ from django.utils import timezone
 
 from console import second_factor
 from console.models import SecondFactor
-from dispatch import liveness
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
@@ -21,11 +20,10 @@ PARTS = 8
 
 
 @pytest.fixture
-def objects(transactional_db, admin_user):
+def objects(transactional_db, admin_user, monkeypatch):
     """One of everything that a page is about; answers the ids by the kind of address."""
     now = timezone.now()
-    for queue in ("drain", "control"):
-        liveness.beat(queue, now=now)
+    world.all_is_well(monkeypatch)
     server = world.smtp_server(name="Corporate relay", authentication=True, username="relay", last_test_at=now)
     template = world.template(html="<h1>Hello</h1><p>Your device is <b>jailbroken</b>.</p>")
     person = world.person(displayname="Ada Lovelace")

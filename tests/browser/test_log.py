@@ -15,7 +15,7 @@ from transports.fake import FakeChannel
 @pytest.fixture
 def sent(transactional_db, monkeypatch):
     """Deliveries in several states: sent, deferred, refused, skipped."""
-    monkeypatch.setattr("dispatch.doorbell.ring", lambda _server_id: None)
+    monkeypatch.setattr("dispatch.wakeup.wake", lambda _server_id: None)
     channel = FakeChannel()
     monkeypatch.setattr("servers.factory.build_channel", lambda server, **_: channel)
     server, clock = world.smtp_server(), HandClock(world.NOW)

@@ -76,7 +76,7 @@ def ways(rings_nowhere):
 
 @pytest.fixture
 def rings_nowhere(monkeypatch):
-    monkeypatch.setattr("dispatch.doorbell.ring", lambda _: None)
+    monkeypatch.setattr("dispatch.wakeup.wake", lambda _: None)
 
 
 def told(answer):

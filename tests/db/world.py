@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
+
 from devices.models import Device, Person
-from dispatch import intake
+from dispatch import beat, clocks, intake, liveness
 from dispatch.models import Event
 from dispatch.plan import Planned
 from foundation.sql.ids import new_uid
@@ -106,6 +108,15 @@ def many_deliveries(count, *, server, people=500):
     ]
     intake.add(planned, now=now)
     return [row.id for row in planned]
+
+
+def all_is_well(monkeypatch):
+    """Workers, sweep and broker show life."""
+    now = timezone.now()
+    for queue in beat.QUEUES:
+        liveness.beat(queue, now=now)
+    clocks.show_life(jump=timedelta(), now=now)
+    monkeypatch.setattr("dispatch.broker_watch.trouble", lambda: None)
 
 
 def sms_template(*, message="Your ${device.model} is jailbroken.", **fields):

@@ -2,7 +2,9 @@
 
 from contextlib import contextmanager
 
-from dispatch import doorbell
+from kombu import pools
+
+from dispatch import publisher
 from xmnotify.celery import app
 
 
@@ -22,6 +24,5 @@ def broker(url, options=None):
 
 def _forget():
     app._after_fork()  # Celery's own way to drop its connections
-    if doorbell._line:
-        doorbell._line.close()
-    doorbell._dead_until, doorbell._line = 0.0, None
+    pools.reset()
+    publisher._paused_until = 0.0

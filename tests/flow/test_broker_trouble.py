@@ -5,10 +5,11 @@ import time
 import pytest
 import redis
 
-from dispatch import broker_watch, health
+from dispatch import broker_watch
 from dispatch.broker_watch import BrokerTrouble
 from tests import private_servers
 from tests.flow.brokers import broker
+from xmnotify.operations import readiness
 
 pytestmark = [pytest.mark.flow, pytest.mark.django_db]
 BINARY = private_servers.redis_binary()
@@ -50,7 +51,7 @@ def test_one_that_is_away_is_away(url):
 
 def banners():
     return [
-        str(found.words) for found in health.findings() if found.banner and "XMNOTIFY_BROKER_URL" in str(found.words)
+        str(found.words) for found in readiness.findings() if found.banner and "XMNOTIFY_BROKER_URL" in str(found.words)
     ]
 
 

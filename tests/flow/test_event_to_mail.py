@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api import keys
-from dispatch import doorbell, upkeep
+from dispatch import publisher, upkeep
 from dispatch.models import Delivery
 from tests import waiting
 from tests.db import world
@@ -87,13 +87,13 @@ def test_an_event_posted_while_the_broker_is_dead_is_taken_and_sent_after_a_swee
     client, start_worker, smtp, events_key
 ):
     prepare(smtp)
-    failures = doorbell.failures
+    failures = publisher.failures
     with broker("redis://127.0.0.1:1"):
         answer = post(client, events_key, type="device.jailbroken", device={"serial": "S1"})
     assert answer.status_code == 202
-    assert doorbell.failures == failures + 1
+    assert publisher.failures == failures + 1
     assert Delivery.objects.get().state == "due"
 
     start_worker("drain", **ANY_PORT)
-    upkeep.ring_where_due(now=Delivery.objects.get().due_at)
+    upkeep.wake_where_due(now=Delivery.objects.get().due_at)
     smtp.inbox.wait_for(lambda mail: True, timeout=waiting.PATIENCE)

@@ -29,7 +29,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
 
     for number, moment in enumerate(moments):
         worker = start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
-        upkeep.ring_where_due(now=datetime.now(UTC))
+        upkeep.wake_where_due(now=datetime.now(UTC))
         waiting.until(lambda moment=moment: count(ledger) >= moment, told=states)
         worker.kill()
         worker.wait()

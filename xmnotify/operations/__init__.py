@@ -1,1 +1,1 @@
-"""What an operator does to the whole of the data."""
+"""Running an installation: whether it works as it should, and what an operator does to the whole of its data."""

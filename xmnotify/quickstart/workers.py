@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 from importlib import import_module
-from pathlib import Path
 
-from celery.beat import Service
 from django.core.checks.registry import registry
 
 from xmnotify.celery import app
@@ -44,10 +41,8 @@ def drain() -> None:
     _worker("drain", pool="threads")
 
 
-def control(schedule: Path) -> None:
-    """Sweeps and watches, apart from the drains so that those can't starve it; beat is a thread beside it."""
-    beat = Service(app, schedule_filename=str(schedule))
-    threading.Thread(target=beat.start, name="beat", daemon=True).start()
+def control() -> None:
+    """Sweeps and watches in a thread (see dispatch.beat), apart from the drains so that those can't starve it."""
     _worker("control", pool="solo")
 
 

@@ -61,7 +61,7 @@ def api(db):
 @pytest.fixture
 def rings(monkeypatch):
     heard = []
-    monkeypatch.setattr("dispatch.doorbell.ring", heard.append)
+    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
     return heard
 
 

@@ -12,8 +12,8 @@ from transports.fake import FakeChannel
 def rings(monkeypatch):
     """The servers that were rung for, in order."""
     heard = []
-    monkeypatch.setattr("dispatch.doorbell.ring", heard.append)
-    monkeypatch.setattr("dispatch.doorbell.call", lambda server_id, *, lanes: heard.extend([server_id] * lanes))
+    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_more", lambda server_id, *, lanes: heard.extend([server_id] * lanes))
     return heard
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import alerts, lanes, tasks, trouble, workers
+from dispatch import alerts, beat, lanes, trouble, workers
 from dispatch.models import Delivery, Event
 from servers import lifecycle
 from servers.models import Server, SmsGateway
@@ -107,5 +107,5 @@ def test_a_server_that_is_not_active_is_nobodys_trouble(mail, gateway, clock):
 
 def test_the_sweep_tells(mail, gateway, clock):
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
-    tasks.sweep()
+    beat.Sweeper(clock=clock).sweep()
     assert Server.objects.get(pk=gateway.pk).told_at is not None

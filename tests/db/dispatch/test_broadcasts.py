@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.models import Device, Person, PushToken
-from dispatch import broadcasts, fanout, ingest, upkeep
+from dispatch import broadcasts, fanout, ingest, reaping, upkeep
 from dispatch.clock import SystemClock
 from dispatch.models import Broadcast, Delivery, Event
 from dispatch.subjects import RefusedError
 from servers.models import SmsGateway
 from templates_app.models import TemplateChannel, TemplateText
 from tests.db import world
+from tests.hand_clock import HandClock
 from transports.types import ChannelKind
 
 pytestmark = pytest.mark.django_db
@@ -27,8 +28,8 @@ SAME_FOR_ALL = {"subject": "Hello", "message": "Dear ${user.displayname}, the of
 def heard(monkeypatch):
     """The servers and broadcasts that were rung for."""
     found = []
-    monkeypatch.setattr("dispatch.doorbell.ring", found.append)
-    monkeypatch.setattr("dispatch.doorbell.ring_planner", found.append)
+    monkeypatch.setattr("dispatch.wakeup.wake", found.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_planner", found.append)
     return found
 
 
@@ -192,14 +193,16 @@ def test_a_killed_planner_is_followed_by_another_that_repeats_nothing(monkeypatc
     assert heard[-1] == pk
     Broadcast.objects.update(planned_up_to=0, lease_until=timezone.now() + timedelta(minutes=1))
     heard.clear()
-    now = timezone.now()
-    upkeep.sweep(now=now)
+    clock, reaper = HandClock(timezone.now()), reaping.Reaper()
+    reaper.look(clock=clock)
+    upkeep.sweep(now=clock.now())
     assert pk not in heard
     broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: False)
     assert Delivery.objects.count() == 4
-    upkeep.sweep(now=now + timedelta(minutes=2))
+    clock.pass_time(broadcasts.LEASE)
+    reaper.look(clock=clock)
+    upkeep.sweep(now=clock.now())
     assert pk in heard
-    Broadcast.objects.update(lease_until=None)
     broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: False)
     assert len(set(addresses(Delivery.objects.all()))) == Delivery.objects.count() == 7
 

@@ -19,7 +19,7 @@ EVERYBODY = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
 
 @pytest.fixture(autouse=True)
 def _no_planner_is_rung(monkeypatch):
-    monkeypatch.setattr("dispatch.doorbell.ring_planner", lambda broadcast_id: None)
+    monkeypatch.setattr("dispatch.wakeup.wake_planner", lambda broadcast_id: None)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def rings(monkeypatch):
     heard = []
-    monkeypatch.setattr("dispatch.doorbell.ring", heard.append)
+    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
     return heard
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import compose, drain, ingest, lanes, outbox, workers
+from dispatch import compose, drain, ingest, lanes, outbox, places, workers
 from dispatch.models import Delivery, DeliveryText, Lane
 from servers.models import Server, SmtpServer
 from tests.db import world
@@ -493,16 +493,21 @@ def test_a_slow_server_is_given_two_seconds_of_work_at_a_time_and_a_quick_one_al
     assert (claimed[0], max(claimed[50:])) == (50, 40)
 
 
-def test_a_lane_that_a_busy_process_gives_away_rings_for_the_rest(server, channel, clock, rings, monkeypatch):
+def test_a_lane_beyond_the_share_of_its_process_ends_and_rings_for_the_rest(server, channel, clock, rings, monkeypatch):
     world.template(recipient="", message="Hello")
     world.device()
     flow.post_to(*(f"user{number}@example.com" for number in range(60)))
+    SmtpServer.objects.update(connections=1)
     rings.clear()
-    monkeypatch.setattr("dispatch.places.must_shed", lambda server_id: True)
-    assert flow.send(server, clock) == 50
-    assert rings[-1] == server.pk
-    monkeypatch.setattr("dispatch.places.is_crowded", lambda server_id: True)
-    assert flow.send(server, clock) == 0
+    shares = iter([1, 0])
+    with monkeypatch.context() as another_began:
+        another_began.setattr("dispatch.places.share", lambda lanes, *, workers: next(shares))
+        assert flow.send(server, clock) == 50
+        assert rings == [server.pk]
+    with places.of_server(server.pk):
+        assert flow.send(server, clock) == 0
+    assert flow.send(server, clock) == 10
+    assert rings == [server.pk]
 
 
 def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free(server, channel, clock, rings):
@@ -558,7 +563,6 @@ def late(monkeypatch):
             return found
 
         monkeypatch.setattr("dispatch.drain.outbox.any_due", and_then)
-        monkeypatch.setattr("dispatch.places.is_crowded", lambda server_id: False)
 
     return come
 

@@ -194,7 +194,7 @@ def test_where_the_database_is_there_a_refusal_of_one_takes_no_other_with_it(sma
 
 
 def test_what_fails_after_it_is_stored_is_not_stored_again(small_world, taken, bring, monkeypatch):
-    monkeypatch.setattr("dispatch.doorbell.ring", lambda _: 1 / 0)
+    monkeypatch.setattr("dispatch.wakeup.wake", lambda _: 1 / 0)
     answers = bring(posted("a"), posted("b"))
     assert sorted(Event.objects.values_list("pk", flat=True)) == sorted(answer.id for answer in answers)
 

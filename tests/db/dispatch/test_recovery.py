@@ -7,13 +7,14 @@ import pytest
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 
 from console.registry import Level
-from dispatch import health, journal, lanes, outbox, reaping, recovery, trouble, workers
+from dispatch import journal, lanes, outbox, reaping, recovery, trouble, workers
 from dispatch.journal import Journal
 from dispatch.models import Attempt, Delivery, Lane, Worker
 from servers.models import Server
 from tests.db import world
 from tests.db.dispatch import flow
 from transports.types import Sent
+from xmnotify.operations import readiness
 
 pytestmark = pytest.mark.django_db
 
@@ -295,7 +296,7 @@ def test_a_bug_while_it_is_sent_leaves_what_was_not_handed_over_as_it_was(server
 
 
 def test_health_names_a_worker_without_a_journal(worker_without_journal):
-    (finding,) = [found for found in health.findings() if found.subject == "Journal"]
+    (finding,) = [found for found in readiness.findings() if found.subject == "Journal"]
     assert finding.level is Level.ERROR
     assert "machine:1" in finding.words
 

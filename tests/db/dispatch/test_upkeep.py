@@ -229,7 +229,7 @@ class TestServersComeAndGo:
         flow.deliveries(1, server_id=server.pk)
         flow.deliveries(1, server_id=server.pk + 1, now=NOW + HOUR)
         flow.deliveries(1, server_id=server.pk + 2, expires_at=NOW)
-        assert upkeep.ring_where_due(now=NOW) == 1
+        assert upkeep.wake_where_due(now=NOW) == 1
         assert rings == [server.pk]
 
 

@@ -99,8 +99,7 @@ class Command(BaseCommand):
         workers.preload()
         supervisor.start(Part("worker", workers.drain, log / "worker.log"))
         supervisor.run_until_ended("sample event", at_most=_SAMPLE_SECONDS)
-        control = partial(workers.control, var / "beat-schedule")
-        supervisor.start(Part("control worker", control, log / "control.log"))
+        supervisor.start(Part("control worker", workers.control, log / "control.log"))
         for _ in supervisor.events():
             pass
 
