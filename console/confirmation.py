@@ -17,6 +17,7 @@ from console.site import ConsoleSite
 from foundation.secrets import SecretUnreadableError, seal, unseal
 
 RECENT = timedelta(minutes=10)
+OWN_PASSWORD = "own_password"  # noqa: S105 - the name of a box
 _KEPT = timedelta(hours=1)
 _AT = "console.password_at"
 _HELD = "held"
@@ -30,21 +31,33 @@ def note_password(*, request: HttpRequest | None, **_kwargs: Any) -> None:
 
 def is_given(request: HttpRequest) -> bool:
     """Whether the password was given lately, or is right in this answer to `ask`, whose form then stands in POST."""
-    if _HELD not in request.POST:
+    if not is_held(request):
         return _age(request.session.get(_AT, 0)) < RECENT
     body = _reopen(request)
-    password = request.POST.get("own_password", "")
-    user = authenticate(request, username=request.user.get_username(), password=password)
-    if body is None or user is None or user.pk != request.user.pk:
+    if not is_right(request) or body is None:
+        return False
+    request.POST = body  # type: ignore[assignment]
+    return True
+
+
+def is_held(request: HttpRequest) -> bool:
+    """Whether it is an answer to `ask`."""
+    return _HELD in request.POST
+
+
+def is_right(request: HttpRequest) -> bool:
+    """Whether the user's own password stands in POST; if so it counts as given."""
+    password = request.POST.get(OWN_PASSWORD, "")
+    user = authenticate(request, username=request.user.get_username(), password=password) if password else None
+    if user is None or user.pk != request.user.pk:
         return False
     note_password(request=request)
-    request.POST = body  # type: ignore[assignment]
     return True
 
 
 def ask(request: HttpRequest, *, page: str, back: str) -> HttpResponse:
     """The page that asks; it carries what was posted, encrypted, so that no secret stands in it."""
-    again = _HELD in request.POST
+    again = is_held(request)
     context = {
         **cast("ConsoleSite", admin.site).page_context(request, view=page),
         "title": _("Confirm that it is you"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from django import forms
@@ -12,7 +13,7 @@ from django.forms.models import construct_instance
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from servers import countries, lifecycle, queries
+from servers import countries, kept_secrets, lifecycle, queries
 from servers.carrier_validators import clean_carrier
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.sms_validators import clean_sms
@@ -87,9 +88,10 @@ UNTESTED = frozenset({"name", "description"})
 class CheckedForm(forms.ModelForm[M]):
     """A form whose object is checked by one function alone, the one that the API uses too.
 
-    An empty secret keeps the stored one, where it is sent to the same address as before. A field whose `shown_when`
-    does not hold keeps its stored value too: "name" is a switch that is on, "!name" one that is off, "name=one,two" a
-    choice; with a space between, all must hold.
+    An empty secret keeps the stored one, where and how it was sent before; `lost_secrets` are those that were kept of
+    an earlier, refused form and can't be any more. A field whose `shown_when` does not hold keeps its stored value too:
+    "name" is a switch that is on, "!name" one that is off, "name=one,two" a choice; with a space between, all must
+    hold.
     """
 
     shown_when: ClassVar[Mapping[str, str]] = {}
@@ -97,12 +99,28 @@ class CheckedForm(forms.ModelForm[M]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.lost_secrets: Collection[str] = ()
         for name in self.secrets:
             self.initial[name] = ""
             if getattr(self.instance, name):
-                self.fields[name].help_text = _(
-                    "Leave it empty to keep the stored one; for another server, type it again."
-                )
+                self._say_when_again(name)
+
+    def _say_when_again(self, name: str) -> None:
+        field, bound = self.fields[name], kept_secrets.bound(self._meta.model)[name]
+        field.help_text = _("Leave it empty to keep the stored one; for another server or way to it, type it again.")
+        stored = {other: self.initial[other] for other in bound}
+        field.widget.attrs["data-stored-for"] = json.dumps(stored)
+
+    def say_kept(self, name: str) -> None:
+        """That what was typed into the box of this secret, empty now, is still there."""
+        self[name].help_text = _("What you typed is kept for this form, for an hour at most.")
+        bound = kept_secrets.bound(self._meta.model)[name]
+        posted = {other: self._posted(other) for other in bound}
+        self.fields[name].widget.attrs["data-stored-for"] = json.dumps(posted)
+
+    def _posted(self, name: str) -> Any:
+        value = self[name].data
+        return bool(value) if isinstance(self.fields[name], forms.BooleanField) else value or ""
 
     def check(self, instance: M) -> None:
         """Raises ValidationError with the messages by field."""
@@ -110,6 +128,10 @@ class CheckedForm(forms.ModelForm[M]):
 
     def _post_clean(self) -> None:
         """In place of the model's own checks, which `check` does together with ours."""
+        for name in set(self.lost_secrets) - set(self.errors):
+            self.add_error(
+                name, _("What you typed was kept for an hour, and for other settings than now: type it again.")
+            )
         self._drop_hidden()
         self.settle_cleaned()
         for name in self.secrets:

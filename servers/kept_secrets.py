@@ -1,32 +1,83 @@
-"""A stored secret is for the address it was typed for; beside another one it has to be typed again."""
+"""A stored secret goes only where and how it was stored for; with other settings it has to be typed again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from foundation.secrets import Secret
-from servers.models import Server
+from servers.models import Server, SmsGateway, SmtpServer
+
+_SMTP = (
+    "host",
+    "port",
+    "security",
+    "verify_certificate",
+    "ca_bundle",
+    "tls_minimum",
+    "mechanism",
+    "spa",
+    "ntlm_v1",
+)
+_BOUND: Mapping[type[Server], Mapping[str, tuple[str, ...]]] = {
+    SmtpServer: {
+        "password": _SMTP,
+        "oauth_client_secret": (*_SMTP, "oauth_token_url", "oauth_client_id", "oauth_scope"),
+    },
+    SmsGateway: {"secret": ("base_url", "https"), "signature_secret": ("base_url", "https")},
+}
 
 
-def moved(server: Server, secret: str, *, places: tuple[str, ...], used: bool) -> Iterator[tuple[str, ValidationError]]:
-    """The problem, by field, when `secret` was left as loaded while one of `places`, where it is sent, was changed.
+def bound(model: type[Any]) -> Mapping[str, tuple[str, ...]]:
+    """By secret of this kind of server, the fields that say where and how it is sent."""
+    return _BOUND.get(model, {})
 
-    One that is not `used` now is forgotten instead, so that it can't be sent there later either.
+
+def moved(server: Server) -> Iterator[tuple[str, ValidationError]]:
+    """A problem, by field, for each secret in use that was left as loaded while a field that it is bound to changed.
+
+    One that is not in use now is forgotten instead, so that it can't be sent there later either.
     """
-    before, now = server.loaded, getattr(server, secret)
-    if not before.get(secret) or not isinstance(now, Secret) or now.sealed != before[secret].sealed:
-        return
-    changed = [place for place in places if _authority(getattr(server, place)) != _authority(before[place])]
-    if changed and used:
-        known = ", ".join(_authority(before[place]) or _("the usual address") for place in changed)
-        yield secret, ValidationError(_("The stored one is for %s only: type it again.") % known, code="moved")
-    elif changed:
-        setattr(server, secret, Secret())
+    for secret, fields in bound(type(server)).items():
+        changed = [name for name in fields if _differs(server, name)] if _is_as_stored(server, secret) else []
+        if changed and _is_used(server, secret):
+            labels = ", ".join(f"“{_label(server, name)}”" for name in changed)
+            message = _("The stored one is for other settings; with the changed %s, type it again.") % labels
+            yield secret, ValidationError(message, code="moved")
+        elif changed:
+            setattr(server, secret, Secret())
 
 
-def _authority(address: str) -> str:
-    """Of a URL what stands before its path; a host as it is."""
-    return address.partition("://")[2].partition("/")[0] or address
+def uses_stored(server: Server) -> bool:
+    """Whether a connection with these settings is signed in to with a secret that was not typed just now."""
+    return any(_is_used(server, secret) and _is_as_stored(server, secret) for secret in bound(type(server)))
+
+
+def _is_as_stored(server: Server, secret: str) -> bool:
+    before, now = server.loaded.get(secret), getattr(server, secret)
+    return isinstance(before, Secret) and isinstance(now, Secret) and bool(before) and now.sealed == before.sealed
+
+
+def _is_used(server: Server, secret: str) -> bool:
+    if isinstance(server, SmtpServer):
+        oauth = server.mechanism == SmtpServer.Mechanism.XOAUTH2
+        return bool(server.authentication) and secret == ("oauth_client_secret" if oauth else "password")
+    if isinstance(server, SmsGateway):
+        return not secret.startswith("signature") or bool(server.signature_method)
+    return True
+
+
+def _differs(server: Server, name: str) -> bool:
+    return bool(_comparable(getattr(server, name)) != _comparable(server.loaded[name]))
+
+
+def _comparable(value: Any) -> Any:
+    """Texts without their kind of line ends: browsers post another one than was stored."""
+    return value.splitlines() if isinstance(value, str) else value
+
+
+def _label(server: Server, name: str) -> str:
+    return str(server._meta.get_field(name).verbose_name)  # type: ignore[union-attr]  # noqa: SLF001 - Django's documented name

@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
+from console import confirmation
 from console.registry import Words
 from console.views import is_fragment
 from foundation import audit
 from servers import probe
 from servers.forms import UNTESTED, S, ServerForm
+from servers.kept_secrets import uses_stored
 from servers.models import ServerTest, SmsGateway, SmtpServer
 from servers.views import ServerFormPage, ServerView, SmsGatewayPage, SmtpServerPage
 
@@ -30,24 +32,35 @@ class TestView(ServerFormPage[S]):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.instance = self.get_instance()
+        confirmed = confirmation.is_given(request) or confirmation.is_right(request)
         form = self.get_form(data=request.POST)
-        test, problems = self._begin(form, to=request.POST.get("test_to", ""))
+        problems = self._problems(form)
+        if not confirmed and (confirmation.is_held(request) or (not problems and uses_stored(form.instance))):
+            return self._ask()
+        test, problems = (None, problems) if problems else self._begin(form, to=request.POST.get("test_to", ""))
         context = {"test": test_context(test) if test else None, "test_problems": problems}
         status = 200 if test else 422
         if is_fragment(request):
             return render(request, "servers/test_result.html", context, status=status)
         return self.render_to_response(self.get_context_data(form=form, **context), status=status)
 
-    def _begin(self, form: ServerForm[S], *, to: str) -> tuple[ServerTest | None, list[Words]]:
+    def _ask(self) -> HttpResponse:
+        """For the password: a box in the place of the result, or a page of its own without script."""
+        if is_fragment(self.request):
+            context = {"asks_password": True, "wrong": bool(self.request.POST.get(confirmation.OWN_PASSWORD))}
+            return render(self.request, "servers/test_result.html", context, status=422)
+        return confirmation.ask(self.request, page=self.page, back=self.form_url())
+
+    def _problems(self, form: ServerForm[S]) -> list[Words]:
         form.is_valid()
-        problems: list[Words] = [
+        return [
             f"{form.fields[name].label}: {words}"
             for name, errors in form.errors.items()
             if name in form.fields and name not in UNTESTED
             for words in errors
         ]
-        if problems:
-            return None, problems
+
+    def _begin(self, form: ServerForm[S], *, to: str) -> tuple[ServerTest | None, list[Words]]:
         actor = audit.by_request(self.request)
         asker = probe.Asker.of(self.request.user, address=actor.address)  # type: ignore[arg-type]
         try:

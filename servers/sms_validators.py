@@ -24,9 +24,8 @@ _KEY = re.compile(r"[!-~]{1,64}")
 def clean_sms(gateway: SmsGateway) -> None:
     """Bring a new or changed gateway into its stored form; raises ValidationError with the messages by field.
 
-    A change keeps the stored secrets by leaving them in `gateway`, as long as they go where they went before. Asks the
-    database whether the name is free.
-    With HTTPS on, the leave to do without it is taken back.
+    A change keeps the stored secrets by leaving them in `gateway`, as long as they go where and how they went before.
+    Asks the database whether the name is free. With HTTPS on, the leave to do without it is taken back.
     """
     gateway.kind = gateway.Kind.SMS
     tidy(gateway)
@@ -81,7 +80,7 @@ def _is_number(digits: str) -> bool:
 
 
 def _secrets(gateway: SmsGateway) -> Problems:
-    yield from moved(gateway, "secret", places=("base_url",), used=True)
+    yield from moved(gateway)
     if not gateway.secret:
         yield "secret", ValidationError(_("This field is required."), code="required")
     if gateway.signature_method in _SIGNED and not gateway.signature_secret:

@@ -38,15 +38,15 @@ _IDENTIFIERS = frozenset({"username", "oauth_client_id", "oauth_scope", "oauth_t
 def clean_smtp(server: SmtpServer) -> None:
     """Bring a new or changed server into its stored form; raises ValidationError with the messages by field.
 
-    A change keeps the stored secrets by leaving them in `server`, as long as they go where they went before. Asks the
-    database whether the name is free.
+    A change keeps the stored secrets by leaving them in `server`, as long as they go where and how they went before.
+    Asks the database whether the name is free.
     """
     server.kind = server.Kind.SMTP
     tidy(server)
     if isinstance(server.host, str):
         server.host = resolved_name(server.host)
     server.ntlm_v1 = server.ntlm_v1 and server.spa
-    refuse(server, rules=(_reach, _kept_secrets, _sign_in, _addresses, _certificates))
+    refuse(server, rules=(_reach, moved, _sign_in, _addresses, _certificates))
 
 
 def refuse(row: models.Model, *, rules: Iterable[Rule], first: Iterable[Rule] = ()) -> None:
@@ -202,14 +202,6 @@ def _host_problem(host: str) -> str:
     if "://" in host or ":" in host:
         return _("Enter the name alone; the port has a field of its own.")
     return _("Enter a host name such as mail.example.com, or an IP address.")
-
-
-def _kept_secrets(server: SmtpServer) -> Problems:
-    """The client secret goes to the token endpoint, and what it fetches there to the server."""
-    oauth = server.mechanism == Mechanism.XOAUTH2
-    yield from moved(server, "password", places=("host",), used=server.authentication and not oauth)
-    places = ("host", "oauth_token_url")
-    yield from moved(server, "oauth_client_secret", places=places, used=server.authentication and oauth)
 
 
 def _sign_in(server: SmtpServer) -> Problems:

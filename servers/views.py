@@ -21,10 +21,11 @@ from console import registry
 from console.editing import DeletePage, FormPage
 from console.pages import SettingsChildView
 from console.registry import Words
+from console.typed_secrets import Keeper
 from console.views import ConsoleView
 from foundation import audit
 from foundation.audit import Action
-from servers import health, lifecycle, probe, receipts
+from servers import health, kept_secrets, lifecycle, probe, receipts
 from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
 from servers.models import PushService, Server, SmsGateway, SmtpServer
 from servers.providers import PROVIDERS
@@ -130,7 +131,25 @@ class ServerFormPage(ServerView, FormPage[S]):
     box: TestBox
 
     def get_form(self, **kwargs: Any) -> ServerForm[S]:
-        return self.form_class(instance=self.instance, **kwargs)
+        """With secrets that were kept of the same form, when it was refused before."""
+        if "data" not in kwargs:
+            return self.form_class(instance=self.instance)
+        self.restored, lost = self._keeper().restore(kwargs["data"])
+        form = self.form_class(self.restored, instance=self.instance)
+        form.lost_secrets = lost
+        return form
+
+    def _keeper(self) -> Keeper:
+        return Keeper(self.request.user.pk or 0, self.form_url(), kept_secrets.bound(self.model))
+
+    def _kept(self, form: ServerForm[S]) -> dict[str, str]:
+        if not form.is_bound:
+            return {}
+        kept = self._keeper().keep(self.request.POST, restored=self.restored, refused=form.errors)
+        for name in form.secrets:
+            if self.restored.get(name) and name not in form.errors:
+                form.say_kept(name)
+        return kept
 
     def get_warnings(self) -> dict[str, str]:
         """What is risky about the instance, by field."""
@@ -141,10 +160,11 @@ class ServerFormPage(ServerView, FormPage[S]):
         warnings = self.get_warnings() if not form.errors else {}
         own = [self.instance.pk] if self.instance.pk else []
         context = {
+            "kept": self._kept(form),
             "main": [_field(form, name, warnings=warnings) for name in form.main],
             "advanced": [_field(form, name, warnings=warnings) for name in form.advanced],
             "advanced_open": any(name in form.errors for name in form.advanced),
-            "form_url": reverse(self.address if own else f"{self.address}-add", args=own),
+            "form_url": self.form_url(),
             "test_url": reverse(f"{self.address}-test", args=own),
             "test_box": self.box,
             "test_to": self.request.POST.get("test_to", self.usual_test_to()),
@@ -153,6 +173,10 @@ class ServerFormPage(ServerView, FormPage[S]):
             "learned_of": self.instance.pk,
         }
         return super().get_context_data(**context | kwargs)
+
+    def form_url(self) -> str:
+        """The address of the form itself, on the page of a test too."""
+        return reverse(self.address, args=[self.instance.pk]) if self.instance.pk else reverse(f"{self.address}-add")
 
     def usual_test_to(self) -> str:
         return ""
@@ -167,8 +191,8 @@ class SmtpServerPage(ServerFormPage[SmtpServer]):
     permissions = ("servers.view_smtpserver",)
     write_permissions: tuple[str, ...] = ("servers.add_smtpserver", "servers.change_smtpserver")
 
-    def get_form(self, **kwargs: Any) -> SmtpServerForm:
-        form = SmtpServerForm(instance=self.instance, **kwargs)
+    def get_form(self, **kwargs: Any) -> ServerForm[SmtpServer]:
+        form = super().get_form(**kwargs)
         rule = {"field": "port", "ports": KNOWN_PORTS}
         form.fields["security"].widget.attrs["data-port-for"] = json.dumps(rule)
         return form

@@ -87,6 +87,22 @@ function suggestPort(select) {
   }
 }
 
+// A secret with data-stored-for='{"host": "..."}' is needed again while one of these fields holds something else.
+const plain = (value) => String(value).replace(/\r\n?/g, "\n").trim();
+function askAgain(form) {
+  form.querySelectorAll("[data-stored-for]").forEach((box) => {
+    const note = document.getElementById(`${box.id}_again`);
+    const differs = ([name, stored]) => {
+      const field = form.elements[name];
+      if (!field || field.disabled) return false;
+      return plain(field.type === "checkbox" ? field.checked : field.value) !== plain(stored);
+    };
+    const needed = !box.disabled && !box.value && Object.entries(JSON.parse(box.dataset.storedFor)).some(differs);
+    if (needed && note.hidden) announce(`${box.labels[0].textContent.trim()}: ${note.textContent.trim()}`);
+    note.hidden = !needed;
+  });
+}
+
 // Forms with data-guard ask before what was typed is lost.
 const dirty = new Set();
 window.addEventListener("beforeunload", (event) => { if (dirty.size) event.preventDefault(); });
@@ -99,9 +115,11 @@ document.addEventListener("input", (event) => {
   if (!form) return;
   if (form.matches("[data-guard]") && !event.target.closest("[data-unguarded]")) dirty.add(form);
   showRows(form);
+  askAgain(form);
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-port-for]")) suggestPort(event.target);
+  if (event.target.form) askAgain(event.target.form);
 });
 
 // A button with data-fill='{"host": "..."}' fills the form; the box named by data-focus comes next.
@@ -114,6 +132,7 @@ document.addEventListener("click", (event) => {
     if (field.type === "checkbox") field.checked = value; else field.value = value;
   });
   showRows(form);
+  askAgain(form);
   if (form.matches("[data-guard]")) dirty.add(form);
   form.elements[button.dataset.focus].focus();
 });

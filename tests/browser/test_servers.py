@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from playwright.sync_api import expect
 
@@ -137,6 +138,44 @@ def test_a_failing_stage_comes_with_its_cause_and_what_to_do(staff_page, simulat
     shown(staff_page.get_by_text("The test failed at this stage: Recipient.").first)
     shown(staff_page.get_by_text("The recipient does not exist."))
     looks.check(staff_page, show=show, name="test-failed")
+
+
+def signed_in_server(port):
+    how = {"authentication": True, "username": "anna", "password": "open-sesame"}
+    return smtp_server(name="Relay", host="127.0.0.1", port=port, from_email="it@example.com", **how)
+
+
+def test_choosing_tls_says_immediately_that_the_password_is_needed_again(staff_page, show):
+    server = signed_in_server(2525)
+    staff_page.goto(f"{LIST}smtp/{server.pk}/")
+    note, protocol = staff_page.locator("#id_password_again"), staff_page.get_by_label("Secure channel protocol")
+    expect(note).to_be_hidden()
+    protocol.select_option("tls")
+    expect(note).to_be_visible()
+    looks.check(staff_page, show=show, name="password-again")
+    staff_page.locator("#id_password").fill("typed")
+    expect(note).to_be_hidden()
+    staff_page.locator("#id_password").fill("")
+    expect(note).to_be_visible()
+    protocol.select_option("none")
+    expect(note).to_be_hidden()
+
+
+def test_a_test_with_the_stored_password_asks_for_the_own_one_by_keyboard(staff_page, show):
+    server = signed_in_server(2525)
+    store = SessionStore(session_key=staff_page.context.cookies()[0]["value"])
+    store["console.password_at"] = 0
+    store.save()
+    staff_page.goto(f"{LIST}smtp/{server.pk}/")
+    staff_page.get_by_label("Send a test to").fill("anna@example.org")
+    staff_page.get_by_role("button", name="Test Configuration").click()
+    box = staff_page.get_by_label("Your password")
+    expect(box).to_be_focused()
+    looks.check(staff_page, show=show, name="test-asks-password")
+    staff_page.keyboard.type("wrong")
+    staff_page.keyboard.press("Enter")
+    shown(staff_page.get_by_text("This is not your password. Nothing was tested yet.").first)
+    expect(box).to_be_focused()
 
 
 def fill(page, port):

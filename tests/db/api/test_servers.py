@@ -83,6 +83,27 @@ def test_a_stored_password_does_not_go_to_another_server(api):
     assert caller.put(path, {"authentication": True, "password": "another"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"port": 2525},
+        {"security": "tls"},
+        {"verify_certificate": False},
+        {"tls_minimum": "1.3"},
+        {"mechanism": "LOGIN"},
+        {"port": 2525, "password": None},
+    ],
+)
+def test_a_change_of_what_a_secret_is_bound_to_needs_it_again(api, change):
+    caller = api("admin")
+    path = f"/servers/{caller.post('/servers', SMTP).json()['id']}"
+    refused = caller.put(path, change)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["password"]
+    assert caller.put(path, {**change, "password": "typed again"}).status_code == 200
+    assert SmtpServer.objects.get().password.reveal() == "typed again"
+
+
 BAD_FIELDS = [
     ({"host": "a b"}, "host"),
     ({"host": ""}, "host"),

@@ -1,13 +1,17 @@
 """The forms of servers: the manual's order, conditional fields, secrets that stay unseen."""
 
+from pathlib import Path
+
 import pytest
 
 from servers.forms import SMS_ADVANCED, SMS_MAIN, SMTP_ADVANCED, SMTP_MAIN, SmsGatewayForm, SmtpServerForm
 from servers.models import SmtpServer
 from tests.db.world import smtp_server
+from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.django_db
 SECRET = "correct horse battery staple"
+CA = Authority(Path()).pem
 
 
 def data(**changes):
@@ -98,6 +102,9 @@ OAUTH = {
 }
 
 
+SECURE = {"security": "tls", "port": 587}
+
+
 def refused(instance, **changes):
     form = SmtpServerForm(data(**changes), instance=instance)
     assert not form.is_testable()
@@ -108,7 +115,8 @@ def test_a_stored_password_is_not_kept_for_another_server():
     made = saved(**SIGNED_IN, password=SECRET)
     assert refused(made, **SIGNED_IN, password="", host="evil.example") == {"password": ["moved"]}
     form = SmtpServerForm(data(**SIGNED_IN, host="evil.example"), instance=SmtpServer.objects.get())
-    assert form.errors["password"] == ["The stored one is for mail.example.com only: type it again."]
+    words = "The stored one is for other settings; with the changed “SMTP Server”, type it again."
+    assert form.errors["password"] == [words]
     assert SmtpServer.objects.get().host == "mail.example.com"
     moved = saved(SmtpServer.objects.get(), **SIGNED_IN, password=SECRET, host="new.example.com")
     assert (moved.host, moved.password.reveal()) == ("new.example.com", SECRET)
@@ -128,12 +136,44 @@ def test_a_password_that_is_not_used_now_is_forgotten_with_its_server(unused):
     assert refused(made, **SIGNED_IN, password="", host="evil.example") == {"password": ["required"]}
 
 
-@pytest.mark.parametrize("change", [{"host": "evil.example"}, {"oauth_token_url": "https://evil.example/token"}])
-def test_a_stored_client_secret_is_kept_for_its_server_and_token_endpoint_only(change):
-    made = saved(**OAUTH, oauth_client_secret=SECRET)
-    same = OAUTH | {"oauth_token_url": "https://login.example.com/v2/token"}
-    assert saved(made, **same, oauth_client_secret="", port=587).oauth_client_secret.reveal() == SECRET
-    changed = OAUTH | change
+HOW = [
+    {"host": "evil.example"},
+    {"port": 2525},
+    {"security": "none"},
+    {"security": "ssl"},
+    {"verify_certificate": None},
+    {"tls_minimum": "1.3"},
+    {"ca_bundle": CA},
+]
+
+
+@pytest.mark.parametrize("change", [*HOW, {"mechanism": "LOGIN"}, {"spa": "on"}])
+def test_a_stored_password_is_kept_for_the_way_it_goes_only(change):
+    made = saved(**SIGNED_IN, **SECURE, password=SECRET)
+    changed = SIGNED_IN | SECURE | change
+    assert refused(SmtpServer.objects.get(), **changed, password="") == {"password": ["moved"]}
+    assert saved(made, **changed, password="new").password.reveal() == "new"
+
+
+def test_line_ends_as_browsers_post_them_are_no_other_certificates():
+    made = saved(**SIGNED_IN, **SECURE, ca_bundle=CA, password=SECRET)
+    posted = CA.replace("\n", "\r\n")
+    assert saved(made, **SIGNED_IN, **SECURE, ca_bundle=posted, password="").password.reveal() == SECRET
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *HOW,
+        {"oauth_token_url": "https://login.example.com/v2/token"},
+        {"oauth_client_id": "other"},
+        {"oauth_scope": "other"},
+    ],
+)
+def test_a_stored_client_secret_is_kept_for_its_server_and_what_it_fetches_only(change):
+    made = saved(**OAUTH, **SECURE, oauth_client_secret=SECRET)
+    assert saved(made, **OAUTH, **SECURE, oauth_client_secret="", timeout=31).oauth_client_secret.reveal() == SECRET
+    changed = OAUTH | SECURE | change
     assert refused(SmtpServer.objects.get(), **changed, oauth_client_secret="") == {"oauth_client_secret": ["moved"]}
     assert saved(made, **changed, oauth_client_secret="new").oauth_client_secret.reveal() == "new"
 

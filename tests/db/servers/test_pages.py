@@ -1,12 +1,13 @@
 """Settings > Notification Server: list, form, activate, delete, test."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from console import registry
+from console import registry, typed_secrets
 from console.registry import Level
 from foundation.audit import MASK, NEW_MASK
 from foundation.models import AuditEntry
@@ -76,9 +77,114 @@ def test_a_stored_password_is_neither_saved_for_nor_tested_at_another_server(adm
         typed = {**TYPED, "port": str(peer.port), "authentication": "on", "username": "anna", "password": ""}
         answer = admin_client.post(f"{LIST}smtp/{server.pk}/{address}", {**typed, "test_to": "anna@example.org"})
     assert answer.status_code == 422
-    assert "The stored one is for mail.example.com only: type it again." in text(answer)
+    assert "The stored one is for other settings; with the changed “SMTP Server”, “SMTP server port”" in text(answer)
     assert received.commands == []
     assert SmtpServer.objects.get().host == "mail.example.com"
+
+
+SIGNED_IN = {**TYPED, "authentication": "on", "username": "anna", "password": "", "test_to": "anna@example.org"}
+
+
+def stored_at(port):
+    """A server whose stored password is for TLS at this port of loopback."""
+    how = {"authentication": True, "username": "anna", "password": "open-sesame"}
+    return smtp_server(name="Corporate relay", host="127.0.0.1", port=port, security="tls", **how)
+
+
+def later(client):
+    """As if the password was given eleven minutes ago."""
+    session = client.session
+    session["console.password_at"] = timezone.now().timestamp() - 660
+    session.save()
+
+
+def nothing_came(received):
+    return received.commands == []
+
+
+@pytest.mark.parametrize("address", ["", "test/"])
+@pytest.mark.parametrize("change", [{"port": "other"}, {"security": "none"}, {"port": "other", "security": "none"}])
+def test_another_port_or_no_tls_does_not_get_the_stored_password(admin_client, change, address):
+    received = Received()
+    with Peer(honest(received, features=("AUTH PLAIN LOGIN",))) as peer:
+        server = stored_at(1 if "port" in change else peer.port)
+        typed = {**SIGNED_IN, "security": "tls", **change, "port": str(peer.port)}
+        answer = admin_client.post(f"{LIST}smtp/{server.pk}/{address}", typed)
+        waiting.for_threads("server-test")
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["password"]
+    assert nothing_came(received)
+
+
+def test_a_test_with_a_stored_secret_asks_for_the_own_password_and_one_with_a_typed_one_does_not(
+    admin_client, admin_user
+):
+    received = Received()
+    script = honest(received, features=("AUTH PLAIN",), sign_in=lambda talk, line: "235 ok")
+    with Peer(script) as peer:
+        server = smtp_server(
+            name="Corporate relay", port=peer.port, authentication=True, username="anna", password="open-sesame"
+        )
+        path, typed = f"{LIST}smtp/{server.pk}/test/", {**SIGNED_IN, "port": str(peer.port)}
+        fragment = {"HX-Request": "true"}
+        later(admin_client)
+        asked = admin_client.post(path, typed, headers=fragment)
+        wrong = admin_client.post(path, {**typed, "own_password": "no"}, headers=fragment)
+        page = admin_client.post(path, typed)
+        assert [answer.status_code for answer in (asked, wrong, page)] == [422, 422, 422]
+        assert 'name="own_password"' in text(asked)
+        assert "This is not your password" in text(wrong)
+        assert nothing_came(received)
+        assert not ServerTest.objects.exists()
+        assert admin_client.post(path, {**typed, "password": "typed"}, headers=fragment).status_code == 200
+        held = re.search(r'name="held" value="([^"]+)"', text(page))[1]
+        assert admin_client.post(path, {"held": held, "own_password": "no"}).status_code == 422
+        confirmed = admin_client.post(path, {"held": held, "own_password": "password"})
+        assert (confirmed.status_code, 'id="test-result"' in text(confirmed)) == (200, True)
+        assert admin_client.post(path, typed, headers=fragment).status_code == 200
+        waiting.for_threads("server-test")
+    assert ServerTest.objects.filter(passed=True).count() == 3
+
+
+def kept(answer):
+    return dict(re.findall(r'name="(\w+_kept)" value="([^"]+)"', text(answer)))
+
+
+@pytest.mark.parametrize("address", ["add/", "{pk}/"])
+def test_a_secret_typed_into_a_form_that_is_refused_for_another_field_is_not_typed_again(admin_client, address):
+    server = smtp_server(name="Other", host="127.0.0.1", authentication=True, username="anna", password="old-words")
+    path = f"{LIST}smtp/{address.format(pk=server.pk)}"
+    typed = {**SIGNED_IN, "port": str(server.port), "password": "typed-sesame"}
+    refused = admin_client.post(path, {**typed, "from_email": "nobody"})
+    assert refused.status_code == 422
+    assert "typed-sesame" not in text(refused)
+    assert "kept for this form" in text(refused)
+    again = admin_client.post(path, {**typed, "from_email": "no", "password": "", **kept(refused)})
+    assert kept(again) == kept(refused)
+    assert admin_client.post(path, {**typed, "password": "", **kept(again)}).status_code == 302
+    assert SmtpServer.objects.get(name=TYPED["name"]).password.reveal() == "typed-sesame"
+
+
+def test_a_kept_secret_is_for_one_user_one_page_one_purpose_and_an_hour(admin_client, client, monkeypatch):
+    server = smtp_server(name="Other", host="127.0.0.1", authentication=True, username="anna", password="old-words")
+    path = f"{LIST}smtp/{server.pk}/"
+    typed = {**SIGNED_IN, "port": str(server.port), "password": "typed-sesame"}
+    token = kept(admin_client.post(path, {**typed, "from_email": "nobody"}))
+    typed = {**typed, "password": "", **token}
+    client.force_login(User.objects.create_superuser("bob"))
+    answers = [
+        admin_client.post(path, {**typed, "port": str(server.port + 1)}),
+        admin_client.post(path, {**typed, "security": "tls"}),
+        admin_client.post(path, {**typed, "password_kept": "forged"}),
+        admin_client.post(f"{LIST}smtp/add/", typed),
+        client.post(path, typed),
+    ]
+    monkeypatch.setattr(typed_secrets, "KEPT", timedelta())
+    answers.append(admin_client.post(path, typed))
+    for answer in answers:
+        assert answer.status_code == 422
+        assert "type it again" in str(answer.context["form"].errors["password"])
+    assert SmtpServer.objects.get().password.reveal() == "old-words"
 
 
 def test_no_page_shows_a_secret(admin_client):

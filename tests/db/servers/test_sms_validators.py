@@ -120,6 +120,19 @@ def test_a_stored_secret_is_kept_for_its_base_url_only(before, after):
     clean_sms(changed)
 
 
+@pytest.mark.parametrize("change", [{"base_url": "https://rest.example.com/other"}, {"https": False, "base_url": ""}])
+def test_a_stored_secret_is_kept_for_its_path_and_https_only(change):
+    made = gateway(base_url="https://rest.example.com/nexmo", https=True)
+    clean_sms(made)
+    add(made)
+    changed = SmsGateway.objects.get()
+    for name, value in {"unencrypted_accepted": True, **change}.items():
+        setattr(changed, name, value)
+    with pytest.raises(ValidationError) as refused:
+        clean_sms(changed)
+    assert {name: found[0].code for name, found in refused.value.error_dict.items()} == {"secret": "moved"}
+
+
 def test_the_base_url_fits_the_https_switch():
     clean_sms(gateway(base_url="http://127.0.0.1:18600"))
     clean_sms(gateway(base_url="https://rest.example.com/nexmo", https=True))
