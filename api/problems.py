@@ -149,8 +149,8 @@ def plain_or_problem(request: HttpRequest, problem: ProblemError) -> HttpRespons
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's answer to what it refuses itself; below /api/ as a problem."""
     if isinstance(exception, RequestDataTooBig):
-        words = "The body is larger than is taken here."
-        return plain_or_problem(request, ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words))
+        detail = "The body is larger than is taken here."
+        return plain_or_problem(request, ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail))
     if found := trouble.of(exception):  # a session that could not be saved, says Django
         return _unavailable(request, found, error=exception)
     if request.path_info.startswith(_ROOT):

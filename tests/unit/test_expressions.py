@@ -35,6 +35,7 @@ TABLES = {
     "transports.nexmo_replies: row.words": lambda: words(nexmo_replies),
     "transports.nexmo_replies: row[0]": lambda: [row[0] for row in nexmo_replies._HTTP_ROWS],
     "transports.smtp_replies: self.words": lambda: words(smtp_replies),
+    "transports.smtp_replies: row.words": lambda: words(smtp_replies),
     "transports.smtp_replies: self.codes": lambda: words(smtp_replies),
     "transports.smtp_replies: self.enhanced": lambda: words(smtp_replies),
 }
