@@ -8,8 +8,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from api import keys
 from api.keys import ApiScope
 from api.models import ApiKey
+from console import grants
+from console.grants import Held
 
 _SCOPES = (
     (ApiScope.EVENTS, _("Post events")),
@@ -25,7 +28,6 @@ _LIFETIMES = (("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
-        choices=[(scope.value, label) for scope, label in _SCOPES],
         widget=forms.CheckboxSelectMultiple,
         initial=[ApiScope.EVENTS.value],
     )
@@ -36,8 +38,11 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
         fields = ["name", "scopes", "rate_limit", "burst", "known_recipients_only"]
         help_texts = {"name": _("What will use it, for example the name of a system.")}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, holder: Held, **kwargs: Any) -> None:
+        """Offers the scopes that `holder` may give."""
         super().__init__(*args, **kwargs)
+        given = [(scope.value, label) for scope, label in _SCOPES if grants.covers(holder, keys.held([scope]))]
+        self.fields["scopes"].choices = given  # type: ignore[attr-defined]
         for name in ("rate_limit", "burst"):
             self.fields[name].required = False
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -15,16 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin, TemplateView
 
-from api import keys
+from api import edits, keys
 from api.forms import ApiKeyForm
 from api.keys import ApiScope
 from api.models import ApiKey
-from console import registry
+from console import grants, registry
+from console.grants import BeyondError
 from console.pages import SettingsChildView
 from console.registry import Group, Level, State, Tile, Words
 from console.views import ConsoleView
 from foundation import audit
-from foundation.audit import Action
 
 
 class ApiKeysPage(SettingsChildView, TemplateView):
@@ -36,7 +36,13 @@ class ApiKeysPage(SettingsChildView, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         now = timezone.now()
-        rows = [(key, _state(key, now=now)) for key in ApiKey.objects.select_related("created_by")]
+        found = list(ApiKey.objects.select_related("created_by"))
+        unbacked = keys.unbacked(found)
+        holder = grants.of_actor(audit.by_request(self.request))
+        rows = [
+            (key, _state(key, now=now, backed=key.pk not in unbacked), grants.covers(holder, keys.held(key.scopes)))
+            for key in found
+        ]
         return super().get_context_data(rows=rows, **kwargs)
 
 
@@ -53,26 +59,25 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
         return [*super().get_crumbs(), (_("API keys"), reverse("api-keys"))]
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.render_to_response(self._context(form=ApiKeyForm()))
+        return self.render_to_response(self._context(form=self._form()))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = ApiKeyForm(request.POST)
+        form = self._form(request.POST)
         if not form.is_valid():
             return self.render_to_response(self._context(form=form), status=422)
-        actor = audit.by_request(request)
-        with transaction.atomic():
-            words = keys.create(
-                form.cleaned_data["name"],
-                scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
-                expires_at=form.expires_at(now=timezone.now()),
-                created_by=actor.user,
-                rate_limit=form.cleaned_data["rate_limit"],
-                burst=form.cleaned_data["burst"],
-                known_recipients_only=form.cleaned_data["known_recipients_only"],
-            )
-            key = ApiKey.objects.get(name=form.cleaned_data["name"])
-            audit.record(actor, action=Action.ADD, instance=key, after=audit.snapshot(key))
-        return self.render_to_response(self._context(key=key, words=words))
+        words = edits.create_key(
+            form.cleaned_data["name"],
+            scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
+            expires_at=form.expires_at(now=timezone.now()),
+            actor=audit.by_request(request),
+            rate_limit=form.cleaned_data["rate_limit"],
+            burst=form.cleaned_data["burst"],
+            known_recipients_only=form.cleaned_data["known_recipients_only"],
+        )
+        return self.render_to_response(self._context(key=form.cleaned_data["name"], words=words))
+
+    def _form(self, data: QueryDict | None = None) -> ApiKeyForm:
+        return ApiKeyForm(data, holder=grants.of_actor(audit.by_request(self.request)))
 
     def _context(self, **kwargs: Any) -> dict[str, Any]:
         return self.get_context_data(back=reverse("api-keys"), adding=True, **kwargs)
@@ -91,18 +96,21 @@ class ApiKeyRevokeView(ConsoleView):
         key = ApiKey.objects.filter(pk=pk).first()
         if key is None:
             raise Http404
-        with transaction.atomic():
-            if ApiKey.objects.filter(pk=pk, revoked_at=None).update(revoked_at=timezone.now()):
-                audit.record(audit.by_request(request), action=Action.REVOKE, instance=key)
+        try:
+            edits.revoke_key(key, actor=audit.by_request(request), now=timezone.now())
+        except BeyondError:
+            raise PermissionDenied from None
         messages.success(request, _("“%s” is revoked: whoever uses it is refused from now on.") % key)
         return redirect("api-keys")
 
 
-def _state(key: ApiKey, *, now: datetime) -> State:
+def _state(key: ApiKey, *, now: datetime, backed: bool) -> State:
     if key.revoked_at:
         return State(_("Revoked"), Level.NEUTRAL)
     if key.expires_at and key.expires_at <= now:
         return State(_("Expired"), Level.WARNING)
+    if not backed:
+        return State(_("Refused: its maker may not do this"), Level.WARNING)
     return State(_("Valid"), Level.OK)
 
 
@@ -122,6 +130,8 @@ def register() -> None:
 
 def _tile_state() -> State:
     now = timezone.now()
-    states = [_state(key, now=now) for key in ApiKey.objects.filter(revoked_at=None)]
+    found = list(ApiKey.objects.filter(revoked_at=None).select_related("created_by"))
+    unbacked = keys.unbacked(found)
+    states = [_state(key, now=now, backed=key.pk not in unbacked) for key in found]
     valid = sum(state.level is Level.OK for state in states)
     return State(_("%d valid") % valid, Level.NEUTRAL)

@@ -7,26 +7,26 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin, TemplateView
 
-from console import registry
+from console import edits, grants, registry
 from console.editing import DeletePage, FormPage, ObjectView
-from console.factor_views import turn_off
 from console.forms import AdministratorForm, NewAdministratorForm, RoleForm
+from console.grants import Held
 from console.models import SecondFactor
 from console.pages import SettingsChildView
 from console.registry import Group as Part
 from console.registry import Level, State, Tile, Words
 from foundation import audit
-from foundation.audit import Action
+from foundation.audit import Snapshot
 
 
 class AdministratorsPage(SettingsChildView, TemplateView):
@@ -38,12 +38,14 @@ class AdministratorsPage(SettingsChildView, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         rows = User.objects.filter(is_staff=True).select_related("second_factor").prefetch_related("groups")
-        rows = rows.order_by("username")
-        return super().get_context_data(rows=rows, **kwargs)
+        found = list(rows.order_by("username"))
+        holder = grants.of_actor(audit.by_request(self.request))
+        within = {pk for pk, held in grants.of_users([row.pk for row in found]).items() if grants.covers(holder, held)}
+        return super().get_context_data(rows=found, within=within, **kwargs)
 
 
 class _AdministratorView(ObjectView[User], SettingsChildView):
-    """Only a superuser may touch a superuser."""
+    """Of those alone who hold no more than whoever opens it; the list shows all."""
 
     model = User
     page = "administrators"
@@ -52,8 +54,16 @@ class _AdministratorView(ObjectView[User], SettingsChildView):
     write_permissions = ("auth.change_user",)
 
     def get_queryset(self) -> QuerySet[User]:
-        rows = User.objects.filter(is_staff=True)
-        return rows if self.request.user.is_superuser else rows.exclude(is_superuser=True)
+        return User.objects.filter(is_staff=True)
+
+    def get_object(self) -> User:
+        found = super().get_object()
+        if not grants.covers(self.get_holder(), grants.of_user(found)):
+            raise Http404
+        return found
+
+    def get_holder(self) -> Held:
+        return grants.of_actor(audit.by_request(self.request))
 
     def get_success_url(self) -> str:
         return reverse("administrators")
@@ -68,7 +78,13 @@ class AdministratorPage(_AdministratorView, FormPage[User]):
 
     def get_form(self, **kwargs: Any) -> ModelForm[User]:
         form = AdministratorForm if self.instance.pk else NewAdministratorForm
-        return form(instance=self.instance, **kwargs)
+        return form(instance=self.instance, holder=self.get_holder(), **kwargs)
+
+    def all_permissions(self) -> tuple[str, ...]:
+        return super().all_permissions() if "pk" in self.kwargs else (*self.permissions, "auth.add_user")
+
+    def store(self, form: ModelForm[User], *, before: Snapshot) -> User:
+        return edits.save_administrator(form, actor=audit.by_request(self.request), before=before)
 
 
 class AdministratorPasswordPage(TemplateResponseMixin, _AdministratorView):
@@ -88,9 +104,7 @@ class AdministratorPasswordPage(TemplateResponseMixin, _AdministratorView):
         form = SetPasswordForm(self.user, data=request.POST)
         if not form.is_valid():
             return self.render_to_response(self.get_context_data(form=form), status=422)
-        with transaction.atomic():
-            form.save()
-            audit.record(audit.by_request(request), action=Action.PASSWORD, instance=self.user)
+        edits.set_password(self.user, form.cleaned_data["new_password1"], actor=audit.by_request(request))
         messages.success(request, _("The password of “%s” was set.") % self.user)
         return redirect(self.get_success_url())
 
@@ -104,7 +118,7 @@ class SecondFactorReset(_AdministratorView):
         user = self.get_object()
         factor = SecondFactor.objects.filter(user=user).first()
         if factor is not None:
-            turn_off(request, factor)
+            edits.turn_off_second_factor(factor, actor=audit.by_request(request))
         messages.success(request, _("The second factor of “%s” is off.") % user)
         return redirect("administrator", pk=pk)
 
@@ -114,6 +128,9 @@ class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
 
     def why_kept(self, instance: User) -> Words:
         return _("You can't delete yourself.") if instance.pk == self.request.user.pk else ""
+
+    def remove_with_trace(self, instance: User) -> None:
+        edits.delete_administrator(instance, actor=audit.by_request(self.request))
 
 
 class RolesPage(SettingsChildView, TemplateView):
@@ -127,7 +144,9 @@ class RolesPage(SettingsChildView, TemplateView):
         rows = Group.objects.annotate(
             members=Count("user", distinct=True), granted=Count("permissions", distinct=True)
         ).order_by("name")
-        return super().get_context_data(rows=rows, **kwargs)
+        holder = grants.of_actor(audit.by_request(self.request))
+        within = {pk for pk, held in grants.of_roles([row.pk for row in rows]).items() if grants.covers(holder, held)}
+        return super().get_context_data(rows=rows, within=within, **kwargs)
 
 
 class _RoleView(ObjectView[Group], SettingsChildView):
@@ -145,13 +164,49 @@ class _RoleView(ObjectView[Group], SettingsChildView):
 
 
 class RolePage(_RoleView, FormPage[Group]):
+    """A role that holds more than whoever opens it can be read."""
+
     template_name = "console/role.html"
-    form_class = RoleForm
     add_title = gettext_lazy("Add role")
+
+    def get_form(self, **kwargs: Any) -> ModelForm[Group]:
+        return RoleForm(instance=self.instance, holder=None if self._is_beyond() else self._holder(), **kwargs)
+
+    def all_permissions(self) -> tuple[str, ...]:
+        return super().all_permissions() if "pk" in self.kwargs else (*self.permissions, "auth.add_group")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_instance()
+        if self._is_beyond():
+            raise PermissionDenied
+        return super().post(request, *args, **kwargs)
+
+    def store(self, form: ModelForm[Group], *, before: Snapshot) -> Group:
+        return edits.save_role(form, actor=audit.by_request(self.request), before=before)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        beyond = self._is_beyond()
+        return context | {"beyond": beyond, "may_write": context["may_write"] and not beyond}
+
+    def _is_beyond(self) -> bool:
+        return self.instance.pk is not None and not grants.covers(self._holder(), grants.of_role(self.instance))
+
+    def _holder(self) -> Held:
+        return grants.of_actor(audit.by_request(self.request))
 
 
 class RoleDeletePage(_RoleView, DeletePage[Group]):
     write_permissions = ("auth.delete_group",)
+
+    def why_kept(self, instance: Group) -> Words:
+        holder = grants.of_actor(audit.by_request(self.request))
+        if grants.covers(holder, grants.of_role(instance)):
+            return ""
+        return _("It holds more than you do, so you can't delete it.")
+
+    def remove_with_trace(self, instance: Group) -> None:
+        edits.delete_role(instance, actor=audit.by_request(self.request))
 
 
 def register() -> None:

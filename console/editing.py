@@ -21,7 +21,7 @@ from console import registry
 from console.registry import Words
 from console.views import ConsoleView, is_fragment
 from foundation import audit
-from foundation.audit import Action
+from foundation.audit import Action, Snapshot
 
 M = TypeVar("M", bound=models.Model)
 
@@ -97,9 +97,7 @@ class FormPage(DialogMixin, ObjectView[M]):
         form = self.get_form(data=request.POST)
         if form.is_valid() and not self._is_stale(form):
             try:
-                action = Action.ADD if adding else Action.CHANGE
-                with audit.change(audit.by_request(request), action=action, instance=self.instance, before=before):
-                    saved = self.save(form)
+                saved = self.store(form, before=before)
             except ValidationError as error:
                 form.add_error(None, error)
             else:
@@ -108,8 +106,14 @@ class FormPage(DialogMixin, ObjectView[M]):
                 return self.leave(self.get_success_url())
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
+    def store(self, form: ModelForm[M], *, before: Snapshot) -> M:
+        """Save with its entry of the audit trail; a ValidationError goes back to the form."""
+        action = Action.CHANGE if self.instance.pk else Action.ADD
+        with audit.change(audit.by_request(self.request), action=action, instance=self.instance, before=before):
+            return self.save(form)
+
     def save(self, form: ModelForm[M]) -> M:
-        """Store what the form holds; a ValidationError goes back to the form."""
+        """Store what the form holds."""
         return form.save()
 
     def _is_stale(self, form: ModelForm[M]) -> bool:
@@ -154,8 +158,13 @@ class DeletePage(ObjectView[M]):
         """Why it can't be deleted; empty when it can."""
         return ""
 
+    def remove_with_trace(self, instance: M) -> None:
+        """Delete it with its entry of the audit trail; a ValidationError is shown and leaves it in place."""
+        with audit.change(audit.by_request(self.request), action=Action.DELETE, instance=instance):
+            self.remove(instance)
+
     def remove(self, instance: M) -> None:
-        """Delete it; a ValidationError is shown and leaves it in place."""
+        """Delete it."""
         instance.delete()
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -180,8 +189,7 @@ class DeletePage(ObjectView[M]):
             messages.error(request, str(refusal))
             return redirect(self.get_success_url())
         try:
-            with audit.change(audit.by_request(request), action=Action.DELETE, instance=self.instance):
-                self.remove(self.instance)
+            self.remove_with_trace(self.instance)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -14,12 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
-from console import second_factor
+from console import edits, second_factor
 from console.login import CodeForm
 from console.models import SecondFactor
 from console.views import ConsoleView
 from foundation import audit
-from foundation.audit import Action
 from foundation.secrets import SecretUnreadableError, seal, unseal
 
 _OFFERED = "console.offered_second_factor"
@@ -41,24 +39,22 @@ class SecondFactorPage(TemplateResponseMixin, ConsoleView):
         if do == "on" and factor is None:
             return self._turn_on(request)
         if do == "codes" and factor is not None:
-            with transaction.atomic():
-                codes = second_factor.renew_recovery_codes(factor)
-                audit.record(audit.by_request(request), action=Action.CHANGE, instance=factor)
-            return self._show(codes=codes)
+            return self._show(codes=edits.renew_recovery_codes(factor, actor=audit.by_request(request)))
         if do == "off" and factor is not None:
-            turn_off(request, factor)
+            edits.turn_off_second_factor(factor, actor=audit.by_request(request))
             messages.success(request, _("Your second factor is off: the password alone lets you in."))
         return redirect("admin:second-factor")
 
     def _turn_on(self, request: HttpRequest) -> HttpResponse:
         form = CodeForm(request.POST)
         if form.is_valid():
-            with transaction.atomic():
-                user, now = self._user(), timezone.now()
-                codes = second_factor.turn_on(user, secret=self._offered(), code=form.cleaned_data["code"], now=now)
-                if codes:
-                    factor = SecondFactor.objects.get(user=user)
-                    audit.record(audit.by_request(request), action=Action.ADD, instance=factor)
+            codes = edits.turn_on_second_factor(
+                self._user(),
+                secret=self._offered(),
+                code=form.cleaned_data["code"],
+                actor=audit.by_request(request),
+                now=timezone.now(),
+            )
             if codes:
                 request.session.pop(_OFFERED, None)
                 return self._show(codes=codes)
@@ -86,9 +82,3 @@ class SecondFactorPage(TemplateResponseMixin, ConsoleView):
     def _user(self) -> User:
         assert isinstance(self.request.user, User)
         return self.request.user
-
-
-def turn_off(request: HttpRequest, factor: SecondFactor) -> None:
-    with transaction.atomic():
-        audit.record(audit.by_request(request), action=Action.DELETE, instance=factor)
-        factor.delete()

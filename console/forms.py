@@ -12,6 +12,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct
 
+from console import grants
+from console.grants import Held
 from console.roles import APPS, OFFERED, VERBS
 from foundation.audit import Action
 
@@ -27,7 +29,20 @@ class RoleChoice(forms.ModelMultipleChoiceField[Group]):
         )
 
 
-class AdministratorForm(forms.ModelForm[User]):
+class _GrantedRoles(forms.BaseModelForm[User]):
+    """Offers the roles that hold no more than `holder`."""
+
+    def __init__(self, *args: Any, holder: Held, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["groups"]
+        assert isinstance(field, RoleChoice)
+        held = grants.of_roles(list(Group.objects.values_list("pk", flat=True)))
+        field.queryset = Group.objects.order_by("name").filter(
+            pk__in=[pk for pk, role in held.items() if grants.covers(holder, role)]
+        )
+
+
+class AdministratorForm(_GrantedRoles, forms.ModelForm[User]):
     groups = RoleChoice()
 
     class Meta:
@@ -37,7 +52,7 @@ class AdministratorForm(forms.ModelForm[User]):
         help_texts = {"username": "", "is_active": ""}
 
 
-class NewAdministratorForm(UserCreationForm[User]):
+class NewAdministratorForm(_GrantedRoles, UserCreationForm[User]):
     groups = RoleChoice()
 
     class Meta:
@@ -60,7 +75,10 @@ class GrantRow(Struct, frozen=True):
 
 
 class RoleForm(forms.ModelForm[Group]):
-    """Grants are chosen for the kinds of objects in roles.OFFERED; other permissions of the role stay as they are."""
+    """Grants are chosen for the kinds of objects in roles.OFFERED; other permissions of the role stay as they are.
+
+    Offered is what `holder` holds; everything where there is none, to be read alone.
+    """
 
     permissions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, required=False)
 
@@ -68,9 +86,9 @@ class RoleForm(forms.ModelForm[Group]):
         model = Group
         fields = ["name", "permissions"]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, holder: Held | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offered = _offered()
+        self.offered = _offered(holder or grants.EVERYTHING)
         choices = [(str(row.pk), row.name) for row in self.offered]
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
         if self.instance.pk:
@@ -98,11 +116,12 @@ def _grant_label(kind: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _offered() -> list[Permission]:
+def _offered(holder: Held) -> list[Permission]:
     rows = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
     by_model: dict[str, list[Permission]] = {}
     for row in rows:
-        by_model.setdefault(_kind(row), []).append(row)
+        if grants.covers(holder, Held(frozenset({grants.full_name(row)}))):
+            by_model.setdefault(_kind(row), []).append(row)
     return [row for label in OFFERED for row in by_model.get(label, [])]
 
 

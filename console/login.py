@@ -26,6 +26,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
 from console import second_factor
+from console.sessions import may_enter
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _PENDING = "console.half_logged_in"
@@ -40,6 +41,12 @@ class LogInForm(AdminAuthenticationForm):
         if len(self.cleaned_data.get("username") or "") > _LONGEST_NAME:
             raise self.get_invalid_login_error()
         return super().clean()
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if not may_enter(user):
+            words = _("You have no role that allows anything in this console. Ask an administrator for one.")
+            raise forms.ValidationError(words, code="no_role")
 
 
 class LogInPage(LoginView):

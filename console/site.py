@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from console import registry
 from console.registry import Entry, Group, Level, Section, Tile
+from console.sessions import may_enter
 
 
 class ConsoleSite(AdminSite):
@@ -25,6 +26,9 @@ class ConsoleSite(AdminSite):
     logout_template = "console/logged_out.html"
     password_change_template = "console/password_change.html"  # noqa: S105 - a file name
     password_change_done_template = "console/password_change_done.html"  # noqa: S105 - as above
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return may_enter(request.user)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return self.page_context(request)

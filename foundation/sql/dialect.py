@@ -45,6 +45,11 @@ def mail_address(column: str) -> str:
     return f"substr({column}, 1, {at}) || lower(substr({column}, {at} + 1))"
 
 
+def joined(column: str) -> str:
+    """The texts of all rows with commas between them, as one."""
+    return f"string_agg({column}, ',')" if is_postgresql() else f"group_concat({column}, ',')"
+
+
 def skip_locked() -> str:
     """Rows that another worker holds are passed over; SQLite holds its one write lock from the start instead."""
     return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""

@@ -13,8 +13,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from api import keys
+from api import edits, keys
 from api.models import ApiKey
+from foundation.audit import Actor
 from simulators.mailbox import read_ledger
 from xmnotify import demo
 from xmnotify.quickstart import lineage, prepare
@@ -95,8 +96,10 @@ def _api_key(kept: Path) -> str:
     text = kept.read_text().strip() if kept.is_file() else ""
     if text and keys.check(text, now=timezone.now()):
         return text
-    ApiKey.objects.filter(name=_KEY_NAME).delete()
-    text = keys.create(_KEY_NAME, scopes=(keys.ApiScope.EVENTS, keys.ApiScope.READ))
+    actor = Actor("quick start")
+    for former in ApiKey.objects.filter(name=_KEY_NAME):
+        edits.delete_key(former, actor=actor)
+    text = edits.create_key(_KEY_NAME, scopes=(keys.ApiScope.EVENTS, keys.ApiScope.READ), actor=actor)
     kept.touch(mode=0o600)
     kept.write_text(text + "\n")
     return text

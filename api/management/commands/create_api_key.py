@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
-from api import keys
+from api import edits, keys
 from api.models import DEFAULT_BURST, DEFAULT_RATE, MOST_BURST, MOST_RATE
+from foundation.audit import Actor
 
 
 class Command(BaseCommand):
@@ -47,9 +48,10 @@ class Command(BaseCommand):
             if not least <= options[name] <= most:
                 raise CommandError(f"--{name} is a number from {least} to {most}.")
         try:
-            text = keys.create(
+            text = edits.create_key(
                 options["name"],
                 scopes=[keys.ApiScope(word) for word in wanted],
+                actor=Actor("create_api_key"),
                 rate_limit=options["rate"],
                 burst=options["burst"],
                 known_recipients_only=options["known_recipients"],

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
-from api import webhooks
+from api import edits
 from api.keys import ApiScope
 from api.models import Webhook
+from foundation.audit import Actor
+
+_ACTOR = Actor("create_webhook")
 
 
 class Command(BaseCommand):
@@ -29,8 +32,7 @@ class Command(BaseCommand):
 def _made(options: dict[str, Any]) -> str:
     scopes = [ApiScope.EVENTS, *([ApiScope.DEVICES] if options["devices"] else [])]
     try:
-        with transaction.atomic():
-            return webhooks.create(options["name"], scopes=scopes)
+        return edits.create_webhook(options["name"], scopes=scopes, actor=_ACTOR)
     except IntegrityError:
         raise CommandError(f"There is a webhook {options['name']!r} already; --rotate gives it a new secret.") from None
 
@@ -39,4 +41,4 @@ def _rotated(name: str) -> str:
     webhook = Webhook.objects.filter(name=name).first()
     if webhook is None:
         raise CommandError(f"There is no webhook {name!r}.")
-    return webhooks.rotate(webhook)
+    return edits.rotate_webhook(webhook, actor=_ACTOR)

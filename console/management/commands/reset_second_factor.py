@@ -6,11 +6,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
+from console import edits
 from console.models import SecondFactor
-from foundation import audit
-from foundation.audit import Action, Actor
+from foundation.audit import Actor
 
 
 class Command(BaseCommand):
@@ -23,7 +22,5 @@ class Command(BaseCommand):
         factor = SecondFactor.objects.filter(user__username=options["name"]).first()
         if factor is None:
             raise CommandError(f"“{options['name']}” has no second factor.")
-        with transaction.atomic():
-            audit.record(Actor("reset_second_factor"), action=Action.DELETE, instance=factor)
-            factor.delete()
+        edits.turn_off_second_factor(factor, actor=Actor("reset_second_factor"))
         self.stdout.write(f"The second factor of “{options['name']}” is off.")

@@ -2,7 +2,7 @@
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
 from console import registry, roles
@@ -21,6 +21,7 @@ def member(client):
     def log_in(role):
         user = User.objects.create_user(f"a-{role}".lower(), password="x", is_staff=True)
         user.groups.add(Group.objects.get(name=role))
+        user.user_permissions.add(Permission.objects.get(codename="view_lane"))  # which no page asks for
         client.force_login(user)
         return user
 
@@ -127,7 +128,7 @@ def test_nobody_deletes_oneself(admin_client, admin_user):
 
 
 def test_a_new_password_ends_the_sessions_of_its_user(admin_client, client, django_user_model):
-    user = django_user_model.objects.create_user("eve", password="x", is_staff=True)
+    user = django_user_model.objects.create_superuser("eve", password="x")
     client.force_login(user)
     assert client.get("/settings/").status_code == 200
     typed = {"new_password1": "correct-horse-9", "new_password2": "correct-horse-9"}

@@ -1,0 +1,30 @@
+"""Which sessions go on: those of users whom the console has something for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth import logout
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
+
+from console.roles import APPS
+
+
+def may_enter(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether it is an active administrator with a permission for anything here."""
+    if not isinstance(user, User) or not (user.is_active and user.is_staff):
+        return False
+    return user.is_superuser or any(name.partition(".")[0] in APPS for name in user.get_all_permissions())
+
+
+class SessionMiddleware:
+    """Goes behind Django's own two of sessions and users."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated and not may_enter(request.user):
+            logout(request)
+        return self._get_response(request)
