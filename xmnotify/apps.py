@@ -12,6 +12,8 @@ class XmnotifyConfig(AppConfig):
     def ready(self) -> None:
         import xmnotify.celery  # noqa: F401 - once the settings stand
         from console import registry
+        from xmnotify import proxies
         from xmnotify.operations import readiness
 
         registry.add_health(readiness.findings)
+        registry.add_health(proxies.health)

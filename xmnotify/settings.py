@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "axes",
 ]
 MIDDLEWARE = [
+    "xmnotify.proxies.ProxyMiddleware",
     "xmnotify.web.front.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "api.direct.DirectMiddleware",
@@ -138,6 +139,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if TLS_TERMINATED else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS_TERMINATED
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS_TERMINATED else None
+USE_X_FORWARDED_HOST = True  # with the line above: as trusted proxies say, see xmnotify.proxies
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 X_FRAME_OPTIONS = "DENY"

@@ -22,7 +22,7 @@ logger = logging.getLogger("django.security.DisallowedHost")
 
 
 class FrontMiddleware:
-    """To be the first of all."""
+    """To be the first of all but for what says who the client is."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
