@@ -13,6 +13,7 @@ from django.conf import settings
 from msgspec import Struct
 
 from devices import queries as devices
+from dispatch import secret_values
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox import Claim, NewText
 from dispatch.plan import event_values
@@ -23,6 +24,9 @@ from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.render import RenderedText, parse_sender, render
 from transports.types import AddressKind, ChannelKind, Message, Reason, ReasonCode, Recipient, Scope
+
+_HIDDEN = ""
+"""No macro has this name."""
 
 
 class Happened(Struct, frozen=True):
@@ -158,7 +162,8 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
     if claim.event_id is None:
         return values, frozenset()
     event = known.events[claim.event_id]
-    told = event.payload
+    secrets, hidden = _opened(event.sealed)
+    told = {**event.payload, "data": secret_values.put_back(event.payload.get("data", {}), hidden)}
     if told.get("user"):
         values["user"] = {**user, **told["user"]}
     if told.get("device"):
@@ -166,11 +171,22 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
     values |= event_values(
         event_id=event.id, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=told
     )
-    secrets = msgspec.json.decode(unseal(event.sealed), type=dict[str, str]) if event.sealed else {}
     for path, secret in secrets.items():
         space, _, name = path.partition(".")
         values[space] = {**values.get(space, {}), name: secret}
-    return values, frozenset(secrets)
+    return values, frozenset(secrets).union(*(secret_values.macros(path) for path, _ in hidden))
+
+
+def sealed(secrets: Mapping[str, str], *, hidden: Sequence[tuple[secret_values.Path, Any]]) -> str:
+    """What lies beside an event: values by macro, as "enrollment.pin", and those that were `hidden` in its data."""
+    kept = {**secrets, _HIDDEN: hidden} if hidden else secrets
+    return seal(msgspec.json.encode(kept).decode()) if kept else ""
+
+
+def _opened(sealed: str) -> tuple[dict[str, str], list[tuple[secret_values.Path, Any]]]:
+    kept = msgspec.json.decode(unseal(sealed)) if sealed else {}
+    hidden = kept.pop(_HIDDEN, [])
+    return kept, hidden
 
 
 def _kept(row: DeliveryText) -> RenderedText:

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
 
-import msgspec
 from django.db import IntegrityError, transaction
 from msgspec import Struct, field, structs
 
@@ -16,14 +15,13 @@ from devices import queries as devices
 from devices.fields import is_storable
 from devices.queries import Subject
 from devices.values import Target
-from dispatch import broadcasts, intake, subjects, wakeup
+from dispatch import broadcasts, compose, intake, secret_values, subjects, wakeup
 from dispatch import plan as planning
 from dispatch.intake import NewEvent
 from dispatch.models import Event, Priority
 from dispatch.plan import Occasion, Plan, Planned, Ways
 from dispatch.subjects import RefusedError, SubjectIn
 from dispatch.turn import taking_in
-from foundation.secrets import seal
 from foundation.sql import dialect
 from foundation.sql.ids import new_uid
 from foundation.sql.statements import Query, results_of
@@ -51,7 +49,8 @@ class EventIn(Struct, frozen=True):
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
     With `known_only` its further recipients are addresses of known users and devices.
-    `secrets`, such as "enrollment.pin", are stored sealed. `audience` is a checked filter (see devices.filters).
+    `secrets`, such as "enrollment.pin", are stored sealed, and so is what `secret_values` finds in `data`. `audience`
+    is a checked filter (see devices.filters).
     """
 
     occurred_at: datetime
@@ -348,13 +347,14 @@ def _prepare(
     extra = {kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()}
     if event_in.known_only:
         _check_known(extra)
+    type_code = event_in.type or ways.templates[0].type
+    data, hidden = secret_values.taken_out(event_in.data, type_code=type_code)
     payload = {
-        "data": event_in.data,
+        "data": data,
         "reasons": event_in.reasons,
         "user": devices.told_user(subject.user_told),
         "device": devices.told_device(subject.device_told),
     }
-    type_code = event_in.type or ways.templates[0].type
     values = {}
     if ways.told:
         values = planning.event_values(
@@ -389,7 +389,7 @@ def _prepare(
         person_id=target.person_id,
         device_id=target.device_id,
         payload=payload,
-        sealed=seal(msgspec.json.encode(event_in.secrets).decode()) if event_in.secrets else "",
+        sealed=compose.sealed(event_in.secrets, hidden=hidden),
         planned=len(made.deliveries) - skipped,
         skipped=skipped,
         notes=list(made.notes),

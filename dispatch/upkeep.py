@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from dispatch import broadcasts, outbox, receipts, wakeup, withheld
-from dispatch.models import Delivery, DeliveryText, Event
+from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from foundation.sql import dialect
 from servers import queries
 from servers.values import ServerKind
@@ -105,12 +105,14 @@ def _servers_with_waiting() -> list[int | None]:
 
 
 def _with_idle_secrets() -> list[UUID]:
-    """Events with secrets and no delivery or schedule that needs them; by the partial index on those with secrets."""
+    """Events with secrets that no delivery, broadcast or schedule needs; by the partial index on those with secrets."""
     open_states = ", ".join(f"'{state}'" for state in Delivery.OPEN)
+    unplanned = ", ".join(f"'{state}'" for state in (Broadcast.State.PLANNING, Broadcast.State.PAUSED))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT e.id FROM dispatch_event e WHERE NOT (e.sealed IN ('', '{Event.WIPED}'))
             AND NOT EXISTS (SELECT 1 FROM dispatch_delivery d WHERE d.event_id = e.id AND d.state IN ({open_states}))
+            AND NOT EXISTS (SELECT 1 FROM dispatch_broadcast b WHERE b.id = e.broadcast_id AND b.state IN ({unplanned}))
             AND NOT EXISTS (SELECT 1 FROM dispatch_schedule s WHERE s.event_id = e.id AND s.state = 'waiting')
             LIMIT {CHUNK}"""  # noqa: S608 - constants of ours only
         )

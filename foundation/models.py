@@ -1,10 +1,12 @@
-"""The audit trail's rows."""
+"""The audit trail's rows, and keys that are made here."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from foundation.secrets import SecretField
 
 
 class AuditEntry(models.Model):
@@ -29,3 +31,13 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_name}"
+
+
+class StoredKey(models.Model):
+    """A key for one purpose, `name`, that every process has to know; encrypted as all secrets are."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    value = SecretField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -16,14 +15,22 @@ from api.problems import unprocessable
 from api.strict_json import Parsed
 from api.v1.bodies import DeviceFields, FilterBody, Identifier, Line, Moment, UserFields, filter_of, key_in, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
+from dispatch import secret_values
 from dispatch.ingest import EventIn, Posted
 from dispatch.subjects import SubjectIn
+from foundation.fingerprints import fingerprint
 from transports.types import ChannelKind
 
 DEEPEST = 10
 MOST_MEMBERS = 1_000
 MOST_RECIPIENTS = 100
 LONGEST_TEXT = 10_000
+
+_DATA = (
+    "Values for macros. Members named "
+    f"{', '.join(sorted(secret_values.NAMES))}, at any depth, and for types that begin with `enrollment.` url too, are "
+    "secret: stored encrypted, shown masked, and wiped when every delivery of the event is final."
+)
 
 Key = Identifier | UnsetType
 Addresses = Annotated[list[Identifier], Meta(max_length=MOST_RECIPIENTS)]
@@ -64,7 +71,7 @@ class EventBody(Struct, forbid_unknown_fields=True):
     channels: Annotated[list[ChannelKind], Meta(min_length=1)] | None = None
     recipients: RecipientsBody | None = None
     reasons: dict[str, list[str]] = {}
-    data: dict[str, Any] = {}
+    data: Annotated[dict[str, Any], Meta(description=_DATA)] = {}
     expires_at: Moment | None = None
 
 
@@ -104,7 +111,18 @@ def posted(
         keep=ApiScope.DEVICES in caller.scopes,
         known_only=caller.key is not None and caller.key.known_recipients_only,
     )
-    return Posted(event, key, sha256(strict_json.canonical(tree)).hexdigest() if key else "")
+    return Posted(event, key, _hash(tree, type_code=body.type) if key else "")
+
+
+def _hash(tree: Any, *, type_code: str) -> str:
+    """What a repetition is known by; secrets take part by a hash of their own, so that nobody can find them by it."""
+    if data := tree.get("data"):
+        tree = {**tree, "data": secret_values.replaced(data, type_code=type_code, by=_hash_of_value)}
+    return fingerprint(strict_json.canonical(tree))
+
+
+def _hash_of_value(value: Any) -> str:
+    return fingerprint(strict_json.canonical(value))
 
 
 def _recipients(body: RecipientsBody | None) -> Mapping[ChannelKind, list[str]]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from foundation import fingerprints
 from servers import factory
 from templates_app import queries
 
@@ -14,4 +15,5 @@ def _any_port(settings):
 @pytest.fixture(autouse=True)
 def _fresh_caches():
     factory.forget()
+    fingerprints.forget()
     queries.version_texts.cache_clear()

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from actions.models import Rule
 from dispatch import upkeep
-from dispatch.models import Attempt, Delivery, DeliveryText, Event, Schedule
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Schedule
 from templates_app.models import NotificationTemplate
 from tests.db import world
 from tests.db.dispatch import flow
@@ -140,3 +140,40 @@ def test_the_events_with_secrets_are_found_by_their_index(server, posted):
         cursor.execute(f"{explain} {sql}")
         plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
     assert "event_sealed" in plan, plan
+
+
+def everything():
+    """Every row of every table, as text."""
+    rows = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            rows += [str(value) for row in cursor.fetchall() for value in row]
+    return "\n".join(rows)
+
+
+HIDDEN = {"codes": [{"otp": "otp-481516"}], "wifi": {"password": "wifi-234203"}, "room": "4.12"}
+
+
+@pytest.mark.parametrize("by_template", [False, True])
+def test_secrets_in_the_data_of_an_event_reach_their_reader_alone(server, channel, clock, caplog, by_template):
+    template = world.template(recipient="", message="${event.data.wifi.password} in ${event.data.room}")
+    world.device()
+    named = {"template": template.name, "type": ""} if by_template else {}
+    flow.post_to("a@example.com", data=HIDDEN, **named)
+    flow.send(server, clock)
+    assert b"wifi-234203 in 4.12" in channel.handed_over[0].payload
+    upkeep.sweep(now=clock.now())
+    found = everything() + caplog.text
+    assert "4.12" in found
+    assert "234203" not in found
+    assert "481516" not in found
+    assert Event.objects.get().sealed == Event.WIPED
+
+
+def test_secrets_stay_while_the_audience_of_a_broadcast_is_not_planned(server, clock):
+    world.template(recipient="", message="${event.data.pin}")
+    flow.post(device=None, data={"pin": PIN}, audience={"all": [{"field": "platform", "op": "is", "value": "iOS"}]})
+    assert upkeep.wipe_secrets() == 0
+    Broadcast.objects.update(state="running")
+    assert upkeep.wipe_secrets() == 1
