@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from bench import quickstart, surroundings
@@ -20,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Measures the quick start, drains of mails and SMS, claims, intake, broadcasts and pages."
     )
-    parser.add_argument("what", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("what", nargs="*", default=PARTS, type=partial(surroundings.one_of, PARTS))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--mails", type=int, default=12_000, help="mails of one round of the drain")
     parser.add_argument("--targets", type=int, default=100_000, help="whom the broadcast goes to")

@@ -66,30 +66,25 @@ class World:
     def start(self, queue: str, *options: str) -> None:
         name = f"{queue}{len(self.workers)}-{time.monotonic_ns()}@ledger"
         command = [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-Q", queue, "-n", name, *options]
-        self.workers.append(self._started([*command, "-l", "WARNING", "--without-gossip", "--without-mingle"]))
-
-    def start_beat(self) -> None:
-        command = [sys.executable, "-m", "celery", "-A", "xmnotify", "beat", "-s", str(self.var / "schedule")]
-        self.workers.append(self._started([*command, "--pidfile="]))
-
-    def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
+        command += ["-l", "WARNING", "--without-gossip", "--without-mingle"]
         with (self.var / "workers.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=surroundings.ROOT, stdout=log, stderr=log)
+            self.workers.append(subprocess.Popen(command, cwd=surroundings.ROOT, stdout=log, stderr=log))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=[*_RUNS], choices=[*_RUNS])
+    parser.add_argument("what", nargs="*", type=partial(surroundings.one_of, tuple(_RUNS)), help=", ".join(_RUNS))
     parser.add_argument("--mails", type=int, default=10_000)
     parser.add_argument("--faults", type=int, help="instead of ten restarts, ten kills, five locks")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--lock", type=float, help="seconds of each lock")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if len(options.what) == 1:
-        return _run(options.what[0], options)
+    names = options.what or [*_RUNS]
+    if len(names) == 1:
+        return _run(names[0], options)
     each = ["--mails", str(options.mails), "--seed", str(options.seed)]
-    return max(subprocess.call([sys.executable, "-m", "bench.ledger", name, *each]) for name in options.what)
+    return max(subprocess.call([sys.executable, "-m", "bench.ledger", name, *each]) for name in names)
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
@@ -143,7 +138,6 @@ def _workers(world: World) -> Iterator[None]:
     for _ in range(_WORKERS):
         world.start("drain", "-P", "threads")
     world.start("control", "-P", "solo")
-    world.start_beat()
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,13 @@ def enter(var: Path) -> None:
         "XMNOTIFY_HTTP_PORTS": "any",
         "XMNOTIFY_ALLOWED_NETWORKS": "127.0.0.1/32",
     }
+
+
+def one_of(names: Sequence[str], name: str) -> str:
+    """For `type` of an argument that may be left out or given several times, where argparse's choices take none."""
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(names)}")
+    return name
 
 
 def free_port() -> int:
