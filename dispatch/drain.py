@@ -402,7 +402,7 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work) -> 
     last = work.clock.monotonic()
 
     def handing_over(wire: Wire, to: Sequence[int]) -> None:
-        if not workers.surely_live():
+        if not (workers.surely_live() and work.surely_holds()):
             raise _Silent
         ids = [waiting[id(wire)].claims[position].id for position in to]
         work.journal.handing_over(work.lease, ids)
