@@ -62,7 +62,7 @@ BAD_FIELDS = [
     ({"key": None}, "key"),
     ({"secret": None}, "secret"),
     ({"secret": "a\nb"}, "secret"),
-    ({"https": False}, "unencrypted_accepted"),
+    ({"https": False, "secret": "given again"}, "unencrypted_accepted"),
     ({"https": "true"}, "https"),
     ({"country": "+49"}, "country"),
     ({"country": "XX"}, "country"),
