@@ -102,7 +102,10 @@ def nothing() -> HttpResponse:
     return HttpResponse(status=HTTPStatus.NO_CONTENT.value)
 
 
-def not_found(what: str) -> ProblemError:
+def not_found(what: str, *, removed_at: datetime | None = None) -> ProblemError:
+    """404; with the day on which retention removed it, where it is that old."""
+    if removed_at:
+        return ProblemError(HTTPStatus.NOT_FOUND, f"This {what} was removed by retention on {removed_at:%Y-%m-%d}.")
     return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
 
 

@@ -13,11 +13,12 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from console import access, confirmation, pages, trail
+        from console import access, confirmation, pages, past_log_ins, trail
 
         pages.register()
         access.register()
         trail.register()
+        past_log_ins.register()
         user_logged_in.connect(confirmation.note_password, dispatch_uid="console.note_password")
 
 

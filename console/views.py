@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
@@ -93,7 +94,18 @@ def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResp
     )
 
 
+class RemovedError(Http404):
+    """What the address names was there and went with time."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__()
+        self.at = at
+
+
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if isinstance(exception, RemovedError):
+        words = _("It was removed by retention on %(day)s, as old as it was.") % {"day": f"{exception.at:%Y-%m-%d}"}
+        return _message(request, status=404, title=_("This is not kept any more"), words=words)
     return _message(
         request,
         status=404,

@@ -9,8 +9,9 @@ class DispatchConfig(AppConfig):
     name = "dispatch"
 
     def ready(self) -> None:
-        from dispatch import health, samples, trial
+        from dispatch import health, retention, samples, trial
 
         health.register()
+        retention.register()
         samples.register()
         trial.register()

@@ -22,7 +22,7 @@ STUCK_AFTER = 60.0
 LOST_AFTER = 300.0
 """Seconds after which a canary that did not arrive is taken for lost with its broker, and another one flies."""
 CONTROL_QUEUE = "control"
-COUNT_TASK, CANARY_TASK = "dispatch.count", "dispatch.canary"
+COUNT_TASK, CANARY_TASK, PURGE_TASK = "dispatch.count", "dispatch.canary", "dispatch.purge"
 QUEUES = (wakeup.DRAIN_QUEUE, CONTROL_QUEUE)
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ class Sweeper:
 
 
 class Watcher:
-    """Lets a canary fly through each queue, and has the figures counted, where the last one has arrived.
+    """Lets a canary fly through each queue, and has the figures counted and what is old removed, where the last one has
+    arrived.
 
     So a queue that nobody hears does not fill. No task expires: that would compare the clocks of two machines.
     """
@@ -114,6 +115,7 @@ class Watcher:
                 publisher.publish(CANARY_TASK, queue=queue, about=queue)
                 if queue == CONTROL_QUEUE:
                     publisher.publish(COUNT_TASK, queue=queue)
+                    publisher.publish(PURGE_TASK, queue=queue)
 
     def _is_in_the_air(self, queue: str, *, arrived: int) -> bool:
         count, at = self._flown.get(queue, (-1, 0.0))

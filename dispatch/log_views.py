@@ -23,12 +23,13 @@ from msgspec import Struct, structs
 
 from console.csp import sandboxed
 from console.registry import Words
-from console.views import ConsoleView
+from console.views import ConsoleView, RemovedError
 from dispatch import interventions, log, timeline
 from dispatch.forms import LogFilter
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery
-from foundation import audit
+from dispatch.retention import EVENTS
+from foundation import audit, retention
 from foundation.audit import Action
 from servers.models import CarrierGateway, Server
 from templates_app.models import TemplateVersion
@@ -165,7 +166,8 @@ class DeliveryView(LogView):
         rows = Delivery.objects.select_related("event__device", "event__person", "person", "device", "broadcast")
         found = rows.filter(pk=self.kwargs["pk"]).first()
         if found is None:
-            raise Http404
+            at = retention.removed_at(EVENTS, self.kwargs["pk"])
+            raise RemovedError(at) if at else Http404
         return found
 
 

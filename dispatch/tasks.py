@@ -14,6 +14,7 @@ from django.conf import settings
 from dispatch import beat, broadcasts, liveness, publisher, recovery, statistics, wakeup, workers
 from dispatch.clock import SystemClock
 from dispatch.drain import drain
+from foundation import retention
 from foundation.sql import locks
 
 CLOCK = SystemClock()
@@ -39,6 +40,11 @@ def canary(*, about: str) -> None:
 @shared_task(name=beat.COUNT_TASK)
 def count() -> None:
     statistics.count(now=CLOCK.now())
+
+
+@shared_task(name=beat.PURGE_TASK)
+def purge() -> None:
+    retention.step(now=CLOCK.now())
 
 
 @worker_init.connect

@@ -12,7 +12,10 @@ class FoundationConfig(AppConfig):
         from django.core.signals import request_started
         from django.db.backends.signals import connection_created
 
+        from foundation import retention
         from foundation.sql import pooler, trouble
+
+        retention.register_own()
 
         connection_created.connect(pooler.adapt, dispatch_uid="foundation.pooler")
         connection_created.connect(trouble.note_new, dispatch_uid="foundation.trouble")

@@ -1,4 +1,4 @@
-"""The audit trail's rows, and keys that are made here."""
+"""The audit trail's rows, keys that are made here, and what retention removed."""
 
 from __future__ import annotations
 
@@ -41,3 +41,20 @@ class StoredKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Purge(models.Model):
+    """One pass of retention over rows of one kind: what was older than `before` is gone once it has ended."""
+
+    what = models.CharField(max_length=32)
+    before = models.DateTimeField()
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    removed = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["what", "before"], name="purge_what")]
+
+    def __str__(self) -> str:
+        return f"{self.what} before {self.before:%Y-%m-%d}"

@@ -9,6 +9,7 @@ class ServersConfig(AppConfig):
     name = "servers"
 
     def ready(self) -> None:
-        from servers import health
+        from servers import health, probe
 
         health.register()
+        probe.register()

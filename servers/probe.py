@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from foundation import audit
+from foundation import audit, retention
+from foundation.retention import Kept
 from foundation.sql.locks import hold
 from servers import lifecycle, queries, trials
 from servers.models import ServerTest, ServerTestStage
@@ -87,6 +88,15 @@ def start(server: Testable, *, to: str, asker: Asker, now: datetime) -> ServerTe
         _slots.release()
         raise
     return run.test
+
+
+def register() -> None:
+    """Old tests go with time too, where nobody begins another one."""
+    retention.register(Kept("tests", lambda: KEPT.days, _remove))
+
+
+def _remove(before: datetime) -> int:
+    return ServerTest.objects.filter(started_at__lt=before).delete()[0]
 
 
 def is_lost(test: ServerTest, *, now: datetime) -> bool:

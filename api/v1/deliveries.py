@@ -23,7 +23,8 @@ from devices.models import Device, Person, folded, keyed
 from dispatch import interventions, log
 from dispatch.interventions import NotAllowedError
 from dispatch.models import Attempt, Delivery, Event, Receipt
-from foundation import audit
+from dispatch.retention import EVENTS
+from foundation import audit, retention
 from foundation.audit import Action
 from foundation.sql.ids import first_id
 from servers.models import CarrierGateway, Server
@@ -243,7 +244,7 @@ def _receipt(row: Receipt) -> ReceiptBody:
 def _find(call: Call, delivery_id: UUID) -> Delivery:
     row = _visible(call).select_related("text", "template_version__template").filter(pk=delivery_id).first()
     if row is None:
-        raise operation.not_found("delivery")
+        raise operation.not_found("delivery", removed_at=retention.removed_at(EVENTS, delivery_id))
     return row
 
 

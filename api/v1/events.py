@@ -19,6 +19,8 @@ from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
 from dispatch.models import Broadcast, Delivery, Event
+from dispatch.retention import EVENTS
+from foundation import retention
 from foundation.sql.ids import first_id
 
 _FIRST_DELIVERIES = 100
@@ -74,7 +76,7 @@ class EventsQuery(Struct, forbid_unknown_fields=True):
 def show_event(call: Call, event_id: UUID) -> HttpResponse:
     event = _visible(call).filter(pk=event_id).select_related("broadcast").first()
     if event is None:
-        raise operation.not_found("event")
+        raise operation.not_found("event", removed_at=retention.removed_at(EVENTS, event_id))
     found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
     counts = {state.value: found.get(state.value, 0) for state in Delivery.State}
     deliveries, last = pages.page(event.deliveries.order_by("-id"), limit=_FIRST_DELIVERIES)

@@ -80,7 +80,8 @@ def test_a_worker_that_starts_shows_life_at_once_and_not_at_the_next_beat(publis
 def test_a_canary_flies_through_a_queue_once_the_last_one_has_arrived(published, clock):
     watcher = beat.Watcher(clock=clock)
     watcher.watch()
-    every = [("dispatch.canary", "drain"), ("dispatch.canary", "control"), ("dispatch.count", "control")]
+    upkeep = [("dispatch.count", "control"), ("dispatch.purge", "control")]
+    every = [("dispatch.canary", "drain"), ("dispatch.canary", "control"), *upkeep]
     assert published == every
     canary_arrives("drain", clock)
     clock.pass_time(timedelta(seconds=beat.WATCH_EVERY))
@@ -93,4 +94,4 @@ def test_a_canary_that_went_with_its_broker_is_followed_by_another(published, cl
     watcher.watch()
     clock.pass_time(timedelta(seconds=beat.LOST_AFTER))
     watcher.watch()
-    assert len(published) == 6
+    assert len(published) == 8
