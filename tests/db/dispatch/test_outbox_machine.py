@@ -175,7 +175,9 @@ class OutboxMachine(RuleBasedStateMachine):
         for key in over:
             row = self.rows[key]
             if row.begun or row.lapsed:
-                row.tried("unknown", charged=row.lapsed, limit=reaping.NO_SERVER.max_attempts)
+                row.tried(
+                    "unknown" if row.begun else "deferred", charged=row.lapsed, limit=reaping.NO_SERVER.max_attempts
+                )
                 row.due_at = Delivery.objects.get(id=key).due_at
                 assert row.state == "failed" or row.due_at > self.now
             else:
