@@ -49,12 +49,13 @@ def start_worker(transactional_db, broker_url, tmp_path):
     install(apps)
     started = []
 
-    def start(queue="drain", *, pool="threads", **environment):
+    def start(queue="drain", *, pool="threads", offset=None, **environment):
+        """`offset` is a file with the seconds that its wall clock is off."""
         log = tmp_path / f"worker-{len(started)}.log"
         with log.open("wb") as output:
             started.append(
                 subprocess.Popen(
-                    _worker_command(queue, pool=pool, name=f"{queue}{len(started)}@test"),
+                    _worker_command(queue, pool=pool, name=f"{queue}{len(started)}@test", offset=offset),
                     cwd=ROOT,
                     env=os.environ | _addresses(broker_url) | environment,
                     stdout=output,
@@ -72,9 +73,10 @@ def start_worker(transactional_db, broker_url, tmp_path):
         process.wait()
 
 
-def _worker_command(queue, *, pool, name):
+def _worker_command(queue, *, pool, name, offset):
+    program = ["tests.flow.shifted", offset] if offset else ["celery"]
     quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
-    return [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-P", pool, "-Q", queue, "-n", name, *quiet]
+    return [sys.executable, "-m", *program, "-A", "xmnotify", "worker", "-P", pool, "-Q", queue, "-n", name, *quiet]
 
 
 def _addresses(broker_url):

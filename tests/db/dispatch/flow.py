@@ -78,6 +78,13 @@ def settled(claim, outcome, *, now=NOW):
     return judged(claim, outcome, limits=limits, now=now, started_at=now, duration=timedelta(), jitter=lambda: 0.0)
 
 
+def try_at(delivery_id, moment, *, again_at):
+    """One try that was deferred."""
+    fields = {"server_name": "Mail", "outcome": "deferred", "duration_ms": 1}
+    Attempt.objects.create(delivery_id=delivery_id, number=1, started_at=moment, **fields)
+    Delivery.objects.filter(pk=delivery_id).update(tries=1, attempt_count=1, due_at=again_at)
+
+
 def states(**filters):
     """How many deliveries are in each state."""
     found = {}
