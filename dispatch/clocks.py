@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from msgspec import Struct
 
@@ -93,6 +94,7 @@ def set_back(by: timedelta, *, now: datetime) -> int:
     moved, last = 0, None
     while ids := list((waiting.filter(id__gt=last) if last else waiting).values_list("id", flat=True)[:CHUNK]):
         rows = Delivery.objects.filter(id__in=ids, state=Delivery.State.DUE)
-        moved += outbox.lock(rows).update(due_at=F("due_at") - by)
+        with transaction.atomic():
+            moved += outbox.lock(rows).update(due_at=F("due_at") - by)
         last = ids[-1]
     return moved

@@ -123,6 +123,7 @@ class TestAClockSetForward:
         assert flow.states() == {"expired": 3}
 
 
+@pytest.mark.django_db(transaction=True)
 class TestAClockSetBack:
     @pytest.fixture
     def ahead(self, clock, sweeper):
