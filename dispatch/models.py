@@ -369,6 +369,16 @@ class Receipt(models.Model):
         return f"{self.part} {self.status}"
 
 
+class Removed(models.Model):
+    """A delivery that was being sent when the person it went to was removed: it follows at its end. See `removal`."""
+
+    delivery = models.UUIDField(unique=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.delivery)
+
+
 class Pulse(models.Model):
     """That the workers of a queue do something: a counter, raised by a canary that goes through the real queue.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from dispatch import broadcasts, outbox, receipts, wakeup, withheld
+from dispatch import broadcasts, outbox, receipts, removal, wakeup, withheld
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from foundation.sql import dialect
 from servers import queries
@@ -28,6 +28,7 @@ def sweep(*, now: datetime, may_expire: bool = True) -> None:
     reroute()
     receipts.follow_early(now=now)
     wipe_secrets()
+    removal.follow()
     broadcasts.resume()
     broadcasts.finish(now=now)
     withheld.sweep(now=now)

@@ -121,6 +121,13 @@ def record(
     )
 
 
+def forget(instance: models.Model, *, words: str) -> None:
+    """Entries about the object keep id, time and action alone, with these words in place of its name."""
+    kind = instance._meta.label_lower  # noqa: SLF001 - as above
+    about = AuditEntry.objects.filter(object_type=kind, object_id=str(instance.pk))
+    about.update(object_name=words, before={}, after={})
+
+
 def _is_secret(column: models.Field[Any, Any]) -> bool:
     return column.name in _SECRET_NAMES or getattr(column, "is_secret", False)
 

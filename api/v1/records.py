@@ -18,6 +18,7 @@ from api.problems import Problem, ProblemError, details, none_taken, unprocessab
 from devices.fields import FieldError, Unusable
 from devices.models import Device, Person
 from devices.upsert import Row, Saved
+from dispatch import removal
 from foundation import audit
 from foundation.audit import Action
 
@@ -78,9 +79,15 @@ def put(
 
 
 def delete(call: Call, row: Device | Person) -> HttpResponse:
-    """Remove it; events and deliveries keep their history without it."""
+    """Remove it; events and deliveries keep their history without it. Of a person no copy stays anywhere."""
     with transaction.atomic():
-        audit.record(call.actor, action=Action.DELETE, instance=row, before=_told(row))
+        if isinstance(row, Person):
+            gone = removal.words(call.now)
+            removal.of_person(row.pk, now=call.now)
+            audit.forget(row, words=gone)
+            audit.record(call.actor, action=Action.DELETE, instance=row, name=gone)
+        else:
+            audit.record(call.actor, action=Action.DELETE, instance=row, before=_told(row))
         row.delete()
     return operation.nothing()
 

@@ -171,7 +171,7 @@ OPERATIONS = (
         HTTPMethod.DELETE,
         "/users/{loginname}",
         delete_user,
-        "Remove a user",
+        "Remove a user: what waits is cancelled, and no copy stays in texts, payloads or audit entries",
         scopes=_WRITERS,
         status=HTTPStatus.NO_CONTENT,
     ),
