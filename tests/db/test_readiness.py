@@ -92,6 +92,16 @@ def test_a_lost_worker_is_told_by_name(ready, admin_client):
 
 
 @pytest.mark.usefixtures("_well")
+def test_several_causes_of_one_check_are_several_lines_and_one_banner(ready, admin_client):
+    for number in (1, 2):
+        Worker.objects.create(id=uuid4(), name=f"machine:{number}", lost=True, started_at=timezone.now())
+    assert [line.split(" gives")[0] for line in ready()[1]] == [f"degraded: The worker machine:{n}" for n in (1, 2)]
+    (banner,) = [found for found in readiness.findings() if found.banner]
+    assert "machine:1" in banner.words
+    assert "machine:2" in banner.words
+
+
+@pytest.mark.usefixtures("_well")
 def test_a_sweep_that_is_silent_is_told(ready, admin_client):
     SweepRecord.objects.all().delete()
     assert ill(ready, admin_client).startswith("Nobody looks after what is due")

@@ -90,13 +90,13 @@ def findings() -> Iterator[Finding]:
         _last_try.found = [cause for cause in found if cause.check.vital]
     else:
         found = _last_try.found or found
+    wrong: dict[str, list[str]] = {}
     for cause in found:
-        yield Finding(cause.check.name, cause.words, cause.check.level, banner=True)
-    if _last_try.found:
-        return
-    wrong = {cause.check.code for cause in found}
+        wrong.setdefault(cause.check.code, []).append(cause.words)
     for check in CHECKS:
-        if check.code not in wrong:
+        if words := wrong.get(check.code):
+            yield Finding(check.name, " ".join(words), check.level, banner=True)
+        elif not _last_try.found:
             yield Finding(check.name, check.well, Level.OK)
 
 
