@@ -11,15 +11,16 @@ class ConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from django.contrib.auth.signals import user_logged_in
+        from django.contrib.auth.signals import user_logged_in, user_login_failed
 
-        from console import access, confirmation, pages, past_log_ins, trail
+        from console import access, confirmation, log_ins, pages, past_log_ins, trail
 
         pages.register()
         access.register()
         trail.register()
         past_log_ins.register()
         user_logged_in.connect(confirmation.note_password, dispatch_uid="console.note_password")
+        user_login_failed.connect(log_ins.note_failure, dispatch_uid="console.note_failure")
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):

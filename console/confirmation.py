@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from console import lockout
 from console.site import ConsoleSite
 from foundation.secrets import SecretUnreadableError, seal, unseal
 
@@ -58,14 +59,16 @@ def is_right(request: HttpRequest) -> bool:
 def ask(request: HttpRequest, *, page: str, back: str) -> HttpResponse:
     """The page that asks; it carries what was posted, encrypted, so that no secret stands in it."""
     again = is_held(request)
+    until = lockout.locked_until(request, request.user.get_username(), now=timezone.now())
     context = {
         **cast("ConsoleSite", admin.site).page_context(request, view=page),
         "title": _("Confirm that it is you"),
         "held": request.POST[_HELD] if again else _hold(request),
-        "wrong": again,
+        "wrong": again and not until,
+        "locked_until": until,
         "back": back,
     }
-    return render(request, "console/confirm_password.html", context, status=422)
+    return render(request, "console/confirm_password.html", context, status=429 if until else 422)
 
 
 def _hold(request: HttpRequest) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
-from axes.handlers.proxy import AxesProxyHandler
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import login
@@ -25,10 +25,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
-from console import second_factor
+from console import lockout, log_ins, second_factor
 from console.sessions import may_enter
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_BACKEND = "console.backends.PasswordBackend"
 _PENDING = "console.half_logged_in"
 _PATIENCE = 300
 _LONGEST_NAME = 150  # of django.contrib.auth
@@ -53,10 +53,18 @@ class LogInPage(LoginView):
     template_name = "console/login.html"
     authentication_form = LogInForm
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        name = request.POST.get("username", "")
+        return locked_out(request, name) or super().post(request, *args, **kwargs)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        return locked_out(self.request, form.data.get("username", "")) or super().form_invalid(form)
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
+        assert isinstance(user, User)
         if not second_factor.is_on(user):
-            return super().form_valid(form)
+            return _let_in(self.request, user, url=self.get_success_url())
         self.request.session.cycle_key()
         self.request.session[_PENDING] = {
             "user": user.pk,
@@ -87,17 +95,13 @@ class CodePage(FormView[CodeForm]):
         self.user = _half_logged_in(request)
         if self.user is None:
             return redirect("admin:login")
-        credentials = {"username": self.user.get_username()}
-        if request.method == "POST" and not AxesProxyHandler.is_allowed(request, credentials):
-            return locked_out(request, None, credentials)
-        return super().dispatch(request, *args, **kwargs)
+        refused = locked_out(request, self.user.get_username()) if request.method == "POST" else None
+        return refused or super().dispatch(request, *args, **kwargs)
 
     def form_valid(self, form: CodeForm) -> HttpResponse:
         assert self.user
         if second_factor.verify(self.user, form.cleaned_data["code"], now=timezone.now()):
-            url = self.request.session.pop(_PENDING)["next"]
-            login(self.request, self.user, backend=_BACKEND)
-            return redirect(url)
+            return _let_in(self.request, self.user, url=self.request.session.pop(_PENDING)["next"])
         credentials = {"username": self.user.get_username()}
         user_login_failed.send(sender=__name__, credentials=credentials, request=self.request)
         form.add_error(
@@ -106,26 +110,43 @@ class CodePage(FormView[CodeForm]):
         return self.form_invalid(form)
 
     def form_invalid(self, form: CodeForm) -> HttpResponse:
-        return self.render_to_response(self.get_context_data(form=form), status=422)
+        assert self.user
+        return locked_out(self.request, self.user.get_username()) or self.render_to_response(
+            self.get_context_data(form=form), status=422
+        )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**{**admin.site.each_context(self.request), "title": _("Log in")}, **kwargs)
 
 
-def locked_out(
-    request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None
-) -> HttpResponse:
-    """The log-in page after too many wrong passwords or codes; called by axes."""
-    name = (credentials or {}).get("username") or request.POST.get("username", "")
+def locked_out(request: HttpRequest, name: str) -> HttpResponse | None:
+    """The log-in page after too many wrong passwords or codes; None where the next one is looked at."""
+    minutes = minutes_locked(request, name)
+    if not minutes:
+        return None
     context = {
         **admin.site.each_context(request),
         "title": _("Log in"),
         "form": LogInForm(request, initial={"username": name}),
         "app_path": reverse("admin:login"),
         "next": request.POST.get("next", ""),
-        "locked_minutes": settings.AXES_COOLOFF_TIME.total_seconds() // 60,
+        "locked_minutes": minutes,
     }
     return render(request, "console/login.html", context, status=429)
+
+
+def minutes_locked(request: HttpRequest, name: str) -> int:
+    now = timezone.now()
+    until = lockout.locked_until(request, name, now=now)
+    return ceil((until - now) / timedelta(minutes=1)) if until else 0
+
+
+def _let_in(request: HttpRequest, user: User, *, url: str) -> HttpResponse:
+    log_ins.note_log_in(request, user)
+    login(request, user, backend=_BACKEND)
+    response = redirect(url)
+    lockout.remember(request, response, user)
+    return response
 
 
 def _half_logged_in(request: HttpRequest) -> User | None:

@@ -1,4 +1,4 @@
-"""Second factors."""
+"""Second factors, and wrong passwords and codes as long as they count."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ class SecondFactor(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class Failures(models.Model):
+    """Wrong passwords and codes of one account by one way, or from one address: see `console.lockout`."""
+
+    counted = models.CharField(max_length=200, unique=True)
+    number = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(db_index=True)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("failed log-ins")
+        verbose_name_plural = _("failed log-ins")
+
+    def __str__(self) -> str:
+        return self.counted

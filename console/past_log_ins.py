@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 
+from console.models import Failures
 from foundation import retention
 from foundation.retention import Kept
 
@@ -26,8 +26,8 @@ def _remove_sessions(before: datetime) -> int:
 
 
 def _remove_failed(before: datetime) -> int:
-    return _remove(AccessAttempt.objects.filter(attempt_time__lt=before))
+    return _remove(Failures.objects.filter(last_at__lt=before))
 
 
-def _remove(rows: QuerySet[Session] | QuerySet[AccessAttempt]) -> int:
+def _remove(rows: QuerySet[Session] | QuerySet[Failures]) -> int:
     return rows.filter(pk__in=list(rows.values_list("pk", flat=True)[:_CHUNK])).delete()[0]

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -58,6 +58,27 @@ class ConsoleSite(AdminSite):
             return redirect("admin:index")
         context = {**self.each_context(request), "title": _("Log in"), "app_path": request.get_full_path()}
         return LogInPage.as_view(extra_context=context | (extra_context or {}))(request)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        from console.own_password import OwnPasswordPage  # noqa: PLC0415 - as above
+
+        context = {**self.each_context(request), **(extra_context or {})}
+        return OwnPasswordPage.as_view(
+            template_name=self.password_change_template,
+            success_url=reverse("admin:password_change_done"),
+            extra_context=context,
+        )(request)
+
+    def logout(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        from console import log_ins  # noqa: PLC0415 - as above
+
+        if request.method == "POST":
+            log_ins.note_log_out(request)
+        return super().logout(request, extra_context)
 
     def index(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

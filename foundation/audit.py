@@ -33,6 +33,10 @@ class Action(StrEnum):
     FORGET = "forget"
     REVOKE = "revoke"
     PASSWORD = "password"  # noqa: S105 - the name of an action
+    LOG_IN = "log in"
+    LOG_IN_FAILED = "log-in failed"
+    LOCK_OUT = "lock out"
+    LOG_OUT = "log out"
 
 
 class Actor(Struct, frozen=True):

@@ -41,7 +41,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
-    "axes",
 ]
 MIDDLEWARE = [
     "xmnotify.proxies.ProxyMiddleware",
@@ -59,7 +58,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.csp.ContentSecurityPolicyMiddleware",
-    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "xmnotify.urls"
 WSGI_APPLICATION = "xmnotify.wsgi.application"
@@ -91,7 +89,7 @@ elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is sai
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "console.hashing.BoundedArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -103,15 +101,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "console.login.locked_out"
-AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
+AUTHENTICATION_BACKENDS = ["console.backends.PasswordBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -233,7 +223,6 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env.log_level("XMNOTIFY_LOG_LEVEL", "INFO")},
     "loggers": {
-        "axes": {"level": "WARNING"},  # it tells every log-in in several lines, and the audit trail has them
         "celery.app.trace": {"level": "WARNING"},  # with the next, two lines a task, whose work tells of itself
         "celery.worker.strategy": {"level": "WARNING"},
         "django.request": {"filters": ["untold"]},

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from console.past_log_ins import AccessAttempt
+from console.models import Failures
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, HourFigures, Receipt
 from dispatch.retention import EVENTS
 from foundation import retention
@@ -113,13 +113,12 @@ def test_audit_sessions_failed_log_ins_and_tests_have_their_ends():
     for age in (-1, 1):
         Session.objects.create(session_key=str(age), session_data="", expire_date=NOW - timedelta(days=age))
     for age in (89, 91):
-        attempt = AccessAttempt.objects.create(username="a", failures_since_start=1)
-        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=NOW - timedelta(days=age))
+        Failures.objects.create(counted=f"account:{age}", last_at=NOW - timedelta(days=age))
     for age in (6, 8):
         at = NOW - timedelta(days=age)
         ServerTest.objects.create(actor="user:1", to="a@example.com", started_at=at, ends_by=at)
     purge()
-    kept = [model.objects.count() for model in (AuditEntry, Session, AccessAttempt, ServerTest)]
+    kept = [model.objects.count() for model in (AuditEntry, Session, Failures, ServerTest)]
     assert kept == [1, 1, 1, 1]
 
 

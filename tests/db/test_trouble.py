@@ -51,7 +51,7 @@ def ways(rings_nowhere):
     secret = webhooks.create("hook", scopes=[ApiScope.EVENTS])
     User.objects.create_superuser("ada", password="a password for the test")
     own = Client(raise_request_exception=False)
-    own.force_login(User.objects.get(username="ada"), backend="django.contrib.auth.backends.ModelBackend")
+    own.force_login(User.objects.get(username="ada"))
     anyone = Client(raise_request_exception=False)
     with_key = {"authorization": f"Bearer {key}"}
     json = {"content_type": "application/json"}
