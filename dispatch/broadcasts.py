@@ -147,7 +147,7 @@ def _free(rows: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
 
 @transaction.atomic
 def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
-    """Plan for the next targets; False when there was nobody left, or it was called off."""
+    """Plan for the next targets; False when there was nobody left, or it was cancelled."""
     broadcast = Broadcast.objects.select_for_update().get(pk=broadcast_id)
     if broadcast.state != _State.PLANNING:
         return False

@@ -1,4 +1,4 @@
-"""What a caller or a person may do to a delivery: send it again, call it off, or say that it was sent."""
+"""What a caller or a person may do to a delivery: send it again, cancel it, or say that it was sent."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
 
 
 def cancel(delivery_id: UUID, *, now: datetime) -> None:
-    """Call off what waits. Raises NotAllowedError, and Delivery.DoesNotExist."""
+    """Cancel what waits. Raises NotAllowedError, and Delivery.DoesNotExist."""
     row = Delivery.objects.get(pk=delivery_id)
     changed = Delivery.objects.filter(pk=row.pk, state__in=CANCELLABLE).update(
         state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
@@ -83,7 +83,7 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
 
 @transaction.atomic
 def cancel_all(ids: Sequence[UUID], *, now: datetime) -> int:
-    """Call off those of them that are queued or paused and not just being claimed; answers how many."""
+    """Cancel those of them that are queued or paused and not just being claimed; returns how many."""
     found = Delivery.objects.filter(pk__in=ids, state__in=QUEUED)
     return outbox.lock(found).update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
 

@@ -93,8 +93,8 @@ DEEDS = {
         interventions.QUEUED,
         interventions.cancel,
         interventions.cancel_all,
-        gettext_lazy("The delivery was called off."),
-        lambda n: ngettext("%d delivery was called off.", "%d deliveries were called off.", n) % n,
+        gettext_lazy("The delivery was cancelled."),
+        lambda n: ngettext("%d delivery was cancelled.", "%d deliveries were cancelled.", n) % n,
     ),
     "sent": Deed(
         interventions.HELD,

@@ -70,7 +70,7 @@ WORDS: dict[str, str | Promise] = {
     _Code.NO_ACTIVE_SERVER: _("No server of its kind is active."),
     _Code.LEASE_LAPSED: _("The worker that was sending it was lost."),
     _Code.EXPIRED: _("It could not be sent in its time."),
-    _Code.CANCELLED: _("It was called off."),
+    _Code.CANCELLED: _("It was cancelled."),
     _Code.INTERNAL_ERROR: _("Something in this system went wrong; its log has the details."),
 }
 

@@ -46,7 +46,7 @@ def following(attempt: Attempt, *, ended_at: datetime, delivery: Delivery, waits
 def _why(wait: timedelta, *, waits: Sequence[timedelta]) -> str:
     base = max((usual for usual in waits if usual <= wait + _ROUNDING), default=None)
     if base is None:
-        return "at once"
+        return "immediately"
     extra = max(wait - base, timedelta()) / base
     if extra <= MOST_JITTER + 0.001:
         return f"{_words(base)}, plus {extra:.0%} so that not all come at once"

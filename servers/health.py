@@ -142,7 +142,7 @@ def _of_server(server: Server) -> Iterator[str]:
 
 
 def _unencrypted(sms: SmsGateway) -> Finding:
-    link = _("Look at it") if stays_here(sms) else _("Switch HTTPS on")
+    link = _("View") if stays_here(sms) else _("Switch HTTPS on")
     return Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=link)
 
 

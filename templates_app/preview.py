@@ -113,7 +113,7 @@ def _shown(channel: Channel, *, known: Reader) -> Shown:
     try:
         texts = compiled(Content((channel,)))[channel.kind]
     except MacroError:
-        problem = _("It can be shown when its mistakes are mended.")
+        problem = _("It can be shown when its mistakes are fixed.")
         return Shown(channel.kind, channel.active, problem=problem)
     made = render(texts, known.values, language=known.language, zone=known.zone)
     if isinstance(made, Reason):

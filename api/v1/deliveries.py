@@ -1,4 +1,4 @@
-"""Deliveries: each message to each address, with every attempt; sent again or called off."""
+"""Deliveries: each message to each address, with every attempt; sent again or cancelled."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ OPERATIONS = (
         HTTPMethod.POST,
         "/deliveries/{delivery_id}/cancel",
         cancel_delivery,
-        "Call off what waits",
+        "Cancel what waits",
         answer=DeliveryDetail,
         scopes=(ApiScope.SEND,),
     ),

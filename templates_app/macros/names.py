@@ -41,7 +41,7 @@ NAMES: tuple[Name, ...] = (
     Name("event.id", "Id of the event", "0193a5c2-7f00-7000-8000-000000000001"),
     Name("event.source", "System that sent the event", "mdm.example.com"),
     Name("event.occurred_at", "When it happened", "2026-11-22T14:00:00+01:00"),
-    Name("event.data", "What the event brought; go on with a path, as in event.data.app.name", ""),
+    Name("event.data", "What the event supplied; go on with a path, as in event.data.app.name", ""),
     Name("enrollment.url", "Where to enroll", "https://enroll.example.com/e/sample"),
     Name("enrollment.pin", "One-time PIN", "123456"),
     Name("enrollment.expires_at", "Until when the invitation holds", "2026-11-29T14:00:00+01:00"),

@@ -118,14 +118,14 @@ def doing_it_to_what_is_ticked_or_to_all(page):
     for pk, button, told in (
         (failed, "Retry (if failed)", "1 delivery will be sent again."),
         (held, "Mark as sent (if held)", "1 delivery was marked as sent."),
-        (queued[0], "Cancel (if queued)", "1 delivery was called off."),
+        (queued[0], "Cancel (if queued)", "1 delivery was cancelled."),
     ):
         page.locator(f"input[value='{pk}']").check()
         press(page, button)
         says(page, told)
     page.get_by_label("What").select_option("all")
     press(page, "Cancel (if queued)")
-    says(page, "2 deliveries were called off.")
+    says(page, "2 deliveries were cancelled.")
     states = dict(Delivery.objects.values_list("pk", "state"))
     assert states == {failed: "cancelled", held: "sent", queued[0]: "cancelled", queued[1]: "cancelled"}
 
@@ -157,7 +157,7 @@ def doing_it_to_one_delivery(page):
     for pk, button, told, state in (
         (failed, "Send again", "The delivery will be sent again.", "due"),
         (held, "Mark as sent", "The delivery was marked as sent.", "sent"),
-        (queued, "Call off", "The delivery was called off.", "cancelled"),
+        (queued, "Cancel", "The delivery was cancelled.", "cancelled"),
     ):
         page.goto(f"/log/{pk}/")
         was = Delivery.objects.get(pk=pk).state

@@ -39,7 +39,7 @@ def main() -> None:
         make_missing(var)
     except OSError as error:
         sys.exit(
-            f"The data folder {var} can't be written ({error.strerror}): mend that, or set XMNOTIFY_VAR to another."
+            f"The data folder {var} can't be written ({error.strerror}): fix that, or set XMNOTIFY_VAR to another."
         )
 
 

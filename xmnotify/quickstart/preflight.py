@@ -20,7 +20,7 @@ def lock(var: Path) -> int:
             descriptor = os.open(var / "quickstart.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NotReadyError(
-            f"The data folder {var} can't be written ({error.strerror}): mend that, or set XMNOTIFY_VAR to another."
+            f"The data folder {var} can't be written ({error.strerror}): fix that, or set XMNOTIFY_VAR to another."
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What became of an event can be followed over HTTP, and deliveries be sent again or called off."""
+"""What became of an event can be followed over HTTP, and deliveries be sent again or cancelled."""
 
 from datetime import timedelta
 from urllib.parse import quote

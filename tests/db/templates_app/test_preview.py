@@ -59,7 +59,7 @@ def test_each_field_hears_what_is_wrong_with_it(admin_client):
     assert "user.mail is empty for 1 of 2 users." in page
     lint = page.split('id="lint-smtp.subject"')[1].split('id="lint-')[0]
     assert "is-error" in lint
-    assert "can be shown when its mistakes are mended" in page
+    assert "can be shown when its mistakes are fixed" in page
 
 
 def test_the_lint_speaks_just_where_the_form_has_a_place_for_it(admin_client):

@@ -19,5 +19,5 @@ def test_missing_keys_are_made_once_and_for_their_owner_only(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XMNOTIFY_VAR", str(tmp_path / "file" / "var"))
-    with pytest.raises(SystemExit, match=r"can't be written \(Not a directory\): mend that, or set XMNOTIFY_VAR"):
+    with pytest.raises(SystemExit, match=r"can't be written \(Not a directory\): fix that, or set XMNOTIFY_VAR"):
         keys.main()
