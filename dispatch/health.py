@@ -31,8 +31,8 @@ def _withheld(one: Withheld) -> Finding:
     """A broadcast or a text that a server refused message after message, with what can be done about the rest."""
     waiting = withheld.count(one)
     words = ngettext(
-        "%(server)s refused one message after the other with the same words: “%(words)s” %(count)s message waits.",
-        "%(server)s refused one message after the other with the same words: “%(words)s” %(count)s messages wait.",
+        "%(server)s refused one message after the other with the same words: “%(words)s”. %(count)s message waits.",
+        "%(server)s refused one message after the other with the same words: “%(words)s”. %(count)s messages wait.",
         waiting,
     ) % {"server": one.server_name, "words": one.words, "count": _counted(waiting)}
     buttons = tuple(

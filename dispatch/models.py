@@ -449,7 +449,8 @@ class Worker(models.Model):
 class Withheld(models.Model):
     """A broadcast or a text whose messages a server refused one after the other with the same words.
 
-    What is due of it, now or later, waits until a person decides. `settled`: there is nothing more to do for it.
+    A text is what a version says over one `channel`; a broadcast waits as a whole. What is due of it, now or later,
+    waits until a person decides. `settled`: there is nothing more to do for it.
     """
 
     class Decision(models.TextChoices):
@@ -458,7 +459,8 @@ class Withheld(models.Model):
         CANCEL = "cancel", _("Cancel")
 
     broadcast = models.OneToOneField(Broadcast, on_delete=models.CASCADE, null=True, related_name="+")
-    template_version = models.OneToOneField(TemplateVersion, on_delete=models.CASCADE, null=True, related_name="+")
+    template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, null=True, related_name="+")
+    channel = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in ChannelKind], blank=True)
     server_name = models.CharField(max_length=255)
     words = models.TextField(blank=True)
     since = models.DateTimeField()
@@ -468,10 +470,15 @@ class Withheld(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(broadcast__isnull=False, template_version__isnull=True)
-                | Q(broadcast__isnull=True, template_version__isnull=False),
+                condition=Q(broadcast__isnull=False, template_version__isnull=True, channel="")
+                | Q(
+                    broadcast__isnull=True,
+                    template_version__isnull=False,
+                    channel__in=[kind.value for kind in ChannelKind],
+                ),
                 name="withheld_broadcast_or_text",
-            )
+            ),
+            models.UniqueConstraint(fields=["template_version", "channel"], name="withheld_one_a_text"),
         ]
 
     def __str__(self) -> str:

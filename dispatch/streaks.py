@@ -12,7 +12,7 @@ from dispatch.alike import Blame, Refused
 from dispatch.outbox import Claim
 from dispatch.trouble import Standing
 from servers.values import Limits
-from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
+from transports.types import ChannelKind, Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
 
 _accepted_at: dict[int, datetime] = {}
 """When a server last accepted a message of this process, so that its lanes know of each other without a write."""
@@ -91,7 +91,7 @@ class Streaks(Struct):
         kind = trouble.refuse(self.server_id, words, refused, accepted_at=accepted_at, now=now)
         if not kind["full"]:
             return outcome
-        self._blame(alike.blame([*kind["by"], refused]), refused, reason, now=now)
+        self._blame(alike.blame([*kind["by"], refused]), refused, reason, channel=claim.channel, now=now)
         return Deferred(structs.replace(reason, code=ReasonCode.REFUSED_ALIKE))
 
     def _is_counted(self, claim: Claim, outcome: Deferred | Rejected) -> bool:
@@ -101,11 +101,11 @@ class Streaks(Struct):
         last = isinstance(outcome, Rejected) or claim.tries + 1 >= self.limits.max_attempts
         return (last or self.code == ReasonCode.REFUSED_ALIKE) and alike.is_counted(outcome.reason)
 
-    def _blame(self, blame: Blame, refused: Refused, reason: Reason, *, now: datetime) -> None:
+    def _blame(self, blame: Blame, refused: Refused, reason: Reason, *, channel: ChannelKind, now: datetime) -> None:
         if blame is Blame.SERVER:
             self.trouble = Reason(ReasonCode.REFUSED_ALIKE, Scope.SERVER, reason.detail)
         else:
-            withheld.begin(blame, refused, reason, server_name=self.server_name, now=now)
+            withheld.begin(blame, refused, reason, channel=channel, server_name=self.server_name, now=now)
             self.withholds = True
 
 

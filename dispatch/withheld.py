@@ -17,7 +17,7 @@ from dispatch.models import Broadcast, Delivery, Event, Withheld
 from dispatch.outbox import Claim
 from foundation.sql import dialect, statements
 from servers.queries import active_routes
-from transports.types import Reason, ReasonCode
+from transports.types import ChannelKind, Reason, ReasonCode
 
 CHUNK = 5000
 CHUNKS = 4
@@ -25,27 +25,27 @@ CHUNKS = 4
 CODE = ReasonCode.REFUSED_ALIKE.value
 _State = Delivery.State
 _Decision = Withheld.Decision
-_WAITING = "SELECT broadcast_id, template_version_id, words FROM dispatch_withheld WHERE decision = ''"
+_WAITING = "SELECT broadcast_id, template_version_id, channel, words FROM dispatch_withheld WHERE decision = ''"
 
 
 class Waiting(Struct, frozen=True):
     """What is withheld now, each with the words it was refused with."""
 
     broadcasts: dict[UUID, str]
-    versions: dict[int, str]
+    texts: dict[tuple[int | None, str], str]
 
     def words(self, claim: Claim) -> str | None:
         """Why this one is withheld; None when it is not."""
         if claim.broadcast_id in self.broadcasts:
             return self.broadcasts[claim.broadcast_id]
-        return self.versions.get(claim.template_version_id) if claim.template_version_id else None
+        return self.texts.get((claim.template_version_id, claim.channel))
 
 
 def waiting() -> Waiting:
     found = statements.read(_WAITING)
     return Waiting(
-        {dialect.read_uid(broadcast): words for broadcast, _version, words in found if broadcast},
-        {version: words for _broadcast, version, words in found if version},
+        {dialect.read_uid(broadcast): words for broadcast, _version, _channel, words in found if broadcast},
+        {(version, channel): words for _broadcast, version, channel, words in found if version},
     )
 
 
@@ -61,11 +61,13 @@ def put_aside(claims: list[Claim], *, lease: UUID) -> list[Claim]:
 
 
 @transaction.atomic
-def begin(blame: Blame, refused: Refused, reason: Reason, *, server_name: str, now: datetime) -> None:
+def begin(
+    blame: Blame, refused: Refused, reason: Reason, *, channel: ChannelKind, server_name: str, now: datetime
+) -> None:
     """Withhold the broadcast or the text that `refused` is of, if it is not yet."""
     of_broadcast = blame is Blame.BROADCAST
     subject: dict[str, Any] = {"broadcast_id": UUID(refused["broadcast"])} if of_broadcast else {}
-    subject = subject or {"template_version_id": refused["version"]}
+    subject = subject or {"template_version_id": refused["version"], "channel": channel}
     fields = {"server_name": server_name, "words": reason.detail, "since": now, "decision": "", "settled": False}
     Withheld.objects.update_or_create(**subject, defaults=fields)
     if of_broadcast:
@@ -154,5 +156,6 @@ def _rows(withheld: Withheld, state: Delivery.State) -> QuerySet[Delivery]:
     """Its messages in a state; those of a broadcast stand with the event that began it."""
     if withheld.broadcast_id:
         return Delivery.objects.filter(event__in=Event.objects.filter(broadcast=withheld.broadcast_id), state=state)
-    found = Delivery.objects.filter(queries.in_state(state), template_version=withheld.template_version_id)
+    version, channel = withheld.template_version_id, withheld.channel
+    found = Delivery.objects.filter(queries.in_state(state), template_version=version, channel=channel)
     return found if state == _State.DUE else found.filter(queries.IN_TROUBLE)

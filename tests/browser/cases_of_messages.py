@@ -140,7 +140,12 @@ def deciding_about_what_was_refused_alike(page):
         (pk,) = flow.deliveries(1, server_id=None, template_version_id=version.pk)
         Delivery.objects.filter(pk=pk).update(state="held", reason_code="refused_alike", reason_detail="no")
         Withheld.objects.create(
-            template_version=version, server_name="Mail", words="5.7.1 no", since=world.NOW, settled=True
+            template_version=version,
+            channel="smtp",
+            server_name="Mail",
+            words="5.7.1 no",
+            since=world.NOW,
+            settled=True,
         )
         page.goto("/settings/about/")
         press(page, button)

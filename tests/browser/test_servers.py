@@ -66,7 +66,12 @@ def test_a_server_in_trouble_has_its_banner_what_can_be_done_and_what_was_learne
     sms_gateway(stopped_at=timezone.now(), trouble_code="credentials_refused", trouble_detail="401")
     version = template(name="Your device was found").current
     Withheld.objects.create(
-        template_version=version, server_name="Corporate relay", words=words, since=timezone.now(), settled=True
+        template_version=version,
+        channel="smtp",
+        server_name="Corporate relay",
+        words=words,
+        since=timezone.now(),
+        settled=True,
     )
     staff_page.goto(LIST)
     looks.check(staff_page, show=show, name="servers-in-trouble")

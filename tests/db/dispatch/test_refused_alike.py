@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.models import Device
-from dispatch import alerts, health, streaks, trouble, upkeep, withheld
+from dispatch import alerts, alike, health, streaks, trouble, upkeep, withheld
 from dispatch.models import Broadcast, Delivery, Event, Withheld
 from foundation.models import AuditEntry
 from servers.models import Server, SmtpServer
+from templates_app.models import TemplateChannel, TemplateText
 from tests.db import world
 from tests.db.dispatch import flow
 from tests.hand_clock import HandClock
@@ -205,6 +206,32 @@ class TestAText:
         later = Delivery.objects.get(address="later@example.com")
         assert (later.state, later.reason_code, later.tries, later.attempt_count) == ("held", "refused_alike", 0, 0)
 
+    def test_for_another_channel_goes_out(self, server, channel, clock):
+        made = world.template(recipient="", message="Hello")
+        sms = TemplateChannel.objects.create(version=made.current, kind="sms", active=True, recipient="")
+        TemplateText.objects.create(channel=sms, language="", message="Hello")
+        gateway = world.sms_gateway()
+        world.device()
+        flow.post_to(*PEOPLE)
+        answers(channel, {}, otherwise=refused())
+        flow.send(server, clock)
+        upkeep.sweep(now=clock.now())
+        flow.post(recipients={ChannelKind.SMTP: ["later@example.com"], ChannelKind.SMS: ["+14155550123"]})
+        answers(channel, {})
+        flow.send(server, clock)
+        flow.send(gateway, clock)
+        upkeep.sweep(now=clock.now())
+        assert flow.states() == {"failed": 2, "held": 7, "sent": 1}
+        assert Delivery.objects.get(channel="sms").state == "sent"
+
+    def test_waits_by_channel(self, of_one_text):
+        version = of_one_text.current_id
+        for kind in ChannelKind:
+            refusal = alike.Refused(to="", at="", broadcast=None, version=version)
+            reason = refused().reason
+            withheld.begin(alike.Blame.VERSION, refusal, reason, channel=kind, server_name="Mail", now=world.NOW)
+        assert Withheld.objects.filter(template_version=version).count() == len(ChannelKind)
+
     def test_is_sent_again_when_a_person_says_so(self, server, of_one_text, channel, clock, rings):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
@@ -216,7 +243,7 @@ class TestAText:
         assert flow.states() == {"failed": 2, "sent": 6}
         assert not Withheld.objects.exists()
 
-    def test_is_called_off_when_a_person_says_so(self, server, of_one_text, channel, clock):
+    def test_is_cancelled_when_a_person_says_so(self, server, of_one_text, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
         upkeep.sweep(now=clock.now())
@@ -251,8 +278,7 @@ class TestAText:
         upkeep.sweep(now=clock.now())
         (found,) = [each for each in health.findings() if each.buttons]
         assert str(found.subject) == "Jailbroken"
-        assert WORDS in found.words
-        assert "6 messages" in found.words
+        assert f"“{WORDS}”. 6 messages wait." in found.words
         page = admin_client.get("/settings/about/").content.decode()
         for decision in ("send", "cancel"):
             assert f'action="{reverse("withheld", args=[Withheld.objects.get().pk, decision])}"' in page
@@ -290,7 +316,7 @@ class TestABroadcast:
         flow.send(server, clock)
         assert flow.states() == {"failed": 2, "sent": 6}
 
-    def test_is_called_off_when_a_person_says_so(self, server, broadcast, channel, clock):
+    def test_is_cancelled_when_a_person_says_so(self, server, broadcast, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
         assert flow.states() == {"failed": 2, "due": 6}
