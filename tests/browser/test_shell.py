@@ -1,14 +1,18 @@
 """The shell that surrounds every page."""
 
 import re
+import sqlite3
 
+import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import OperationalError
 from playwright.sync_api import expect
 
 from api.models import ApiKey
 from console import roles
+from console.pages import AboutPage
 from tests.browser import looks
 from tests.browser.rest import at_rest, shown
 from tests.db.console.test_login import code_of
@@ -140,3 +144,19 @@ def test_on_a_phone_the_link_to_the_current_page_is_in_view(staff_page):
     link = staff_page.locator(".side a[aria-current]").bounding_box()
     assert link["x"] >= 0
     assert link["x"] + link["width"] <= looks.PHONE["width"]
+
+
+def test_the_page_of_a_locked_database_stands_like_the_others(staff_page, monkeypatch, show):
+    def locked(*_given, **_named):
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise OperationalError from error
+
+    monkeypatch.setattr(AboutPage, "get", locked)
+    assert staff_page.goto("/settings/about/").status == 503
+    expect(staff_page.get_by_text("The database is locked by something else.")).to_be_visible()
+    looks.check(staff_page, show=show, name="unavailable")
+    at_rest(staff_page)
+    card = staff_page.locator("section.card").bounding_box()
+    window = staff_page.viewport_size["width"]
+    assert 10 < card["x"] == pytest.approx(window - card["x"] - card["width"], abs=1)
