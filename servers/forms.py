@@ -228,7 +228,7 @@ class SmtpServerForm(ServerForm[SmtpServer]):
             "envelope_sender": _("Where bounces go; empty for the From email."),
             "connections": _("How many connections to the server may be open at once."),
             "pipelining": _("Automatic sends command by command where a server turns out not to do what it offers."),
-            "rate_limit": _("Messages per second; 0 is none."),
+            "rate_limit": _("Messages per second; 0 means no limit."),
             "sign_ins_after_refusal": SIGN_INS_HELP,
         }
 
@@ -279,7 +279,7 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
             "retries": _("How often a failed message is tried again."),
             "timeout": _("Seconds to wait for each request."),
             "connections": _("How many connections to the service may be open at once."),
-            "rate_limit": _("Requests per second; 0 is none."),
+            "rate_limit": _("Requests per second; 0 means no limit."),
             "sign_ins_after_refusal": SIGN_INS_HELP,
             "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
         }
