@@ -80,7 +80,6 @@ def register() -> None:
         )
     )
     registry.add_tile(Tile("about", _("About"), Group.SYSTEM, _("Versions and addresses."), order=20))
-    registry.add_health(_database)
 
 
 def _badness(finding: Finding) -> int:
@@ -94,9 +93,3 @@ def _health_state() -> State:
     if Level.WARNING in levels:
         return State(_("Something needs attention"), Level.WARNING)
     return State(_("All is well"), Level.OK)
-
-
-def _database() -> list[Finding]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return [Finding(_("Database"), _("The database answers."), Level.OK)]
