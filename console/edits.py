@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from console import grants, second_factor
 from console.grants import Held
-from console.models import SecondFactor
+from console.models import RoleRule, SecondFactor
 from foundation import audit
 from foundation.audit import Action, Actor, Snapshot
 
@@ -32,9 +32,16 @@ def save_administrator(form: ModelForm[User], *, actor: Actor, before: Snapshot)
 
 
 def save_role(form: ModelForm[Group], *, actor: Actor, before: Snapshot) -> Group:
-    """As `save_administrator`."""
+    """As `save_administrator`; whether its members need a second factor is an entry of its own."""
     with _saving(form.instance, actor=actor, before=before):
-        return form.save()
+        role = form.save()
+        rule, _is_new = RoleRule.objects.get_or_create(role=role)
+        required = form.cleaned_data["second_factor"]
+        if rule.second_factor != required:
+            with audit.change(actor, action=Action.CHANGE, instance=rule):
+                rule.second_factor = required
+                rule.save()
+        return role
 
 
 def delete_administrator(user: User, *, actor: Actor) -> None:

@@ -40,7 +40,9 @@ class SecondFactorPage(TemplateResponseMixin, ConsoleView):
             return self._turn_on(request)
         if do == "codes" and factor is not None:
             return self._show(codes=edits.renew_recovery_codes(factor, actor=audit.by_request(request)))
-        if do == "off" and factor is not None:
+        if do == "off" and factor is not None and second_factor.is_required(self._user()):
+            messages.error(request, _("Your role requires a second factor, so it stays on."))
+        elif do == "off" and factor is not None:
             edits.turn_off_second_factor(factor, actor=audit.by_request(request))
             messages.success(request, _("Your second factor is off: the password alone lets you in."))
         return redirect("admin:second-factor")
@@ -68,7 +70,10 @@ class SecondFactorPage(TemplateResponseMixin, ConsoleView):
             address = second_factor.address(secret, name=self._user().get_username())
             groups = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
             context |= {"key": groups, "drawing": second_factor.drawing(address)}
-        return self.render_to_response(self.get_context_data(factor=factor, **context), status=status)
+        return self.render_to_response(
+            self.get_context_data(factor=factor, required=second_factor.is_required(self._user()), **context),
+            status=status,
+        )
 
     def _offered(self) -> str:
         """The key that this session is shown; the same one until it is taken, so that a mistyped code loses nothing."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from console import grants
 from console.grants import Held
+from console.models import RoleRule
 from console.roles import APPS, OFFERED, VERBS
 from foundation.audit import Action
 
@@ -81,6 +82,7 @@ class RoleForm(forms.ModelForm[Group]):
     """
 
     permissions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, required=False)
+    second_factor = forms.BooleanField(label=_("Members need a second factor"), required=False)
 
     class Meta:
         model = Group
@@ -92,6 +94,7 @@ class RoleForm(forms.ModelForm[Group]):
         choices = [(str(row.pk), row.name) for row in self.offered]
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
         if self.instance.pk:
+            self.initial["second_factor"] = RoleRule.objects.filter(role=self.instance, second_factor=True).exists()
             self.initial["permissions"] = [str(pk) for pk in self.instance.permissions.values_list("pk", flat=True)]
 
     def clean_permissions(self) -> list[int]:

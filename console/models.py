@@ -44,3 +44,17 @@ class Failures(models.Model):
 
     def __str__(self) -> str:
         return self.counted
+
+
+class RoleRule(models.Model):
+    """What a role asks of its members besides what it grants them."""
+
+    role = models.OneToOneField("auth.Group", on_delete=models.CASCADE, related_name="rule", editable=False)
+    second_factor = models.BooleanField(_("second factor required"), default=False)
+
+    class Meta:
+        verbose_name = _("rule of a role")
+        verbose_name_plural = _("rules of roles")
+
+    def __str__(self) -> str:
+        return str(self.role)

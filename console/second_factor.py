@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 from django.utils.safestring import SafeString, mark_safe
 
-from console.models import SecondFactor
+from console.models import RoleRule, SecondFactor
 from foundation.secrets import SecretUnreadableError
 
 _STEP = 30
@@ -30,6 +30,16 @@ logger = logging.getLogger(__name__)
 
 def is_on(user: AbstractBaseUser) -> bool:
     return SecondFactor.objects.filter(user=user.pk).exists()
+
+
+def is_required(user: AbstractBaseUser) -> bool:
+    """Whether one of the user's roles asks for it."""
+    return RoleRule.objects.filter(role__user=user.pk, second_factor=True).exists()
+
+
+def is_lacking(user: AbstractBaseUser) -> bool:
+    """Whether it is required and not there."""
+    return is_required(user) and not is_on(user)
 
 
 def new_secret() -> str:

@@ -1,18 +1,32 @@
-"""Which sessions go on: those of users whom the console has something for."""
+"""Which sessions go on: not too long, not idle, of users whom the console has something for, with a second factor where
+their roles ask for one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
 from math import ceil
 
+from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from console import second_factor
 from console.hashing import PATIENCE, BusyError
 from console.roles import APPS
+
+POLLS = frozenset({"figures"})
+"""Ids of the elements of pages that ask by themselves, as htmx names them."""
+_SINCE, _SEEN = "console.since", "console.seen"
+_MINUTE = 60
 
 
 def may_enter(user: AbstractBaseUser | AnonymousUser) -> bool:
@@ -22,6 +36,26 @@ def may_enter(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.is_superuser or any(name.partition(".")[0] in APPS for name in user.get_all_permissions())
 
 
+def _is_over(request: HttpRequest) -> bool:
+    """Whether it lasted too long, or nobody did anything for too long; what is done now is noted once a minute."""
+    now = timezone.now().timestamp()
+    since, seen = request.session.get(_SINCE, now), request.session.get(_SEEN, now)
+    longest = timedelta(hours=settings.XMNOTIFY_SESSION_HOURS).total_seconds()
+    if now - since > longest or now - seen > settings.XMNOTIFY_IDLE_MINUTES * _MINUTE:
+        return True
+    if _SINCE not in request.session:
+        request.session[_SINCE] = now
+    by_itself = request.headers.get("HX-Trigger") in POLLS
+    if _SEEN not in request.session or (now - seen > _MINUTE and not by_itself):
+        request.session[_SEEN] = now
+    return False
+
+
+@cache
+def _without_factor() -> frozenset[str]:
+    return frozenset(reverse(f"admin:{name}") for name in ("second-factor", "logout", "login"))
+
+
 class SessionMiddleware:
     """Goes behind Django's own two of sessions and users."""
 
@@ -29,8 +63,11 @@ class SessionMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated and not may_enter(request.user):
-            logout(request)
+        if isinstance(request.user, User):
+            if not may_enter(request.user) or _is_over(request):
+                logout(request)
+            elif request.path_info not in _without_factor() and second_factor.is_lacking(request.user):
+                return redirect("admin:second-factor")
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -96,10 +96,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
         "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
+] + [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
 ]
 AUTHENTICATION_BACKENDS = ["console.backends.PasswordBackend"]
 LOGIN_URL = "admin:login"
@@ -131,7 +135,9 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS_TERMINATED else None
 USE_X_FORWARDED_HOST = True  # with the line above: as trusted proxies say, see xmnotify.proxies
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+XMNOTIFY_IDLE_MINUTES = env.integer("XMNOTIFY_IDLE_MINUTES", 60, least=1, most=1_440)
+XMNOTIFY_SESSION_HOURS = env.integer("XMNOTIFY_SESSION_HOURS", 12, least=1, most=168)
+SESSION_COOKIE_AGE = int(timedelta(hours=XMNOTIFY_SESSION_HOURS).total_seconds())
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -47,7 +47,7 @@ def collect_static(say: Callable[[str], None]) -> None:
 
 
 def make_administrator(say: Callable[[str], None]) -> None:
-    """An administrator whose password is XMNOTIFY_ADMIN_PASSWORD, else a random one, printed this once."""
+    """The first administrator, with XMNOTIFY_ADMIN_PASSWORD or a random password, which is printed this once."""
     chosen = env.text("XMNOTIFY_ADMIN_PASSWORD")
     users = get_user_model()._default_manager  # noqa: SLF001 - Django's documented name for it
     administrator = users.filter(username=ADMINISTRATOR).first()
@@ -56,9 +56,10 @@ def make_administrator(say: Callable[[str], None]) -> None:
         get_user_model().objects.create_superuser(ADMINISTRATOR, "admin@example.com", password)
         say(f"Administrator: {ADMINISTRATOR}, password: {'as you set it' if chosen else password}")
     elif chosen and not administrator.check_password(chosen):
-        administrator.set_password(chosen)
-        administrator.save(update_fields=["password"])
-        say(f"Administrator: {ADMINISTRATOR}, password: changed to the one you set")
+        say(
+            f"Administrator: {ADMINISTRATOR}, with the password from before: XMNOTIFY_ADMIN_PASSWORD is for the first "
+            f"start; `manage.py changepassword {ADMINISTRATOR}` sets another."
+        )
 
 
 def _static_sources() -> str:
