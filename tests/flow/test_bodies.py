@@ -93,7 +93,7 @@ def test_a_receipt_in_chunks_is_read(port):
 
 
 def test_a_form_in_chunks_is_read(port):
-    User.objects.create_user("chunky", password="a password for the test", is_staff=True)
+    User.objects.create_superuser("chunky", password="a password for the test")
     page = Client().get("/admin/login/")
     token = page.cookies["csrftoken"].value
     form = f"csrfmiddlewaretoken={token}&username=chunky&password=a+password+for+the+test".encode()
