@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.contrib import admin
@@ -56,10 +56,15 @@ def is_right(request: HttpRequest) -> bool:
     return True
 
 
+def locked_until(request: HttpRequest) -> datetime | None:
+    """When the next password of this user is looked at; None for immediately."""
+    return lockout.locked_until(request, request.user.get_username(), now=timezone.now())
+
+
 def ask(request: HttpRequest, *, page: str, back: str) -> HttpResponse:
     """The page that asks; it carries what was posted, encrypted, so that no secret stands in it."""
     again = is_held(request)
-    until = lockout.locked_until(request, request.user.get_username(), now=timezone.now())
+    until = locked_until(request)
     context = {
         **cast("ConsoleSite", admin.site).page_context(request, view=page),
         "title": _("Confirm that it is you"),

@@ -47,7 +47,9 @@ class TestView(ServerFormPage[S]):
     def _ask(self) -> HttpResponse:
         """For the password: a box in the place of the result, or a page of its own without script."""
         if is_fragment(self.request):
-            context = {"asks_password": True, "wrong": bool(self.request.POST.get(confirmation.OWN_PASSWORD))}
+            wrong = bool(self.request.POST.get(confirmation.OWN_PASSWORD))
+            until = confirmation.locked_until(self.request)
+            context = {"asks_password": True, "wrong": wrong or until, "locked_until": until}
             return render(self.request, "servers/test_result.html", context, status=422)
         return confirmation.ask(self.request, page=self.page, back=self.form_url())
 

@@ -83,6 +83,7 @@ def test_a_stored_password_is_neither_saved_for_nor_tested_at_another_server(adm
 
 
 SIGNED_IN = {**TYPED, "authentication": "on", "username": "anna", "password": "", "test_to": "anna@example.org"}
+SECURED = {**SIGNED_IN, "security": "tls", "verify_certificate": "on"}
 
 
 def stored_at(port):
@@ -108,7 +109,7 @@ def test_another_port_or_no_tls_does_not_get_the_stored_password(admin_client, c
     received = Received()
     with Peer(honest(received, features=("AUTH PLAIN LOGIN",))) as peer:
         server = stored_at(1 if "port" in change else peer.port)
-        typed = {**SIGNED_IN, "security": "tls", **change, "port": str(peer.port)}
+        typed = {**SECURED, **change, "port": str(peer.port)}
         answer = admin_client.post(f"{LIST}smtp/{server.pk}/{address}", typed)
         waiting.for_threads("server-test")
     assert answer.status_code == 422
@@ -144,6 +145,18 @@ def test_a_test_with_a_stored_secret_asks_for_the_own_password_and_one_with_a_ty
         assert admin_client.post(path, typed, headers=fragment).status_code == 200
         waiting.for_threads("server-test")
     assert ServerTest.objects.filter(passed=True).count() == 3
+
+
+def test_a_stolen_session_can_not_guess_the_password_at_a_test_for_long(admin_client):
+    server = stored_at(1)
+    path, typed = f"{LIST}smtp/{server.pk}/test/", {**SECURED, "port": "1", "own_password": "no"}
+    later(admin_client)
+    answers = [text(admin_client.post(path, typed, headers={"HX-Request": "true"})) for _ in range(8)]
+    assert "This is not your password" in answers[0]
+    assert "Too many wrong attempts. The next one is looked at after" in answers[-1]
+    right = admin_client.post(path, {**typed, "own_password": "password"}, headers={"HX-Request": "true"})
+    assert "Too many wrong attempts" in text(right)
+    assert not ServerTest.objects.exists()
 
 
 def kept(answer):
