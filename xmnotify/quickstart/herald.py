@@ -73,7 +73,7 @@ def _follow(
             told = state
         if "smtp" in awaited and (to := _arrived(ours, read_ledger(var / MAIL_LEDGER))):
             tell(f"delivered: the mail to {to} is in the inbox")
-            say(f"From the command to the first mail it took {_seconds_since_start():.1f} s.")
+            say(f"From the start to the first mail it took {_seconds_since_start():.1f} s, installation apart.")
             awaited.remove("smtp")
         if "sms" in awaited and ours["counts"]["delivered"]:
             to = _arrived(ours, read_ledger(var / SMS_LEDGER))
