@@ -59,6 +59,16 @@ def install(apps: Any) -> None:
         made.permissions.add(*(pk for name, pk in names.items() if holds(name)))
 
 
+def holds(role: str, name: str) -> bool:
+    """Whether a role that comes with the product grants this permission."""
+    return _ROLES[role](name)
+
+
+def may_enter(role: str) -> bool:
+    """Whether it grants anything here, so that its members can log in."""
+    return any(holds(role, f"{kind.replace('.', f'.{verb}_')}") for kind in OFFERED for verb in VERBS)
+
+
 def _views(name: str) -> bool:
     return name.partition(".")[2].startswith("view_")
 
