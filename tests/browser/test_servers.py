@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from dispatch.models import Withheld
-from servers.models import SmtpServer
+from servers.models import ServerTest, SmtpServer
 from simulators.faults import Fault, Reply, Step
 from simulators.smtp import SmtpSimulator
 from tests import waiting
@@ -166,8 +166,8 @@ def test_choosing_tls_says_immediately_that_the_password_is_needed_again(staff_p
     expect(note).to_be_hidden()
 
 
-def test_a_test_with_the_stored_password_asks_for_the_own_one_by_keyboard(staff_page, show):
-    server = signed_in_server(2525)
+def test_a_test_with_the_stored_password_asks_for_the_own_one_by_keyboard(staff_page, simulator, show):
+    server = signed_in_server(simulator.port)
     store = SessionStore(session_key=staff_page.context.cookies()[0]["value"])
     store["console.password_at"] = 0
     store.save()
@@ -181,6 +181,11 @@ def test_a_test_with_the_stored_password_asks_for_the_own_one_by_keyboard(staff_
     staff_page.keyboard.press("Enter")
     shown(staff_page.get_by_text("This is not your password. Nothing was tested yet.").first)
     expect(box).to_be_focused()
+    staff_page.keyboard.type("password")
+    staff_page.keyboard.press("Enter")
+    staff_page.locator("#test-result .stages").wait_for()
+    expect(box).to_have_count(0)
+    assert ServerTest.objects.get().to == "anna@example.org"
 
 
 def fill(page, port):

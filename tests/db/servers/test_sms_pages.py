@@ -1,5 +1,7 @@
 """Settings > Notification Server: the pages of SMS gateways."""
 
+import socket
+
 import pytest
 from django.contrib.auth.models import Permission, User
 
@@ -11,6 +13,7 @@ from servers.models import Server, SmsGateway
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate
 from templates_app.queries import current_content
+from tests import waiting
 from tests.db.dispatch.flow import deliveries
 from tests.db.templates_app.test_pages import typed as typed_in
 from tests.db.world import sms_gateway, smtp_server, template
@@ -189,3 +192,20 @@ def test_deleting_the_gateway_tells_what_stops_working(admin_client):
     assert "2 messages wait for it" in shown
     assert admin_client.post(f"{LIST}{gateway.pk}/delete/").status_code == 302
     assert not SmsGateway.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", ["", "test/"])
+def test_another_base_url_does_not_get_the_stored_secret(admin_client, address):
+    gateway = sms_gateway(secret="stored-sesame", base_url="http://127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        typed = {**TYPED, "secret": "", "base_url": url, "test_to": "+4915112345678"}
+        answer = admin_client.post(f"{LIST}sms/{gateway.pk}/{address}", typed)
+        waiting.for_threads("server-test")
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["secret"]
+    assert SmsGateway.objects.get().base_url == "http://127.0.0.1:1"
