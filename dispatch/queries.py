@@ -148,8 +148,8 @@ def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
         rows = cursor.fetchall()
     for name, paused_until, *oldest in rows:
         since = min((dialect.read_time(due) for due in oldest if due), default=now)
-        rests = paused_until and dialect.read_time(paused_until) > now
-        if now - since > _WAITING and not rests:
+        is_paused = paused_until and dialect.read_time(paused_until) > now
+        if now - since > _WAITING and not is_paused:
             yield name, since
 
 

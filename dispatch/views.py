@@ -85,7 +85,7 @@ def _labels(days: Sequence[Day]) -> list[str]:
 
 def _server(server: Server) -> dict[str, Any]:
     level = health.level(server)
-    words = {registry.Level.OK: _("Active"), registry.Level.WARNING: _("Resting"), registry.Level.ERROR: _("Stopped")}
+    words = {registry.Level.OK: _("Active"), registry.Level.WARNING: _("Paused"), registry.Level.ERROR: _("Stopped")}
     return {
         "server": server,
         "url": health.address(server),

@@ -65,4 +65,4 @@ def test_a_name_is_taken_once(admin_client):
 
 def test_the_list_says_how_much_a_key_may_post_and_to_whom(admin_client):
     add(admin_client)
-    assert "1,000 events/s, 50,000 after a pause" in text(admin_client.get(PAGE))
+    assert "1,000 a second, 50,000 after a pause" in text(admin_client.get(PAGE))

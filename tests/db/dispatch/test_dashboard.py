@@ -49,6 +49,16 @@ def test_figures_failures_and_servers_are_shown_with_masked_recipients(admin_cli
     assert "1 message waits" in page
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [({"paused_until": timezone.now() + timedelta(days=1)}, "Paused"), ({"stopped_at": timezone.now()}, "Stopped")],
+)
+def test_a_server_in_trouble_is_called_as_everywhere_else(admin_client, fields, word):
+    deliveries(S.SENT, at=timezone.now())
+    smtp_server(name="Corporate relay", trouble_code="refused_alike", trouble_detail="5.7.1 no", **fields)
+    assert re.search(rf">\s*{word}\s*<", text(admin_client.get("/")))
+
+
 def test_the_numbers_lead_to_the_deliveries_that_they_count(admin_client):
     deliveries(S.SENT, S.FAILED, S.EXPIRED, S.DUE, at=timezone.now())
     links = re.findall(r'href="(/log/\?state=[^"]+)"', text(admin_client.get("/")))
