@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
-from console import lockout, log_ins, second_factor
+from console import lockout, log_ins, second_factor, sessions
 from console.sessions import may_enter
 
 _BACKEND = "console.backends.PasswordBackend"
@@ -144,6 +144,7 @@ def minutes_locked(request: HttpRequest, name: str) -> int:
 def _let_in(request: HttpRequest, user: User, *, url: str) -> HttpResponse:
     log_ins.note_log_in(request, user)
     login(request, user, backend=_BACKEND)
+    sessions.begin(request)
     response = redirect(url)
     lockout.remember(request, response, user)
     return response

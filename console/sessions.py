@@ -36,6 +36,11 @@ def may_enter(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.is_superuser or any(name.partition(".")[0] in APPS for name in user.get_all_permissions())
 
 
+def begin(request: HttpRequest) -> None:
+    """The session lasts from now on, even where it was there before the log-in."""
+    request.session[_SINCE] = request.session[_SEEN] = timezone.now().timestamp()
+
+
 def _is_over(request: HttpRequest) -> bool:
     """Whether it lasted too long, or nobody did anything for too long; what is done now is noted once a minute."""
     now = timezone.now().timestamp()

@@ -15,6 +15,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from foundation import audit
+from foundation.audit import Action, Actor
 from xmnotify import demo, env
 
 ADMINISTRATOR = "admin"
@@ -53,7 +55,8 @@ def make_administrator(say: Callable[[str], None]) -> None:
     administrator = users.filter(username=ADMINISTRATOR).first()
     if administrator is None:
         password = chosen or secrets.token_urlsafe(12)
-        get_user_model().objects.create_superuser(ADMINISTRATOR, "admin@example.com", password)
+        made = get_user_model().objects.create_superuser(ADMINISTRATOR, "admin@example.com", password)
+        audit.record(Actor("quick start"), action=Action.ADD, instance=made, after=audit.snapshot(made))
         say(f"Administrator: {ADMINISTRATOR}, password: {'as you set it' if chosen else password}")
     elif chosen and not administrator.check_password(chosen):
         say(

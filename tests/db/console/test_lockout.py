@@ -170,6 +170,13 @@ def test_a_password_by_command_is_told(ada, monkeypatch):
     assert told() == [("password", "changepassword", "", "ada")]
 
 
+def test_a_superuser_by_command_is_told(monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", interactive=False, username="root", email="root@example.com")
+    assert told() == [("add", "createsuperuser", "", "root")]
+    assert PASSWORD not in str(AuditEntry.objects.get().after)
+
+
 def test_a_command_ends_each_lock_out(ada):
     fails(number=5)
     call_command("end_lock_outs")

@@ -51,6 +51,14 @@ def test_both_are_settings(admin_client, settings):
     assert not is_in(admin_client)
 
 
+def test_a_log_in_begins_the_time_anew(client):
+    User.objects.create_superuser("ada", password="x")
+    for _ in range(2):
+        client.post("/admin/login/", {"username": "ada", "password": "x"})
+        assert timezone.now().timestamp() - client.session["console.since"] < 600
+        aged(client, since=600)
+
+
 def test_what_a_page_asks_by_itself_keeps_no_session_alive(admin_client):
     is_in(admin_client)
     aged(admin_client, seen=30)
@@ -135,3 +143,5 @@ def test_the_variable_makes_the_first_administrator_and_changes_nothing_later(mo
     assert User.objects.get(username=prepare.ADMINISTRATOR).check_password("the-first-password")
     assert "XMNOTIFY_ADMIN_PASSWORD is for the first start" in said[-1]
     assert "another-password" not in "".join(said)
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.object_name) == ("quick start", "add", prepare.ADMINISTRATOR)
