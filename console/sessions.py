@@ -4,6 +4,7 @@ their roles ask for one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -12,6 +13,8 @@ from math import ceil
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -27,6 +30,7 @@ POLLS = frozenset({"figures"})
 """Ids of the elements of pages that ask by themselves, as htmx names them."""
 _SINCE, _SEEN = "console.since", "console.seen"
 _MINUTE = 60
+logger = logging.getLogger(__name__)
 
 
 def may_enter(user: AbstractBaseUser | AnonymousUser) -> bool:
@@ -48,12 +52,21 @@ def _is_over(request: HttpRequest) -> bool:
     longest = timedelta(hours=settings.XMNOTIFY_SESSION_HOURS).total_seconds()
     if now - since > longest or now - seen > settings.XMNOTIFY_IDLE_MINUTES * _MINUTE:
         return True
-    if _SINCE not in request.session:
-        request.session[_SINCE] = now
     by_itself = request.headers.get("HX-Trigger") in POLLS
     if _SEEN not in request.session or (now - seen > _MINUTE and not by_itself):
-        request.session[_SEEN] = now
+        _note(request.session, since=since, seen=now)
     return False
+
+
+def _note(session: SessionBase, *, since: float, seen: float) -> None:
+    """Stored here and not by Django, so that a page can be read while the database takes nothing."""
+    modified = session.modified
+    session[_SINCE], session[_SEEN] = since, seen
+    try:
+        session.save()
+    except (DatabaseError, UpdateError):
+        logger.warning("session.not_noted")
+    session.modified = modified
 
 
 @cache
