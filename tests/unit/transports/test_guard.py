@@ -133,3 +133,25 @@ def test_a_literal_address_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) 
 def test_a_used_up_deadline_is_a_time_out() -> None:
     with pytest.raises(TimeoutError):
         Deadline(timedelta()).remaining()
+
+
+def test_a_name_that_leads_elsewhere_the_second_time_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: what was checked is what is connected to."""
+    answers = iter(["203.0.113.5", "169.254.169.254"])
+    reached = []
+
+    def look_up(*_args: Any, **_named: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (next(answers), 25))]
+
+    def connect_to(address: str, **_named: Any) -> socket.socket:
+        reached.append(address)
+        return socket.socket()
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(guard, "_connect_to", connect_to)
+    found = guard.resolve("rebinding.example", port=25, policy=SMTP_POLICY, deadline=Deadline(AMPLE))
+    guard.connect(found, port=25, deadline=Deadline(AMPLE)).close()
+    assert reached == ["203.0.113.5"]
+    with pytest.raises(ConnectionFailed) as failure:
+        guard.resolve("rebinding.example", port=25, policy=SMTP_POLICY, deadline=Deadline(AMPLE))
+    assert failure.value.reason.code is ReasonCode.ADDRESS_NOT_ALLOWED
