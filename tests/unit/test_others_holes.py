@@ -1,6 +1,7 @@
 """Ways in that others left open and ours do not have: a shell, connections past the guard."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,22 @@ def test_connections_are_made_by_the_guard_alone(path):
     if path.parent.name == "quickstart":  # it asks its own parts on this machine
         return
     assert not [call.lineno for call in calls(path) if ast.unparse(call.func) in CONNECTING]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_no_archive_is_opened(path):
+    """listmonk PR 3065: names in an archive lead out of its folder."""
+    tree = ast.parse(path.read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {"zipfile", "tarfile", "shutil.unpack_archive"}
+
+
+def named_on_the_page():
+    return sorted(set(re.findall(r"`(tests/[\w/.]+)::(\w+)`", (ROOT / "docs/security.md").read_text())))
+
+
+@pytest.mark.parametrize(("path", "name"), named_on_the_page())
+def test_the_page_on_security_names_tests_that_are_there(path, name):
+    tree = ast.parse((ROOT / path).read_text())
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
