@@ -101,6 +101,7 @@ def _account(request: HttpRequest, name: str) -> str:
     browser = _browser(request, user) if user else ""
     if user and browser:
         return f"browser:{user.pk}:{browser}"
+    name = name.replace("\0", "")  # PostgreSQL stores none
     return f"account:{unicodedata.normalize('NFKC', name)[:_LONGEST_NAME].casefold()}"[:_LONGEST_NAME]
 
 

@@ -15,14 +15,23 @@ from psycopg import Connection, Cursor
 from foundation.sql.statements import Rows, Statement
 
 
-def run(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
-    """The rows of each statement; several go to the server together and come back in one round trip.
+def pipelines(connection: Connection[Any]) -> bool:
+    """Whether several statements go in one round trip: not through a pooler, where nothing is prepared either.
 
-    What several change is committed at the end of the round trip, or undone if one of them fails, unless a transaction
-    goes on.
+    PgBouncer (seen with 1.18) now and then ends the connection of a client that sends ahead, while it gives the server
+    process to another.
+    """
+    return connection.prepare_threshold is not None
+
+
+def run(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+    """The rows of each statement; several go to the server together where the connection `pipelines`.
+
+    What several change is then committed at the end of the round trip, or undone if one of them fails, unless a
+    transaction goes on.
     """
     cursors = [Cursor(connection) for _ in statements]
-    with connection.pipeline() if len(statements) > 1 else nullcontext():
+    with connection.pipeline() if len(statements) > 1 and pipelines(connection) else nullcontext():
         for cursor, each in zip(cursors, statements, strict=True):
             cursor.execute(each.text, each.values, prepare=each.prepare, binary=each.binary)
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]

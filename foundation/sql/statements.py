@@ -45,10 +45,11 @@ def run(text: str, values: Sequence[Any] = (), *, prepare: bool = True, binary: 
 def in_one_round_trip(statements: Sequence[Statement]) -> list[Rows]:
     """The rows of each of several statements that may change something: all of them do or none.
 
-    PostgreSQL is sent them in one round trip, whose end commits unless a transaction goes on.
+    PostgreSQL is sent them in one round trip, whose end commits unless a transaction goes on; through a pooler they go
+    one after the other in a transaction, as to SQLite.
     """
     database = _database()
-    if database.vendor == "postgresql" and not database.queries_logged:
+    if _pipelines(database):
         return _run(database, statements)
     with transaction.atomic():
         return _run(database, statements)
@@ -80,6 +81,15 @@ def drop_connection() -> None:
     database = _database()
     if not database.in_atomic_block:
         database.close()
+
+
+def _pipelines(database: Any) -> bool:
+    if database.vendor != "postgresql" or database.queries_logged:
+        return False
+    database.ensure_connection()
+    from foundation.sql import postgresql  # noqa: PLC0415 - where there is no PostgreSQL it need not be loaded
+
+    return postgresql.pipelines(database.connection)
 
 
 def _database() -> Any:

@@ -46,6 +46,11 @@ def test_no_client_runs_the_statement_of_another(client):
             assert postgresql.run(one.connection, [statement, statement]) == [[(turn * 10 ** (number + 1),)]] * 2
 
 
+def test_nothing_is_sent_ahead_through_it(client):
+    """It would end the connection now and then."""
+    assert not postgresql.pipelines(client().connection)
+
+
 def test_many_rows_are_read_in_chunks_without_a_transaction(client):
     one = client()
     with one.chunked_cursor() as cursor:
@@ -58,4 +63,5 @@ def test_without_a_pooler_statements_are_kept_prepared():
     connection.close()
     connection.connect()
     assert connection.connection.prepare_threshold is not None
+    assert postgresql.pipelines(connection.connection)
     assert not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
