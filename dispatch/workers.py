@@ -21,6 +21,8 @@ from dispatch.clock import SystemClock
 from dispatch.models import Worker
 
 PULSE = timedelta(seconds=3)
+_FIRST, _OFTEN = timedelta(seconds=10), timedelta(seconds=0.5)
+"""For so long after its begin a worker has a pulse so often: those that begin together soon share the lanes."""
 _STALE = timedelta(seconds=9)
 """A worker without a pulse for so long, as one that was stopped and goes on, shows life before it takes a lane."""
 _SILENT = timedelta(seconds=12)
@@ -129,7 +131,7 @@ def _is_fresh() -> bool:
 
 
 def _pulse_on() -> None:
-    ended = False
+    ended, often_until = False, _clock.elapsed() + _FIRST.total_seconds()
     while not ended:
         try:
             with _self.lock:
@@ -141,7 +143,8 @@ def _pulse_on() -> None:
             logger.exception("pulse.fault")  # without a pulse this worker would lose its lanes
         for revive in _self.guarded:
             revive()
-        ended = _self.ending.wait(PULSE.total_seconds())
+        pause = _OFTEN if _clock.elapsed() < often_until else PULSE
+        ended = _self.ending.wait(pause.total_seconds())
 
 
 def _pulse() -> None:
