@@ -1,4 +1,4 @@
-"""What makes and revokes API keys and webhooks: nobody gives a key more than they hold, and the audit trail is told."""
+"""What makes and revokes API keys and webhooks: nobody gives a key more than they hold; all is audited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that add, change and delete one object, each told to the audit trail."""
+"""Pages that add, change and delete one object, each recorded in the audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who logged in, who failed to, who is locked out and who logged out: told to the audit trail."""
+"""Who logged in, who failed to, who is locked out and who logged out: recorded in the audit trail."""
 
 from __future__ import annotations
 

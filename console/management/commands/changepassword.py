@@ -1,4 +1,4 @@
-"""`manage.py changepassword NAME`, Django's own, told to the audit trail."""
+"""`manage.py changepassword NAME`, Django's own, recorded in the audit trail."""
 
 from __future__ import annotations
 
