@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from msgspec import Struct, field
 
 from dispatch import broadcasts, journal, lanes, outbox, workers
@@ -118,14 +118,15 @@ def reap(leases: Sequence[UUID], *, said: journal.Testimony | None = None, now: 
     A delivery is not charged with its first lapse, for another one may have killed the worker; from then on it is
     alone in its lease, and each further lapse is charged, so that what kills every worker ends at last.
     """
-    reaped = 0
-    while leases and (found := _claimed(leases)):
-        if said is None:
-            said = journal.testimony(settings.XMNOTIFY_JOURNAL, leases)
-        for (server_id, lease), held in found.items():
-            reaped += _reap(held, server_id=server_id, lease=lease, said=said.get(lease), now=now)
-        if sum(map(len, found.values())) < CHUNK:
-            break
+    reaped, full = 0, bool(leases)
+    while full:
+        with transaction.atomic():
+            found = _claimed(leases)
+            if found and said is None:
+                said = journal.testimony(settings.XMNOTIFY_JOURNAL, leases)
+            for (server_id, lease), held in found.items():
+                reaped += _reap(held, server_id=server_id, lease=lease, said=(said or {}).get(lease), now=now)
+        full = sum(map(len, found.values())) == CHUNK
     return reaped
 
 
@@ -163,11 +164,15 @@ def _limits(server_id: int | None) -> Limits:
 
 
 def _claimed(leases: Sequence[UUID]) -> dict[tuple[int | None, UUID], list[tuple[Claim, bool]]]:
-    """Some of what is claimed under these leases, by server and lease, each with whether it was begun."""
+    """Some of what is claimed under these leases, by server and lease, each with whether it was begun.
+
+    They are locked until the transaction ends. One that somebody writes at this moment is passed over: its worker was
+    only late, and two who wait for each other's rows would be ended by the database. The next look takes what is left.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT {CLAIM_COLUMNS}, server_id, lease, begun_at FROM dispatch_delivery
-            WHERE state = 'claimed' AND {dialect.in_ids("lease")} LIMIT {CHUNK}""",  # noqa: S608
+            WHERE state = 'claimed' AND {dialect.in_ids("lease")} LIMIT {CHUNK} {dialect.skip_locked()}""",  # noqa: S608
             [dialect.ids(leases)],
         )
         rows = cursor.fetchall()

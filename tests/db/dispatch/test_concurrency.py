@@ -218,8 +218,9 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
         ("due", lambda ids: upkeep.expire(now=NOW + timedelta(days=4))),
         ("due", lambda ids: outbox.reroute(ServerKind.SMTP, source=1, target=2)),
         ("claimed", lambda ids: outbox.renew(ids, lease=LEASE, lease_until=NOW)),
+        ("claimed", lambda ids: reaping.reap([LEASE], now=NOW)),
     ],
-    ids=["cancel", "retry", "mark sent", "expire", "sweep", "reroute", "renew"],
+    ids=["cancel", "retry", "mark sent", "expire", "sweep", "reroute", "renew", "reap"],
 )
 def test_a_change_of_many_waits_for_none_that_is_being_written(state, act):
     ids = flow.deliveries(50, server_id=1)
