@@ -189,7 +189,7 @@ def _end(work: Work) -> None:
             _strand(work, error)
             remainder.claims = True
     if work.stranded:
-        recovery.keep(remainder)
+        recovery.keep(remainder, clock=work.clock)
     work.open.clear()
 
 
@@ -411,7 +411,7 @@ def _exchange(whole: Sequence[tuple[compose.Envelope, Wire]], *, work: Work) -> 
     if whole:
         for wire, result in work.connection.send(_until_the_end(whole, work=work), handing_over=handing_over):
             _take(waiting.pop(id(wire)).claims, result, work=work)
-            lost = any(isinstance(outcome, Unknown) for outcome in result.outcomes)
+            lost = lost or any(isinstance(outcome, Unknown) for outcome in result.outcomes)
             if work.clock.monotonic() - last > SETTLE_AFTER.total_seconds():
                 _settle(work)
                 last = work.clock.monotonic()

@@ -172,9 +172,17 @@ def test_a_lost_answer_is_sent_again_over_a_new_connection(server, five, channel
     assert row(PEOPLE[4]).tries == 2
 
 
-def test_the_next_batch_does_not_go_over_a_connection_that_was_lost_with_the_last_answer(
-    server, five, channel, clock, monkeypatch
+def in_turn(results):
+    return results
+
+
+@pytest.mark.parametrize("order", [in_turn, reversed])
+def test_the_next_batch_does_not_go_over_a_connection_that_lost_an_answer(
+    server, five, channel, clock, monkeypatch, order
 ):
+    """Whichever of the results tells of the loss."""
+    send = FakeConnection.send
+    monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **how: iter(order(list(send(self, wires, **how)))))
     monkeypatch.setattr("dispatch.drain.MOST_CLAIMED", 2)
     answers(channel, {PEOPLE[1]: flow.NO_ANSWER})
     flow.send(server, clock)
