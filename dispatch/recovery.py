@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import Error, connection
@@ -18,6 +17,7 @@ from django.db.models import Q
 from msgspec import Struct
 
 from dispatch import journal, lanes, outbox, reaping, trouble, wakeup, workers
+from dispatch.clock import Clock
 from dispatch.journal import Journal
 from dispatch.models import Lane
 from dispatch.settlement import Settlement
@@ -68,18 +68,18 @@ def own_journal() -> Journal:
         return _own
 
 
-def keep(remainder: Remainder) -> None:
+def keep(remainder: Remainder, *, clock: Clock) -> None:
     """Have it written as soon as the database takes it."""
     with _changed:
         _remainders.append(remainder)
-        _start()
+        _start(clock)
         _changed.notify_all()
 
 
-def start() -> None:
+def start(*, clock: Clock) -> None:
     """Look after what dead processes left, now and every few seconds."""
     with _changed:
-        _start()
+        _start(clock)
 
 
 def finish(*, within: timedelta) -> None:
@@ -115,14 +115,14 @@ def look(*, now: datetime) -> int:
     return reaped
 
 
-def write_remainders() -> bool:
+def write_remainders(*, clock: Clock) -> bool:
     """Try to write what drains could not; False when something is left."""
     while _remainders:
         remainder = _remainders[0]
         try:
             remainder.write()
             if remainder.held.probing:
-                trouble.probe_again(remainder.held.server_id, now=datetime.now(UTC))
+                trouble.probe_again(remainder.held.server_id, now=clock.now())
         except Error as error:
             logger.warning("recovery.waits server=%s error=%s", remainder.held.server_id, type(error).__name__)
             statements.drop_connection()
@@ -145,32 +145,32 @@ _remainders: deque[Remainder] = deque()
 _thread: threading.Thread | None = None
 
 
-def _start() -> None:
+def _start(clock: Clock) -> None:
     global _thread  # noqa: PLW0603 - of this process
     if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_run, name="recovery", daemon=True)
+        _thread = threading.Thread(target=_run, args=[clock], name="recovery", daemon=True)
         _thread.start()
 
 
-def _run() -> None:
+def _run(clock: Clock) -> None:
     pause, looks_at = _SOONEST, 0.0
     while True:
-        written = write_remainders()
+        written = write_remainders(clock=clock)
         pause = _SOONEST if written else min(_LATEST, pause * 2)
-        if time.monotonic() >= looks_at:
-            _look_once()
-            looks_at = time.monotonic() + LOOK_EVERY.total_seconds()
+        if clock.monotonic() >= looks_at:
+            _look_once(clock)
+            looks_at = clock.monotonic() + LOOK_EVERY.total_seconds()
         connection.close()
         with _changed:
             if not (written and _remainders):
-                _changed.wait(max(0.0, looks_at - time.monotonic()) if written else pause)
+                _changed.wait(max(0.0, looks_at - clock.monotonic()) if written else pause)
 
 
-def _look_once() -> None:
+def _look_once(clock: Clock) -> None:
     try:
         if own_journal().lost:
             workers.lost_its_journal()
-        look(now=datetime.now(UTC))
+        look(now=clock.now())
     except Error as error:
         logger.warning("recovery.failed error=%s", type(error).__name__)
     except Exception:

@@ -64,7 +64,7 @@ def _live(*, instance: Any, **_: Any) -> None:
 
 @worker_ready.connect
 def _show_life_at_once(*, sender: Any, **_: Any) -> None:
-    recovery.start()
+    recovery.start(clock=CLOCK)
     for queue in sender.app.amqp.queues.consume_from:
         publisher.publish(beat.CANARY_TASK, queue=queue, about=queue)
 

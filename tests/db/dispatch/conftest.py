@@ -20,7 +20,7 @@ def rings(monkeypatch):
 @pytest.fixture(autouse=True)
 def _remainders(monkeypatch):
     """What a drain could not write waits until the test has it written: no thread with a connection of its own."""
-    monkeypatch.setattr("dispatch.recovery._start", lambda: None)
+    monkeypatch.setattr("dispatch.recovery._start", lambda clock: None)
     yield
     recovery._remainders.clear()
 

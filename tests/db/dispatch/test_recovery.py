@@ -68,10 +68,10 @@ def is_free(server):
 def test_outcomes_that_could_not_be_written_are_written_later(server, five, channel, clock, failing, error):
     failing("settle", times=3, error=error)
     flow.send(server, clock)
-    assert not recovery.write_remainders()
+    assert not recovery.write_remainders(clock=clock)
     assert not is_free(server)
-    assert not recovery.write_remainders()
-    assert recovery.write_remainders()
+    assert not recovery.write_remainders(clock=clock)
+    assert recovery.write_remainders(clock=clock)
     assert flow.states() == {"sent": 5}
     assert set(Delivery.objects.values_list("tries", "attempt_count")) == {(1, 1)}
     assert Attempt.objects.count() == 5
@@ -82,7 +82,7 @@ def test_outcomes_that_could_not_be_written_are_written_later(server, five, chan
 def test_what_was_written_though_nobody_heard_of_it_is_not_written_again(server, five, channel, clock, failing):
     failing("settle", after=True)
     flow.send(server, clock)
-    assert recovery.write_remainders()
+    assert recovery.write_remainders(clock=clock)
     assert flow.states() == {"sent": 5}
     assert Attempt.objects.count() == 5
     assert is_free(server)
@@ -99,7 +99,7 @@ def test_nothing_more_is_sent_once_a_result_could_not_be_written(server, five, c
     flow.send(server, clock)
     sent = len(channel.handed_over)
     assert sent < 5
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert flow.states() == {"sent": sent, "due": 5 - sent}
     assert set(Delivery.objects.filter(state="due").values_list("tries", "attempt_count")) == {(0, 0)}
     channel.answer = lambda wire, to: Sent()
@@ -114,7 +114,7 @@ def test_what_was_not_handed_over_is_charged_nothing(server, five, channel, cloc
     failing(name, after=after)
     flow.send(server, clock)
     assert channel.handed_over == []
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert flow.states() == {"due": 5}
     assert set(Delivery.objects.values_list("tries", "attempt_count", "lapsed")) == {(0, 0, False)}
     assert is_free(server)
@@ -125,7 +125,7 @@ def test_a_lane_that_could_not_be_released_is_released_later(server, five, chann
     flow.send(server, clock)
     assert not is_free(server)
     rings.clear()
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert is_free(server)
     assert rings == [server.pk]
     assert flow.states() == {"sent": 5}
@@ -137,7 +137,7 @@ def test_an_outcome_is_known_though_the_trouble_that_it_tells_of_could_not_be_wr
     channel.answer = lambda wire, to: flow.SHUTTING_DOWN
     failing("pause", home=trouble)
     flow.send(server, clock)
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert Attempt.objects.values_list("outcome", "code").get() == ("deferred", "service_unavailable")
     assert sorted(Delivery.objects.values_list("tries", flat=True)) == [0, 0, 0, 0, 1]
 
@@ -145,7 +145,7 @@ def test_an_outcome_is_known_though_the_trouble_that_it_tells_of_could_not_be_wr
 def test_a_worker_that_is_told_to_stop_keeps_what_it_knows(server, five, channel, clock, failing):
     failing("settle")
     flow.send(server, clock, stopping=lambda: len(channel.handed_over) == 3)
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert flow.states() == {"sent": 3, "due": 2}
     assert is_free(server)
 
@@ -157,7 +157,7 @@ def test_an_answer_that_got_lost_waits_for_a_person_though_the_write_failed(serv
     channel.answer = lambda wire, to: flow.NO_ANSWER if to.address == PEOPLE[2] else Sent()
     failing("settle")
     flow.send(server, clock)
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert flow.states() == {"sent": 2, "held": 1, "due": 2}
 
 
@@ -166,7 +166,7 @@ def test_rows_that_were_taken_back_meanwhile_are_left_alone(server, five, channe
     flow.send(server, clock)
     lease = Lane.objects.get(server=server).lease
     outbox.give_back_all(lease)
-    recovery.write_remainders()
+    recovery.write_remainders(clock=clock)
     assert flow.states() == {"due": 5}
     assert not Attempt.objects.exists()
 
@@ -302,12 +302,12 @@ def test_health_names_a_worker_without_a_journal(worker_without_journal):
 
 
 @pytest.fixture
-def worker_without_journal(settings, tmp_path, monkeypatch):
+def worker_without_journal(settings, tmp_path, monkeypatch, clock):
     (tmp_path / "journal").write_text("no folder")
     settings.XMNOTIFY_JOURNAL = tmp_path / "journal"
     monkeypatch.setattr(recovery, "_own", None)
     Worker.objects.create(id=workers.this_id(), name="machine:1", started_at=world.NOW)
-    recovery._look_once()
+    recovery._look_once(clock)
 
 
 def test_a_probe_that_a_kill_cut_short_is_made_again_at_once(server, clock, settings, tmp_path):
@@ -322,3 +322,14 @@ def test_a_probe_that_a_kill_cut_short_is_made_again_at_once(server, clock, sett
     assert lanes.take(server.pk, limits=server.limits(), worker=uuid4(), now=clock.now()) is None
     recovery.look(now=clock.now())
     assert lanes.take(server.pk, limits=server.limits(), worker=uuid4(), now=clock.now()).probing
+
+
+def test_a_probe_whose_end_could_not_be_written_is_made_again_at_once_by_the_clock_of_its_drain(
+    server, five, channel, clock, failing
+):
+    Server.objects.update(paused_until=clock.now() - timedelta(seconds=1), pause_count=1)
+    failing("settle")
+    flow.send(server, clock)
+    assert Server.objects.get().paused_until > clock.now()
+    assert recovery.write_remainders(clock=clock)
+    assert Server.objects.get().paused_until == clock.now()
