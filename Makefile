@@ -25,7 +25,7 @@ check: setup-dev
 	$(CHECKED) $(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(CHECKED) $(PY) manage.py makemigrations --check --dry-run
-	$(CHECKED) XMNOTIFY_TLS=on $(PY) manage.py check --deploy --fail-level WARNING
+	$(CHECKED) XMNOTIFY_TLS=on XMNOTIFY_TRUSTED_PROXIES=10.0.0.0/24 $(PY) manage.py check --deploy --fail-level WARNING
 	@if [ -d templates ]; then set -x; $(VENV)/bin/djlint --quiet --check --lint templates; fi
 
 bench: setup-dev

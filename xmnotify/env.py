@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(word) for word in words(name))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}; write networks such as 10.0.0.0/8,fd00::/8.") from None
+
+
+def tls(name: str, *, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether a proxy terminates TLS: without a trusted one nothing could report that a request came over HTTPS."""
+    on = flag(name, default=False)
+    if on and not proxies:
+        raise ImproperlyConfigured(
+            f"{name} is on without XMNOTIFY_TRUSTED_PROXIES; name the network of the proxy that terminates TLS there, "
+            "such as 10.0.0.0/24."
+        )
+    return on
 
 
 def hosts(name: str, default: str) -> list[str]:

@@ -20,8 +20,7 @@ def test_a_stranger_can_not_claim_https_a_host_or_an_address(client, settings, a
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     claim = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "192.0.2.1"}
-    answer = client.get("/admin/login/", headers=claim)
-    assert (answer.status_code, answer["Location"]) == (301, "https://testserver/admin/login/")
+    assert client.get("/admin/login/", headers=claim).status_code == 400
     settings.SECURE_SSL_REDIRECT = False
     page = admin_client.get("/settings/health/").content.decode()
     assert "127.0.0.1 sends X-Forwarded headers, which do not count" in page

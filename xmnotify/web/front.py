@@ -1,4 +1,6 @@
-"""What comes before everything else: probes by any host, encodings that are not read, hosts that are not ours."""
+"""What comes before everything else: probes by any host, hosts that are not ours, encodings that are not read, and
+requests of which no proxy says that they came over HTTPS.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
@@ -14,11 +17,14 @@ from api import problems
 from api.problems import ProblemError
 from api.strict_json import shown
 from foundation.log_filter import SEEN
+from xmnotify import proxies
 
 PROBES = ("/healthz", "/readyz")
 _MOST_SHOWN = 100
-logger = logging.getLogger("django.security.DisallowedHost")
-"""As Django itself has it, so that there are a few such lines a minute at most: see `xmnotify.logs`."""
+_BROWSER_USED_HTTPS = "HTTP_SEC_FETCH_SITE"
+"""Over HTTP a browser sends it to its own machine alone (Fetch Metadata, "potentially trustworthy")."""
+logger = logging.getLogger("django.security.front")
+"""There are a few lines a minute of such a logger at most: see `xmnotify.logs`."""
 
 
 class FrontMiddleware:
@@ -32,7 +38,7 @@ class FrontMiddleware:
             match = resolve(request.path_info)
             answer: HttpResponse = match.func(request)
             return answer
-        refusal = _foreign_host(request) or _encoded(request)
+        refusal = _foreign_host(request) or _would_redirect_for_ever(request) or _encoded(request)
         if refusal is None:
             return self._get_response(request)
         setattr(request, SEEN, True)
@@ -47,6 +53,22 @@ def _foreign_host(request: HttpRequest) -> ProblemError | None:
         logger.warning("Invalid HTTP_HOST header: %r; XMNOTIFY_ALLOWED_HOSTS does not have it.", host)
         return ProblemError(HTTPStatus.BAD_REQUEST, f"XMNOTIFY_ALLOWED_HOSTS does not have the host {host!r}.")
     return None
+
+
+def _would_redirect_for_ever(request: HttpRequest) -> ProblemError | None:
+    """A redirect to HTTPS helps where a proxy knows how its client came; elsewhere it leads back here."""
+    if not settings.SECURE_SSL_REDIRECT or request.is_secure():
+        return None
+    if proxies.PROTO in request.META and _BROWSER_USED_HTTPS not in request.META:
+        return None
+    peer = str(request.META.get("REMOTE_ADDR", ""))[:45]
+    logger.warning("tls.not_reported peer=%s; XMNOTIFY_TLS needs a trusted proxy that reports HTTPS", peer)
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        "XMNOTIFY_TLS is on, and no trusted proxy reports that this request came over HTTPS. Open the address of the "
+        "proxy that terminates TLS. If you did, add the address that the log has to XMNOTIFY_TRUSTED_PROXIES, and have "
+        "the proxy send X-Forwarded-Proto: https, which any proxy between it and this server must pass on.",
+    )
 
 
 def _encoded(request: HttpRequest) -> ProblemError | None:

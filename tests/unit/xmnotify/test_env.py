@@ -43,6 +43,7 @@ def test_a_socket_path_too_long_for_the_system_is_moved(tmp_path, monkeypatch):
         ("XMNOTIFY_SMTP_PORTS", "25,smtp"),
         ("XMNOTIFY_EHLO_NAME", "10.0.0.5"),
         ("XMNOTIFY_TLS", "maybe"),
+        ("XMNOTIFY_TLS", "on"),
         ("XMNOTIFY_LOG_LEVEL", "loud"),
         ("XMNOTIFY_FERNET_KEYS", "x" * 44),
         ("XMNOTIFY_SECRET_KEY", "short"),

@@ -8,7 +8,7 @@ from xmnotify import env
 
 README = (env.ROOT / "README.md").read_text()
 READ = re.compile(
-    r"env\.(?:text|integer|flag|words|hosts|origins|secret_key_fallbacks|console_url|ports|networks|full_name|log_level)\(\s*\"(\w+)\"|\btext\(\"(\w+)\"\)|_kept_secret\(\"(\w+)\""
+    r"env\.(?:text|integer|flag|tls|words|hosts|origins|secret_key_fallbacks|console_url|ports|networks|full_name|log_level)\(\s*\"(\w+)\"|\btext\(\"(\w+)\"\)|_kept_secret\(\"(\w+)\""
 )
 
 
