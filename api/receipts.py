@@ -15,12 +15,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from dispatch import receipts
+from foundation.secrets import SecretUnreadableError
 from servers.factory import signer
 from servers.models import SmsGateway
 from servers.receipts import gateway_of
 from transports.nexmo_receipts import is_recent, read
 
 LONGEST_RECEIPT = 16_384
+_UNREADABLE_SECONDS = "300"
+"""After which the service may try again whether the key of the signature secret is back."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,10 +43,8 @@ def nexmo(request: HttpRequest, token: str) -> HttpResponse:
     if not fields:  # the service asks so whether the address exists
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     now = timezone.now()
-    refused = _refusal(fields, gateway=gateway, now=now)
-    if refused:
-        logger.warning("receipt.refused server=%s why=%s", gateway.pk, refused)
-        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    if refused := _refusal(fields, gateway=gateway, now=now):
+        return refused
     told = read(fields)
     if told is None or not receipts.note(told, gateway_id=gateway.pk, now=now):
         logger.info("receipt.unknown server=%s", gateway.pk)
@@ -67,7 +68,20 @@ def _fields(request: HttpRequest) -> Mapping[str, str] | None:
     return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
-def _refusal(fields: Mapping[str, str], *, gateway: SmsGateway, now: datetime) -> str:
+def _refusal(fields: Mapping[str, str], *, gateway: SmsGateway, now: datetime) -> HttpResponse | None:
+    """What answers one that is not believed, or that only a lost key could tell of."""
+    try:
+        doubt = _doubt(fields, gateway=gateway, now=now)
+    except SecretUnreadableError:
+        logger.warning("receipt.secret_unreadable server=%s", gateway.pk)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": _UNREADABLE_SECONDS})
+    if not doubt:
+        return None
+    logger.warning("receipt.refused server=%s why=%s", gateway.pk, doubt)
+    return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+
+
+def _doubt(fields: Mapping[str, str], *, gateway: SmsGateway, now: datetime) -> str:
     """Why it is not believed; with a signature secret only what is signed is."""
     if fields.get("api-key", gateway.key) != gateway.key:
         return "another account"

@@ -9,7 +9,7 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -25,6 +25,8 @@ _ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signat
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,250}")
 """Room is left for an event's place in its batch: both together are its idempotency key."""
 _MOST_SIGNATURES = 20
+_UNREADABLE_SECONDS = 300
+"""After which a sender may try again whether the key of its secret is back."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ def create(name: str, *, scopes: Collection[ApiScope]) -> str:
 
 
 def rotate(webhook: Webhook) -> str:
-    """Give it a new secret and answer that; the one before stays live, an older one does not."""
-    secret = _new_secret()
-    webhook.previous_secret, webhook.secret = webhook.secret, Secret.of(secret)
+    """Give it a new secret and return that; the one before stays live if it can be read, an older one does not."""
+    secret, before = _new_secret(), webhook.secret
+    is_lost = _revealed(before, webhook=webhook) is None
+    webhook.previous_secret, webhook.secret = Secret() if is_lost else before, Secret.of(secret)
     webhook.save(update_fields=["secret", "previous_secret"])
     return secret
 
@@ -54,7 +57,7 @@ def message_id(headers: Mapping[str, str]) -> str:
 
 
 def check(headers: Mapping[str, str], body: bytes, *, now: datetime) -> Caller:
-    """Which webhook signed exactly this body, id and time; raises 401."""
+    """Which webhook signed exactly this body, id and time; raises 401, and 503 where a key is missing to tell."""
     given_id, given_time = headers.get(_ID, ""), headers.get(_TIMESTAMP, "")
     if not _PRINTABLE.fullmatch(given_id):
         raise _refused("webhook-id has 1 to 250 printable characters")
@@ -62,21 +65,30 @@ def check(headers: Mapping[str, str], body: bytes, *, now: datetime) -> Caller:
         raise _refused("webhook-timestamp is no time in seconds, or more than 5 minutes from ours")
     signed = f"{given_id}.{given_time}.".encode() + body
     given = _signatures(headers.get(_SIGNATURE, ""))
+    lost = False
     for webhook in Webhook.objects.filter(active=True):
-        wanted = [_sign(secret, signed) for secret in _live_secrets(webhook)]
+        live = _live_secrets(webhook)
+        lost = lost or None in live
+        wanted = [_sign(secret, signed) for secret in live if secret is not None]
         if any([hmac.compare_digest(one, other) for one in wanted for other in given]):  # noqa: C419 - no short cut
             return Caller(origin=f"hook:{webhook.pk}", name=webhook.name, scopes=frozenset(webhook.scopes))
+    if lost:
+        detail = "The signature can't be checked: a secret that may be its own can't be read. Send this again later."
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_UNREADABLE_SECONDS)
     raise _refused("no webhook of ours has signed this")
 
 
-def _live_secrets(webhook: Webhook) -> Iterator[str]:
-    """Those that can be read; a lost key shuts out the senders that signed with its secrets, and nobody else."""
-    for secret in (webhook.secret, webhook.previous_secret):
-        try:
-            if secret:
-                yield secret.reveal()
-        except SecretUnreadableError:
-            logger.warning("webhook.secret_unreadable webhook=%s", webhook.pk)
+def _live_secrets(webhook: Webhook) -> list[str | None]:
+    """None for one that no key of ours opens; that shuts out the senders that signed with it, and nobody else."""
+    return [_revealed(secret, webhook=webhook) for secret in (webhook.secret, webhook.previous_secret) if secret]
+
+
+def _revealed(secret: Secret, *, webhook: Webhook) -> str | None:
+    try:
+        return secret.reveal()
+    except SecretUnreadableError:
+        logger.warning("webhook.secret_unreadable webhook=%s", webhook.pk)
+        return None
 
 
 def _is_recent(seconds: str, *, now: datetime) -> bool:

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from dispatch.outbox import Claim
 from dispatch.settlement import Settlement
 from dispatch.settling import judged
 from dispatch.streaks import Streaks
+from foundation.secrets import SecretUnreadableError
 from foundation.sql import statements
 from servers import factory, queries
 from servers.queries import AnyServer
@@ -142,6 +143,11 @@ def _work(server_id: int, *, place: places.Place, clock: Clock, stopping: Callab
         return None
     try:
         channel = factory.build_channel(server, experience=held.standing.experience)
+    except SecretUnreadableError as error:
+        lanes.release(held)
+        reason = Reason(ReasonCode.SECRET_UNREADABLE, Scope.SERVER, str(error))
+        _stop_or_pause(server_id, reason, retry_after=None, probing=held.probing, now=clock.now())
+        return None
     except BaseException:
         lanes.release(held)
         raise
@@ -356,6 +362,8 @@ def _send_group(group: Sequence[Claim], *, work: Work) -> None:
 def _draft(claim: Claim, *, known: compose.Sources) -> compose.Draft | Reason:
     try:
         return compose.draft(claim, known=known)
+    except SecretUnreadableError as error:
+        return Reason(ReasonCode.SECRET_UNREADABLE, Scope.MESSAGE, str(error))
     except Exception as error:
         logger.exception("render.fault delivery=%s", claim.id)
         return Reason(ReasonCode.TEMPLATE_ERROR, Scope.MESSAGE, f"the text could not be made ({type(error).__name__})")
@@ -467,22 +475,26 @@ def _take(claims: Sequence[Claim], result: Result, *, work: Work) -> None:
 
 
 def _trouble(reason: Reason, *, retry_after: timedelta | None, work: Work) -> None:
-    """The server is paused, or stopped until a person acts."""
     work.down = True
-    now = work.clock.now()
-    probing = work.held.probing
+    _stop_or_pause(work.server_id, reason, retry_after=retry_after, probing=work.held.probing, now=work.clock.now())
+
+
+def _stop_or_pause(
+    server_id: int, reason: Reason, *, retry_after: timedelta | None, probing: bool, now: datetime
+) -> None:
+    """The server is paused, or stopped until a person acts."""
     if reason.code is ReasonCode.CREDENTIALS_REFUSED:
-        until = trouble.refuse_sign_in(work.server_id, reason, probing=probing, now=now)
+        until = trouble.refuse_sign_in(server_id, reason, probing=probing, now=now)
     elif retry.stops_server(reason):
         until = None
-        trouble.stop(work.server_id, reason, now=now)
+        trouble.stop(server_id, reason, now=now)
     else:
-        until = trouble.pause(work.server_id, reason, retry_after=retry_after, probing=probing, now=now)
+        until = trouble.pause(server_id, reason, retry_after=retry_after, probing=probing, now=now)
     if until:
-        told = (work.server_id, reason.code.value, until, reason.said)
+        told = (server_id, reason.code.value, until, reason.said)
         logger.warning("server.paused server=%s reason=%s until=%s said=%r", *told)
     else:
-        logger.error("server.stopped server=%s reason=%s said=%r", work.server_id, reason.code.value, reason.said)
+        logger.error("server.stopped server=%s reason=%s said=%r", server_id, reason.code.value, reason.said)
 
 
 def _learn(found: Sequence[Learned], *, work: Work) -> None:

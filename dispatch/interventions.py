@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from dispatch import outbox, wakeup
@@ -24,6 +24,8 @@ QUEUED = (_State.DUE, _State.PAUSED)
 HELD = (_State.HELD,)
 RETRIABLE = (*FAILED, *HELD)
 CANCELLABLE = (*QUEUED, *HELD)
+_UNTRIED = Q(state=_State.HELD, reason_code=ReasonCode.SECRET_UNREADABLE.value)
+"""What is held and was certainly not handed over."""
 
 
 class NotAllowedError(Exception):
@@ -62,16 +64,19 @@ def cancel(delivery_id: UUID, *, now: datetime) -> None:
 
 
 def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
-    """Send again those of them that failed, expired, were skipped or not delivered and have an address.
+    """Send again those of them that failed, expired, were skipped, not delivered or not even tried for want of a key,
+    and have an address.
 
-    Answers how many. What is held is left to a person who looks at it, what is being written at this moment as it is.
+    Returns how many. What else is held is left to a person who looks at it, what is being written at this moment as it
+    is.
     """
     routes = active_routes()
     again = 0
     with transaction.atomic():
         for kind in ServerKind:
             route = routes.get(kind)
-            found = Delivery.objects.filter(pk__in=ids, server_kind=kind.value, state__in=FAILED).exclude(address="")
+            wanted = Q(state__in=FAILED) | _UNTRIED
+            found = Delivery.objects.filter(wanted, pk__in=ids, server_kind=kind.value).exclude(address="")
             changed = outbox.lock(found).update(
                 expires_at=now + (F("expires_at") - F("created_at")), **_afresh(route.server_id if route else None, now)
             )

@@ -83,7 +83,7 @@ class Deed(Struct, frozen=True):
 
 DEEDS = {
     "retry": Deed(
-        interventions.FAILED,
+        interventions.RETRIABLE,
         interventions.retry,
         interventions.retry_all,
         gettext_lazy("The delivery will be sent again."),

@@ -63,6 +63,10 @@ WORDS: dict[str, str | Promise] = {
     _Code.TEXT_TOO_LONG: _("The text is too long for this channel."),
     _Code.TEMPLATE_ERROR: _("The text could not be made from its template."),
     _Code.SECRET_WIPED: _("Its secret values are wiped already."),
+    _Code.SECRET_UNREADABLE: _(
+        "A secret that it needs can't be read: its key is missing from XMNOTIFY_FERNET_KEYS. Add the key and start the "
+        "workers anew, then send it again."
+    ),
     _Code.NO_ADDRESS: _("The recipient has no address."),
     _Code.NO_SIM: _("The recipient's devices have no SIM card."),
     _Code.NO_PUSH_TOKEN: _("No device is registered for notifications."),

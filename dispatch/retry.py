@@ -66,7 +66,7 @@ class GiveUp(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """Perhaps it went through: a person decides."""
+    """It waits for a person: to decide whether it went through, or to bring the key of what it needs back."""
 
     reason: Reason
 
@@ -105,7 +105,7 @@ def judge(
         case Deferred(reason=reason, retry_after=retry_after):
             return again(reason, least=retry_after)
         case Rejected(reason=reason):
-            return GiveUp(reason)
+            return Hold(reason) if reason.code is ReasonCode.SECRET_UNREADABLE else GiveUp(reason)
         case Unknown(reason=reason):
             return Hold(reason) if hold_unknown else again(reason, least=None)
         case _:

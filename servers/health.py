@@ -27,6 +27,7 @@ _UNREACHED = (
     ReasonCode.NO_ROUTE,
     ReasonCode.CONNECT_TIMEOUT,
 )
+_WITH_ADVICE = frozenset(ReasonCode) - {ReasonCode.SECRET_UNREADABLE}
 _RISKS = ("security", "verify_certificate", "ntlm_v1")
 _STATE = ("kind", "name", "active", "paused_until", "stopped_at", "trouble_code", "trouble_detail")
 _OF_SMTP = ("security", "verify_certificate", "authentication", "port", "timeout", "spa", "ntlm_v1")
@@ -71,7 +72,7 @@ def is_paused(server: Server) -> bool:
 
 def trouble(server: Server) -> str:
     """Why it stopped or is paused, in plain words; what it refused messages with in its own."""
-    if server.trouble_code not in {code.value for code in ReasonCode}:
+    if server.trouble_code not in _WITH_ADVICE:
         return server.trouble_detail
     advise = nexmo_hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
     cause = advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause

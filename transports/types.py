@@ -93,6 +93,7 @@ class ReasonCode(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     TEMPLATE_ERROR = "template_error"
     SECRET_WIPED = "secret_wiped"  # noqa: S105 - a reason, not a credential
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - a reason, not a credential
     NO_ADDRESS = "no_address"
     NO_SIM = "no_sim"
     NO_PUSH_TOKEN = "no_push_token"  # noqa: S105 - a reason, not a credential

@@ -148,13 +148,23 @@ def test_a_webhook_whose_secret_is_lost_shuts_out_nobody_else(key):
     key(lose_the_old=True)
     good = webhooks.create("good", scopes=[ApiScope.EVENTS])
     body = b'{"type": "device.jailbroken", "device": {"serial": "S1"}}'
-    answers = [
-        Client(raise_request_exception=False)
-        .post("/api/v1/events", body, content_type="application/json", headers=signed(secret, body))
-        .status_code
-        for secret in (good, lost)
-    ]
-    assert answers == [202, 401]
+
+    def post(secret):
+        return Client().post("/api/v1/events", body, content_type="application/json", headers=signed(secret, body))
+
+    assert post(good).status_code == 202
+    refused = post(lost)
+    assert (refused.status_code, "Retry-After" in refused) == (503, True)
+    webhooks.rotate(Webhook.objects.get(name="a lost one"))
+    assert post(lost).status_code == 401
+
+
+def test_a_receipt_whose_signature_can_not_be_checked_is_to_come_again(key):
+    world.sms_gateway(signature_secret=PASSWORD, signature_method="sha256")
+    key(lose_the_old=True)
+    SmsGateway.objects.update(receipt_token=Secret.of("known"))
+    refused = Client().get("/receipts/nexmo/known/", {"status": "delivered", "sig": "x"})
+    assert (refused.status_code, "Retry-After" in refused) == (503, True)
 
 
 def test_a_second_factor_whose_key_is_lost_takes_recovery_codes(sealed, key):

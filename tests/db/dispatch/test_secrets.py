@@ -4,13 +4,17 @@ import json
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core import serializers
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from actions.models import Rule
 from dispatch import upkeep
-from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Schedule
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Lane, Schedule
+from servers import factory, queries
+from servers.models import Server
 from templates_app.models import NotificationTemplate
 from tests.db import world
 from tests.db.dispatch import flow
@@ -177,3 +181,65 @@ def test_secrets_stay_while_the_audience_of_a_broadcast_is_not_planned(server, c
     assert upkeep.wipe_secrets() == 0
     Broadcast.objects.update(state="running")
     assert upkeep.wipe_secrets() == 1
+
+
+@pytest.fixture
+def keys(settings):
+    """Takes the keys away that everything was sealed with; returns what brings them back."""
+
+    def lose():
+        kept = settings.XMNOTIFY_FERNET_KEYS
+        settings.XMNOTIFY_FERNET_KEYS = [Fernet.generate_key().decode()]
+        return lambda: setattr(settings, "XMNOTIFY_FERNET_KEYS", [*settings.XMNOTIFY_FERNET_KEYS, *kept])
+
+    return lose
+
+
+@pytest.mark.parametrize("tried", [False, True], ids=["the event's", "a kept text's"])
+def test_what_needs_a_secret_that_no_key_opens_waits_for_a_person_and_the_key(
+    server, posted, channel, clock, keys, admin_client, caplog, tried
+):
+    if tried:
+        channel.answer = lambda wire, to: flow.GREYLISTED
+        flow.send(server, clock)
+        channel.answer = lambda wire, to: Sent()
+        channel.handed_over.clear()
+        clock.pass_time(timedelta(minutes=2))
+    bring_back = keys()
+    flow.send(server, clock)
+    assert channel.handed_over == []
+    assert set(Delivery.objects.values_list("state", "reason_code")) == {("held", "secret_unreadable")}
+    one = Delivery.objects.first()
+    assert "XMNOTIFY_FERNET_KEYS" in admin_client.get(f"/log/{one.pk}/").content.decode()
+    assert "Traceback" not in caplog.text
+    assert upkeep.wipe_secrets() == 0
+    bring_back()
+    admin_client.post("/log/bulk/", {"do": "retry", "scope": "all", "query": "state=trouble"})
+    clock.go_to(Delivery.objects.latest("due_at").due_at)
+    flow.send(server, clock)
+    assert flow.states() == {"sent": 2}
+    assert all(PIN.encode() in wire.payload for wire in channel.handed_over)
+
+
+@pytest.mark.parametrize("kind", ["smtp", "sms"])
+def test_a_server_whose_secret_no_key_opens_is_paused_and_says_so(clock, keys, admin_client, caplog, kind):
+    factory.forget()
+    if kind == "smtp":
+        server = world.smtp_server(authentication=True, username="u", password="p")
+    else:
+        server = world.sms_gateway()
+    flow.deliveries(1, server_id=server.pk, now=clock.now())
+    bring_back = keys()
+    for pause in (timedelta(seconds=15), timedelta(seconds=30)):
+        assert flow.send(server, clock) == 0
+        row = Server.objects.get(pk=server.pk)
+        assert (row.trouble_code, row.paused_until - clock.now()) == ("secret_unreadable", pause)
+        assert not Lane.objects.filter(server_id=server.pk, lease__isnull=False).exists()
+        clock.pass_time(pause)
+    assert "Traceback" not in caplog.text
+    Server.objects.filter(pk=server.pk).update(paused_until=timezone.now() + timedelta(minutes=1))
+    assert "XMNOTIFY_FERNET_KEYS" in admin_client.get("/settings/health/").content.decode()
+    assert flow.states() == {"due": 1}
+    assert Delivery.objects.get().tries == 0
+    bring_back()
+    assert factory.build_channel(queries.settings_of(server.pk))
