@@ -9,6 +9,6 @@ class ApiConfig(AppConfig):
     name = "api"
 
     def ready(self) -> None:
-        from api import key_views
+        from api.access import views
 
-        key_views.register()
+        views.register()

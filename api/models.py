@@ -17,7 +17,7 @@ DEFAULT_BURST, MOST_BURST = 50_000, 10_000_000
 class ApiKey(models.Model):
     """`xmn_<lookup>_<secret>`: only the look-up part and an HMAC digest of the whole are stored.
 
-    `tokens` were there at `tokens_at` (None: it was never used) for further events: see `api.rate`.
+    `tokens` were there at `tokens_at` (None: it was never used) for further events: see `api.access.rate`.
     """
 
     name = models.CharField(_("name"), max_length=255, unique=True)

@@ -2,9 +2,9 @@
 
 from django.urls import path, re_path
 
-from api import openapi
-from api.operation import patterns
-from api.problems import no_such_address
+from api.kit import openapi
+from api.kit.operation import patterns
+from api.kit.problems import no_such_address
 from api.v1.table import OPERATIONS
 
 urlpatterns = [

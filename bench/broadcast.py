@@ -71,9 +71,9 @@ def _fill(targets: int, *, port: int) -> None:
 
     from devices.models import Device, Person  # noqa: PLC0415
     from servers.models import SmtpServer  # noqa: PLC0415
-    from templates_app import versions  # noqa: PLC0415
-    from templates_app.content import Channel, Content, Wording  # noqa: PLC0415
+    from templates_app import edits  # noqa: PLC0415
     from templates_app.models import NotificationTemplate  # noqa: PLC0415
+    from templates_app.texts.content import Channel, Content, Wording  # noqa: PLC0415
     from transports.types import ChannelKind  # noqa: PLC0415
 
     SmtpServer.objects.create(
@@ -81,7 +81,7 @@ def _fill(targets: int, *, port: int) -> None:
     )
     text = Wording(subject="Closed", message="Dear ${user.displayname}, the office is closed.")
     mail = Channel(ChannelKind.SMTP, active=True, recipient="${user.mail}", wordings=(text,))
-    versions.save(NotificationTemplate.objects.create(name="Bench", type="adhoc"), Content((mail,)))
+    edits.save(NotificationTemplate.objects.create(name="Bench", type="adhoc"), Content((mail,)))
     for start in range(0, targets, _AT_ONCE):
         people = Person.objects.bulk_create(
             Person(loginname=f"u{number}", mail=f"u{number}@example.com", displayname=f"User {number}")
@@ -98,23 +98,23 @@ def _fill(targets: int, *, port: int) -> None:
 def _announce() -> None:
     from django.utils import timezone  # noqa: PLC0415
 
-    from dispatch import ingest  # noqa: PLC0415
+    from dispatch.intake import accept  # noqa: PLC0415
 
     now = timezone.now()
     audience = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
-    ingest.accept(ingest.EventIn(occurred_at=now, template="Bench", audience=audience), origin="bench", now=now)
+    accept.accept(accept.EventIn(occurred_at=now, template="Bench", audience=audience), origin="bench", now=now)
 
 
 def _plan(targets: int) -> float:
-    from dispatch import broadcasts  # noqa: PLC0415
-    from dispatch.clock import SystemClock  # noqa: PLC0415
+    from dispatch.broadcasts import planning  # noqa: PLC0415
     from dispatch.models import Broadcast, Delivery  # noqa: PLC0415
+    from dispatch.rules.clock import SystemClock  # noqa: PLC0415
 
     _announce()
     pk = Broadcast.objects.latest("created_at").pk
     before = time.perf_counter()
     while Broadcast.objects.filter(pk=pk, state=Broadcast.State.PLANNING).exists():
-        broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: False)
+        planning.plan(pk, clock=SystemClock(), stopping=lambda: False)
     took = time.perf_counter() - before
     assert Delivery.objects.count() == targets
     _empty()
@@ -210,13 +210,13 @@ def _throw_away_what_waits() -> None:
 @contextmanager
 def _worker() -> Iterator[None]:
     """A worker as the quick start runs it, ready when its canary has answered."""
-    from dispatch import liveness, wakeup  # noqa: PLC0415
-    from dispatch.clock import SystemClock  # noqa: PLC0415
+    from dispatch.rules.clock import SystemClock  # noqa: PLC0415
+    from dispatch.wakeup import liveness, wake_ups  # noqa: PLC0415
 
-    command = [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-Q", wakeup.DRAIN_QUEUE, "-l", "ERROR"]
+    command = [sys.executable, "-m", "celery", "-A", "xmnotify", "worker", "-Q", wake_ups.DRAIN_QUEUE, "-l", "ERROR"]
     with subprocess.Popen(command, cwd=surroundings.ROOT) as process:
         try:
-            while liveness.silent((wakeup.DRAIN_QUEUE,), clock=SystemClock()):
+            while liveness.silent((wake_ups.DRAIN_QUEUE,), clock=SystemClock()):
                 time.sleep(0.05)
             yield
         finally:

@@ -65,7 +65,7 @@ def _server() -> int:
 
 def _claims(server_id: int, *, rounds: int) -> list[float]:
     """The median of 8 claims in each round; what was claimed is given back."""
-    from dispatch import outbox  # noqa: PLC0415
+    from dispatch.outbox import deliveries  # noqa: PLC0415
 
     medians = []
     for _ in range(rounds):
@@ -73,12 +73,12 @@ def _claims(server_id: int, *, rounds: int) -> list[float]:
         for _ in range(8):
             now, lease = datetime.now(UTC), uuid4()
             before = time.perf_counter()
-            claims = outbox.claim_due(
+            claims = deliveries.claim_due(
                 server_id, most=BATCH, lease=lease, lease_until=now + timedelta(minutes=2), now=now
             )
             times.append((time.perf_counter() - before) * 1000)
             assert len(claims) == BATCH
-            outbox.give_back([claim.id for claim in claims], lease=lease)
+            deliveries.give_back([claim.id for claim in claims], lease=lease)
         medians.append(statistics.median(times))
     return medians
 

@@ -19,8 +19,8 @@ from ninja.security import HttpBearer
 
 from api.models import ApiKey
 from devices.models import Device
-from dispatch import wakeup
 from dispatch.models import Delivery, Event
+from dispatch.wakeup import wake_ups
 from servers.models import Server
 from templates_app.models import NotificationTemplate
 
@@ -81,7 +81,7 @@ def plain_event(request: HttpRequest, event: _Event) -> tuple[int, dict[str, Any
             created_at=now,
             expires_at=now + timedelta(days=3),
         )
-        transaction.on_commit(lambda: wakeup.wake(server.pk))
+        transaction.on_commit(lambda: wake_ups.wake(server.pk))
     return 202, {"id": str(stored.pk), "deliveries": 1}
 
 

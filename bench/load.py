@@ -13,8 +13,8 @@ from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from devices.models import Device  # noqa: E402
-from dispatch import ingest  # noqa: E402
-from dispatch.subjects import SubjectIn  # noqa: E402
+from dispatch.intake import accept  # noqa: E402
+from dispatch.intake.subjects import SubjectIn  # noqa: E402
 from servers.models import SmsGateway, SmtpServer  # noqa: E402
 from templates_app.models import (  # noqa: E402
     NotificationTemplate,
@@ -23,7 +23,7 @@ from templates_app.models import (  # noqa: E402
     TemplateVersion,
 )
 from transports.types import ChannelKind  # noqa: E402
-from xmnotify import demo  # noqa: E402
+from xmnotify.quickstart import demo  # noqa: E402
 
 _TEMPLATE = "Bench"
 _AT_ONCE = 500
@@ -73,14 +73,14 @@ def post(messages: int, *, sms: bool = False) -> None:
             for number in range(start, min(start + _AT_ONCE, messages))
         ]
         with transaction.atomic():
-            for answer in ingest.accept_all(posted, origin="bench", now=now):
-                assert isinstance(answer, ingest.Accepted), answer
+            for answer in accept.accept_all(posted, origin="bench", now=now):
+                assert isinstance(answer, accept.Accepted), answer
                 assert answer.deliveries == 1, answer.notes
 
 
-def _event(number: int, *, serial: str, now: datetime) -> ingest.Posted:
-    return ingest.Posted(
-        ingest.EventIn(
+def _event(number: int, *, serial: str, now: datetime) -> accept.Posted:
+    return accept.Posted(
+        accept.EventIn(
             occurred_at=now, template=_TEMPLATE, source=f"event {number}", device=SubjectIn("serial", serial)
         )
     )

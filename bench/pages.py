@@ -87,7 +87,7 @@ def _paths() -> Iterator[str]:
     from django.contrib.auth.models import User  # noqa: PLC0415
     from django.urls import reverse  # noqa: PLC0415
 
-    from console import registry  # noqa: PLC0415
+    from console.kit import registry  # noqa: PLC0415
     from dispatch.models import Delivery  # noqa: PLC0415
 
     user = User.objects.get(username="bench")

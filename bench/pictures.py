@@ -38,8 +38,8 @@ def _fill() -> None:
     from django.core.management import call_command  # noqa: PLC0415
     from django.utils import timezone  # noqa: PLC0415
 
-    from dispatch import liveness  # noqa: PLC0415
     from dispatch.models import Delivery  # noqa: PLC0415
+    from dispatch.wakeup import liveness  # noqa: PLC0415
 
     call_command("migrate", verbosity=0, interactive=False)
     call_command("collectstatic", verbosity=0, interactive=False)

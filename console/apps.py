@@ -13,10 +13,12 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in, user_login_failed
 
-        from console import access, confirmation, log_ins, pages, past_log_ins, trail
+        from console.accounts import log_ins, past_log_ins, views
+        from console.kit import confirmation, pages
+        from console.trail import views as trail
 
         pages.register()
-        access.register()
+        views.register()
         trail.register()
         past_log_ins.register()
         user_logged_in.connect(confirmation.note_password, dispatch_uid="console.note_password")
@@ -27,7 +29,7 @@ class ConsoleAdminConfig(admin_apps.AdminConfig):
     """`django.contrib.admin` whose default site is ours; users and groups have pages of their own."""
 
     default = False
-    default_site = "console.site.ConsoleSite"
+    default_site = "console.kit.site.ConsoleSite"
 
     def ready(self) -> None:
         super().ready()

@@ -31,7 +31,7 @@ class SecondFactor(models.Model):
 
 
 class Failures(models.Model):
-    """Wrong passwords and codes of one account by one way, or from one address: see `console.lockout`."""
+    """Wrong passwords and codes of one account by one way, or from one address: see `console.accounts.lockout`."""
 
     counted = models.CharField(max_length=200, unique=True)
     number = models.PositiveIntegerField(default=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from console.access import (
+from console.accounts.views import (
     AdministratorDeletePage,
     AdministratorPage,
     AdministratorPasswordPage,
@@ -14,8 +14,8 @@ from console.access import (
     RolesPage,
     SecondFactorReset,
 )
-from console.pages import AboutPage, HealthPage, SettingsPage
-from console.trail import AuditPage
+from console.kit.pages import AboutPage, HealthPage, SettingsPage
+from console.trail.views import AuditPage
 
 urlpatterns = [
     path("settings/", SettingsPage.as_view(), name="settings"),

@@ -13,8 +13,8 @@ from django.db.models import Model
 from msgspec import Struct, field
 
 from devices.models import Device, Person, PushToken
-from transports import invisible, mail_address, phone_number
-from transports.invisible import InvisibleError
+from transports.addresses import invisible, mail_address, phone_number
+from transports.addresses.invisible import InvisibleError
 
 DEVICE_KEYS = ("id", "serial", "imei")
 USER_KEYS = ("id", "loginname")

@@ -9,9 +9,8 @@ class DispatchConfig(AppConfig):
     name = "dispatch"
 
     def ready(self) -> None:
-        from dispatch import health, retention, samples, trial
+        from dispatch import console
+        from dispatch.upkeep import retention
 
-        health.register()
+        console.register()
         retention.register()
-        samples.register()
-        trial.register()

@@ -11,9 +11,13 @@ from celery.signals import celeryd_after_setup, worker_init, worker_ready, worke
 from celery.worker import state
 from django.conf import settings
 
-from dispatch import beat, broadcasts, liveness, publisher, recovery, statistics, wakeup, workers
-from dispatch.clock import SystemClock
-from dispatch.drain import drain
+from dispatch.broadcasts import planning
+from dispatch.dashboard import counting
+from dispatch.rules.clock import SystemClock
+from dispatch.sending import recovery
+from dispatch.sending.drain import drain
+from dispatch.upkeep import beat
+from dispatch.wakeup import liveness, publisher, wake_ups, workers
 from foundation import retention
 from foundation.sql import locks
 
@@ -21,15 +25,15 @@ CLOCK = SystemClock()
 LONGEST_LOCK = timedelta(seconds=8)
 
 
-@shared_task(name=wakeup.DRAIN_TASK)
+@shared_task(name=wake_ups.DRAIN_TASK)
 def drain_server(*, server_id: int) -> None:
     workers.enter(drains=True)
     drain(server_id, clock=CLOCK, stopping=_stopping)
 
 
-@shared_task(name=wakeup.PLAN_TASK)
+@shared_task(name=wake_ups.PLAN_TASK)
 def plan_broadcast(*, broadcast_id: str) -> None:
-    broadcasts.plan(UUID(broadcast_id), clock=CLOCK, stopping=_stopping)
+    planning.plan(UUID(broadcast_id), clock=CLOCK, stopping=_stopping)
 
 
 @shared_task(name=beat.CANARY_TASK)
@@ -39,7 +43,7 @@ def canary(*, about: str) -> None:
 
 @shared_task(name=beat.COUNT_TASK)
 def count() -> None:
-    statistics.count(now=CLOCK.now())
+    counting.count(now=CLOCK.now())
 
 
 @shared_task(name=beat.PURGE_TASK)
@@ -56,7 +60,7 @@ def _wait_for_no_lock_longer_than_a_stop_may_take(**_: Any) -> None:
 def _live(*, instance: Any, **_: Any) -> None:
     """Before the broker is reached, for what time brings does not wait for it."""
     queues = set(instance.app.amqp.queues.consume_from)
-    workers.begin(drains=wakeup.DRAIN_QUEUE in queues)
+    workers.begin(drains=wake_ups.DRAIN_QUEUE in queues)
     if beat.CONTROL_QUEUE in queues:
         beat.start(clock=CLOCK)
         workers.guard(lambda: beat.start(clock=CLOCK))

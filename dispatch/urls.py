@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dispatch.log_views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
-from dispatch.trial import SendToMe
-from dispatch.views import DashboardPage
-from dispatch.withheld_views import DecideWithheld
+from dispatch.console import SendToMe
+from dispatch.dashboard.views import DashboardPage
+from dispatch.log.views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
+from dispatch.log.withheld_views import DecideWithheld
 
 urlpatterns = [
     path("", DashboardPage.as_view(), name="dashboard"),

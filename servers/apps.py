@@ -9,7 +9,8 @@ class ServersConfig(AppConfig):
     name = "servers"
 
     def ready(self) -> None:
-        from servers import health, probe
+        from servers import health
+        from servers.testing import runs
 
         health.register()
-        probe.register()
+        runs.register()

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 from django.conf import settings
 from msgspec import structs
 
-from servers import receipts
 from servers.models import SmsGateway, SmtpServer
 from servers.queries import AnyServer, find
-from servers.tokens import SharedToken
+from servers.sms import receipts
+from servers.smtp.tokens import SharedToken
 from servers.values import UNKNOWN, Experience
-from transports.guard import Policy
-from transports.nexmo import NexmoChannel
-from transports.nexmo_config import OFFICIAL_HOST, NexmoConfig, SignatureMethod, Signer
-from transports.oauth import FreshToken, TokenRequest, TokenSource
-from transports.smtp import SmtpChannel
-from transports.smtp_config import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
+from transports.net.guard import Policy
+from transports.net.oauth import FreshToken, TokenRequest, TokenSource
+from transports.nexmo.channel import NexmoChannel
+from transports.nexmo.config import OFFICIAL_HOST, NexmoConfig, SignatureMethod, Signer
+from transports.smtp.channel import SmtpChannel
+from transports.smtp.config import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpConfig
 from transports.types import Channel
 
 

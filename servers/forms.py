@@ -13,10 +13,10 @@ from django.forms.models import construct_instance
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from servers import countries, kept_secrets, lifecycle, queries
-from servers.carrier_validators import clean_carrier
+from servers import countries, edits, kept_secrets, queries
+from servers.carriers.validators import clean_carrier
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
-from servers.sms_validators import clean_sms
+from servers.sms.validators import clean_sms
 from servers.validators import clean_smtp, port_for
 
 SMTP_MAIN = (
@@ -178,9 +178,9 @@ class ServerForm(CheckedForm[S], Generic[S]):
     def save(self, commit: bool = True) -> S:  # noqa: FBT001, FBT002 - Django's signature
         """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
         if commit and self.instance.pk:
-            lifecycle.change(self.instance, now=timezone.now())
+            edits.change(self.instance, now=timezone.now())
         elif commit:
-            lifecycle.add(self.instance)
+            edits.add(self.instance)
         return self.instance
 
 
@@ -316,5 +316,5 @@ class CarrierGatewayForm(CheckedForm[CarrierGateway]):
     def save(self, commit: bool = True) -> CarrierGateway:  # noqa: FBT001, FBT002 - Django's signature
         """Store it. Raises ValidationError when its carrier got a gateway in this country meanwhile."""
         if commit:
-            lifecycle.keep_carrier(self.instance)
+            edits.keep_carrier(self.instance)
         return self.instance

@@ -10,14 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from console import registry
-from console.registry import Button, Finding, Group, Level, State, Tile
-from servers.carrier_validators import carrier_warnings
+from console.kit import registry
+from console.kit.registry import Button, Finding, Group, Level, State, Tile
+from servers.carriers.validators import carrier_warnings
 from servers.models import CarrierGateway, Server, SmsGateway, SmtpServer
-from servers.sms_validators import sms_warnings, stays_here
+from servers.sms.validators import sms_warnings, stays_here
 from servers.validators import smtp_warnings
 from servers.values import ServerKind
-from transports import nexmo_hints, smtp_hints
+from transports.nexmo import hints
+from transports.smtp import hints as smtp_hints
 from transports.types import Reason, ReasonCode, Scope
 
 _PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
@@ -74,7 +75,7 @@ def trouble(server: Server) -> str:
     """Why it stopped or is paused, in plain words; what it refused messages with in its own."""
     if server.trouble_code not in _WITH_ADVICE:
         return server.trouble_detail
-    advise = nexmo_hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
+    advise = hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
     cause = advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
     return f"{cause} “{server.trouble_detail}”." if server.trouble_code == ReasonCode.REFUSED_ALIKE else cause
 

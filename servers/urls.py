@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from servers.carrier_views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
-from servers.probing import SmsTestView, SmtpTestView, TestPage
+from servers.carriers.views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
+from servers.testing.views import SmsTestView, SmtpTestView, TestPage
 from servers.views import (
     ActivateView,
     ForgetView,

@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from foundation.secrets import Secret, SecretField, SecretUnreadableError
 from servers.kept_secrets import moved
 from servers.models import SmtpServer
-from transports import invisible, phone_number
-from transports.mail_address import normalise
+from transports.addresses import invisible, phone_number
+from transports.addresses.mail_address import normalise
 
 Security = SmtpServer.Security
 Mechanism = SmtpServer.Mechanism

@@ -115,7 +115,8 @@ class CarrierRoute(Struct, frozen=True):
 class Route(Struct, frozen=True):
     """The active server of a kind, as planning sees it. `country` reads phone numbers that name none (ISO 3166).
 
-    `carriers`: carrier gateways by carrier and country (see `servers.carriers`), where the SMS gateway uses them.
+    `carriers`: carrier gateways by carrier and country (see `servers.carriers.matching`), where the SMS gateway uses
+    them.
     """
 
     server_id: int

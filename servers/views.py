@@ -17,20 +17,22 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct
 
-from console import registry
-from console.editing import DeletePage, FormPage
-from console.pages import SettingsChildView
-from console.registry import Words
-from console.typed_secrets import Keeper
-from console.views import ConsoleView
+from console.kit import registry
+from console.kit.editing import DeletePage, FormPage
+from console.kit.pages import SettingsChildView
+from console.kit.registry import Words
+from console.kit.typed_secrets import Keeper
+from console.kit.views import ConsoleView
 from foundation import audit
 from foundation.audit import Action
-from servers import health, kept_secrets, lifecycle, probe, receipts
+from servers import edits, health, kept_secrets
 from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
 from servers.models import PushService, Server, SmsGateway, SmtpServer
-from servers.providers import PROVIDERS
 from servers.queries import AnyServer, child
-from servers.sms_validators import sms_warnings
+from servers.sms import receipts
+from servers.sms.validators import sms_warnings
+from servers.smtp.providers import PROVIDERS
+from servers.testing import runs
 from servers.validators import KNOWN_PORTS, smtp_warnings
 from servers.values import ServerKind
 
@@ -65,7 +67,7 @@ class TryAgainView(ServerDeed):
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = get_object_or_404(Server, pk=pk)
         with transaction.atomic():
-            tried = lifecycle.try_again(pk, now=timezone.now())
+            tried = edits.try_again(pk, now=timezone.now())
             if tried:
                 audit.record(audit.by_request(request), action=Action.RETRY, instance=child(server))
         words = _("“%s” is tried with one message now.") if tried else _("“%s” is neither stopped nor paused.")
@@ -80,7 +82,7 @@ class ForgetView(ServerDeed):
         server = get_object_or_404(Server, pk=pk)
         seen = {name: getattr(server, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
         with transaction.atomic():
-            if lifecycle.forget(pk):
+            if edits.forget(pk):
                 audit.record(audit.by_request(request), action=Action.FORGET, instance=child(server), before=seen)
         messages.success(request, _("What was learned of “%s” is forgotten.") % server)
         return redirect(health.address(server))
@@ -92,7 +94,7 @@ class ActivateView(ServerDeed):
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         try:
             with transaction.atomic():
-                server = lifecycle.activate(pk, now=timezone.now())
+                server = edits.activate(pk, now=timezone.now())
                 audit.record(audit.by_request(request), action=Action.ACTIVATE, instance=child(server))
         except Server.DoesNotExist:
             raise Http404 from None
@@ -168,7 +170,7 @@ class ServerFormPage(ServerView, FormPage[S]):
             "test_url": reverse(f"{self.address}-test", args=own),
             "test_box": self.box,
             "test_to": self.request.POST.get("test_to", self.usual_test_to()),
-            "may_test": self.request.user.has_perm(probe.PERMISSION),
+            "may_test": self.request.user.has_perm(runs.PERMISSION),
             "learned": _learned(self.instance),
             "learned_of": self.instance.pk,
         }
@@ -233,10 +235,10 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
     write_permissions = ("servers.delete_server",)
 
     def why_kept(self, instance: Server) -> Words:
-        return lifecycle.why_kept(instance)
+        return edits.why_kept(instance)
 
     def remove(self, instance: Server) -> None:
-        lifecycle.remove(instance.pk)
+        edits.remove(instance.pk)
 
 
 def _learned(server: Server) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from transports.segments import Encoding, cut
+from transports.addresses.segments import Encoding, cut
 
 _MOST_CHARACTERS = 3200
 _MOST_SKEW = 300

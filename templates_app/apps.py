@@ -9,7 +9,7 @@ class TemplatesConfig(AppConfig):
     name = "templates_app"
 
     def ready(self) -> None:
-        from templates_app import impact, tiles
+        from templates_app.pages import impact, tiles
 
         impact.register()
         tiles.register()

@@ -15,12 +15,12 @@ from msgspec import Struct
 from foundation.sql.statements import Query, Statement
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
-from templates_app.content import Channel, Content
+from templates_app.edits import content_of
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
-from templates_app.render import Template, VersionTexts, compiled
+from templates_app.texts.content import Channel, Content
+from templates_app.texts.render import Template, VersionTexts, compiled
+from templates_app.texts.validators import missing
 from templates_app.types import ADHOC, BY_CODE, CHANNELS
-from templates_app.validators import missing
-from templates_app.versions import content_of
 from transports.types import ChannelKind
 
 _CURRENT = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from templates_app.preview_views import MacroNames, PreviewFrame, PreviewView
-from templates_app.version_views import ResetPage, VersionList, VersionPage
-from templates_app.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
+from templates_app.pages.preview_views import MacroNames, PreviewFrame, PreviewView
+from templates_app.pages.version_views import ResetPage, VersionList, VersionPage
+from templates_app.pages.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
 
 _BASE = "settings/notification-templates/"
 

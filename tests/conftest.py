@@ -14,7 +14,7 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from dispatch import broker_watch, liveness
+from dispatch.wakeup import broker_watch, liveness
 from xmnotify.operations import readiness
 
 # How long an example takes is the machine's affair.
@@ -30,9 +30,9 @@ def pytest_report_header():
 @pytest.fixture(autouse=True)
 def _nothing_seen_before(monkeypatch):
     """No test knows what another one saw of workers, sweep and broker."""
-    monkeypatch.setattr("dispatch.liveness._memory", liveness.Memory())
+    monkeypatch.setattr("dispatch.wakeup.liveness._memory", liveness.Memory())
     monkeypatch.setattr("xmnotify.operations.readiness._last_try", readiness._Try())
-    monkeypatch.setattr("dispatch.broker_watch._watch", broker_watch.Watch())
+    monkeypatch.setattr("dispatch.wakeup.broker_watch._watch", broker_watch.Watch())
 
 
 @pytest.fixture(scope="session")

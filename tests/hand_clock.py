@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 
 class HandClock:
-    """See `dispatch.clock.Clock`. `slept` lists the waits asked for, in seconds; each moves the clock on."""
+    """See `dispatch.rules.clock.Clock`. `slept` lists the waits asked for, in seconds; each moves the clock on."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now

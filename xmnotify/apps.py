@@ -11,9 +11,9 @@ class XmnotifyConfig(AppConfig):
 
     def ready(self) -> None:
         import xmnotify.celery  # noqa: F401 - once the settings stand
-        from console import registry
-        from xmnotify import proxies
+        from console.kit import registry
         from xmnotify.operations import readiness
+        from xmnotify.web import proxies
 
         registry.add_health(readiness.findings)
         registry.add_health(proxies.health)

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-from transports.mail_address import FULL_NAME
+from transports.addresses.mail_address import FULL_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 _VARIABLES = FileAwareMapping(cache=False)

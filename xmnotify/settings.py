@@ -43,21 +43,21 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 MIDDLEWARE = [
-    "xmnotify.proxies.ProxyMiddleware",
+    "xmnotify.web.proxies.ProxyMiddleware",
     "xmnotify.web.front.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "api.direct.DirectMiddleware",
+    "api.kit.direct.DirectMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "console.sessions.SessionMiddleware",
+    "console.accounts.sessions.SessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.csp.ContentSecurityPolicyMiddleware",
+    "console.kit.csp.ContentSecurityPolicyMiddleware",
 ]
 ROOT_URLCONF = "xmnotify.urls"
 WSGI_APPLICATION = "xmnotify.wsgi.application"
@@ -89,7 +89,7 @@ elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is sai
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PASSWORD_HASHERS = [
-    "console.hashing.BoundedArgon2PasswordHasher",
+    "console.accounts.hashing.BoundedArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -105,7 +105,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
 ]
-AUTHENTICATION_BACKENDS = ["console.backends.PasswordBackend"]
+AUTHENTICATION_BACKENDS = ["console.accounts.backends.PasswordBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -134,7 +134,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if TLS_TERMINATED else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS_TERMINATED
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS_TERMINATED else None
-USE_X_FORWARDED_HOST = True  # with the line above: as trusted proxies say, see xmnotify.proxies
+USE_X_FORWARDED_HOST = True  # with the line above: as trusted proxies say, see xmnotify.web.proxies
 SESSION_COOKIE_HTTPONLY = True
 XMNOTIFY_IDLE_MINUTES = env.integer("XMNOTIFY_IDLE_MINUTES", 60, least=1, most=1_440)
 XMNOTIFY_SESSION_HOURS = env.integer("XMNOTIFY_SESSION_HOURS", 12, least=1, most=168)

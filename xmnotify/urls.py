@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from api.receipts import nexmo
+from api.receipts.views import nexmo
 from servers.values import RECEIPT_PATH
 from xmnotify.operations import readiness
 
@@ -30,8 +30,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse(lines or ["ok\n"], status=status, content_type="text/plain")
 
 
-handler400 = "api.problems.bad_request"
-handler500 = "api.problems.server_error"
+handler400 = "api.kit.problems.bad_request"
+handler500 = "api.kit.problems.server_error"
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
@@ -39,10 +39,10 @@ urlpatterns = [
     path(f"{RECEIPT_PATH}<str:token>/", nexmo, name="nexmo-receipt"),
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
-    path("", include("api.key_urls")),
+    path("", include("api.access.urls")),
     path("", include("servers.urls")),
     path("", include("templates_app.urls")),
     path("", include("dispatch.urls")),
 ]
-handler403 = "console.views.denied"
-handler404 = "console.views.missing"
+handler403 = "console.kit.views.denied"
+handler404 = "console.kit.views.missing"

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
-from api import operation, strict_json, texts
-from api.problems import ProblemError, unprocessable
+from api.kit import operation, strict_json, texts
+from api.kit.problems import ProblemError, unprocessable
 from devices import filters
 from devices.fields import FieldError, clean_key
 from devices.filters import Filter, FilterError, Op

@@ -10,16 +10,16 @@ from django.db import transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api import operation
-from api.keys import ApiScope
-from api.operation import Call, Operation
-from api.problems import invalid
+from api.access.keys import ApiScope
+from api.kit import operation
+from api.kit.operation import Call, Operation
+from api.kit.problems import invalid
 from api.v1.bodies import Text, told
 from api.v1.servers import set_fields
 from foundation import audit
 from foundation.audit import Action
-from servers import lifecycle
-from servers.carrier_validators import carrier_warnings, clean_carrier
+from servers import edits
+from servers.carriers.validators import carrier_warnings, clean_carrier
 from servers.models import CarrierGateway
 
 Format = Literal["national", "country_code", "plus"]
@@ -79,7 +79,7 @@ def delete_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
     gateway = _find(gateway_id)
     with transaction.atomic():
         audit.record(call.actor, action=Action.DELETE, instance=gateway, before=audit.snapshot(gateway))
-        lifecycle.remove_carrier(gateway)
+        edits.remove_carrier(gateway)
     return operation.nothing()
 
 
@@ -97,7 +97,7 @@ def _keep(call: Call, gateway: CarrierGateway, *, action: Action) -> None:
     try:
         with transaction.atomic():
             clean_carrier(gateway)
-            lifecycle.keep_carrier(gateway)
+            edits.keep_carrier(gateway)
             after = audit.snapshot(gateway)
             audit.record(call.actor, action=action, instance=gateway, before=before, after=after)
     except ValidationError as error:

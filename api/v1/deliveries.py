@@ -13,17 +13,18 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api import operation
-from api.keys import ApiScope
-from api.operation import Call, Operation
-from api.problems import FieldError, ProblemError
+from api.access.keys import ApiScope
+from api.kit import operation
+from api.kit.operation import Call, Operation
+from api.kit.problems import FieldError, ProblemError
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from devices.models import Device, Person, folded, keyed
-from dispatch import interventions, log
-from dispatch.interventions import NotAllowedError
+from dispatch.log import search
 from dispatch.models import Attempt, Delivery, Event, Receipt
-from dispatch.retention import EVENTS
+from dispatch.outbox import interventions
+from dispatch.outbox.interventions import NotAllowedError
+from dispatch.upkeep.retention import EVENTS
 from foundation import audit, retention
 from foundation.audit import Action
 from foundation.sql.ids import first_id
@@ -132,7 +133,7 @@ def list_deliveries(call: Call) -> HttpResponse:
         "event": query.event,
         "state": query.state,
         "channel": query.channel,
-        "address": query.recipient if query.recipient is UNSET else log.written_to(query.recipient),
+        "address": query.recipient if query.recipient is UNSET else search.written_to(query.recipient),
         "id__lt": query.after,
         "id__gte": UNSET if query.since is UNSET else first_id(query.since),
     }
@@ -148,7 +149,7 @@ def list_deliveries(call: Call) -> HttpResponse:
         subjects["person__in"] = _keys(Person.objects.filter(loginname__lower=folded(query.user)))
     rows = rows.order_by("-id")
     found, last = pages.cut(
-        log.newest(_about(rows, subjects), most=query.limit + 1) if subjects else rows[: query.limit + 1],
+        search.newest(_about(rows, subjects), most=query.limit + 1) if subjects else rows[: query.limit + 1],
         limit=query.limit,
     )
     following = pages.next_page(call.request, last, key=lambda row: row.pk)

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import strict_json, texts
-from api.keys import ApiScope, Caller
-from api.operation import read
-from api.problems import unprocessable
-from api.strict_json import Parsed
+from api.access.keys import ApiScope, Caller
+from api.kit import strict_json, texts
+from api.kit.operation import read
+from api.kit.problems import unprocessable
+from api.kit.strict_json import Parsed
 from api.v1.bodies import DeviceFields, FilterBody, Identifier, Line, Moment, UserFields, filter_of, key_in, told
 from devices.fields import DEVICE_KEYS, USER_KEYS
-from dispatch import secret_values
-from dispatch.ingest import EventIn, Posted
-from dispatch.subjects import SubjectIn
+from dispatch.intake.accept import EventIn, Posted
+from dispatch.intake.subjects import SubjectIn
+from dispatch.rules import secret_values
 from foundation.fingerprints import fingerprint
 from transports.types import ChannelKind
 

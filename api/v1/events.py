@@ -11,15 +11,15 @@ from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api import operation
-from api.keys import ApiScope
-from api.operation import Call, Operation
+from api.access.keys import ApiScope
+from api.kit import operation
+from api.kit.operation import Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
 from dispatch.models import Broadcast, Delivery, Event
-from dispatch.retention import EVENTS
+from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.sql.ids import first_id
 

@@ -7,8 +7,8 @@ from http import HTTPMethod
 from django.http import HttpResponse
 from msgspec import Struct
 
-from api import operation
-from api.operation import Call, Operation
+from api.kit import operation
+from api.kit.operation import Call, Operation
 
 
 class PingBody(Struct):

@@ -11,16 +11,17 @@ from uuid import UUID
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import cloudevents, operation, rate, strict_json, texts, webhooks
-from api.keys import ApiScope
-from api.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
-from api.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
-from api.strict_json import Parsed
+from api.access import rate, webhooks
+from api.access.keys import ApiScope
+from api.kit import cloudevents, operation, strict_json, texts
+from api.kit.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
+from api.kit.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
+from api.kit.strict_json import Parsed
 from api.v1.event_body import EventBody, EventItem, posted
-from dispatch import ingest, reception
-from dispatch.ingest import Accepted, ConflictError, Posted
-from dispatch.subjects import RefusedError
-from dispatch.turn import taking_in
+from dispatch.intake import accept, reception
+from dispatch.intake.accept import Accepted, ConflictError, Posted
+from dispatch.intake.subjects import RefusedError
+from dispatch.intake.turn import taking_in
 
 MOST_EVENTS = 1_000
 _HEADER = "Idempotency-Key"
@@ -168,7 +169,7 @@ def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) 
         except ProblemError as problem:
             items.append(problem)
     good = [item for item in items if isinstance(item, Posted)]
-    answers = iter(ingest.accept_all(good, origin=call.caller.origin, now=call.now))
+    answers = iter(accept.accept_all(good, origin=call.caller.origin, now=call.now))
     results = [
         _result(index, item if isinstance(item, ProblemError) else next(answers)) for index, item in enumerate(items)
     ]
@@ -178,7 +179,7 @@ def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) 
     return operation.answer(BatchAnswer(len(results) - rejected, rejected, results), status=HTTPStatus.ACCEPTED)
 
 
-def _result(index: int, outcome: ProblemError | ingest.Answer) -> BatchResult:
+def _result(index: int, outcome: ProblemError | accept.Answer) -> BatchResult:
     try:
         if isinstance(outcome, ProblemError):
             raise outcome
@@ -188,7 +189,7 @@ def _result(index: int, outcome: ProblemError | ingest.Answer) -> BatchResult:
     return BatchResult(index, taken.id, taken.deliveries, taken.skipped, taken.replayed)
 
 
-def _taken(answer: ingest.Answer) -> Accepted:
+def _taken(answer: accept.Answer) -> Accepted:
     match answer:
         case Accepted():
             return answer

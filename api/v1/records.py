@@ -12,13 +12,13 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import operation, strict_json
-from api.operation import Call
-from api.problems import Problem, ProblemError, details, none_taken, unprocessable
+from api.kit import operation, strict_json
+from api.kit.operation import Call
+from api.kit.problems import Problem, ProblemError, details, none_taken, unprocessable
 from devices.fields import FieldError, Unusable
 from devices.models import Device, Person
 from devices.upsert import Row, Saved
-from dispatch import removal
+from dispatch.outbox import removal
 from foundation import audit
 from foundation.audit import Action
 

@@ -14,10 +14,10 @@ from django.db.models import Model
 from django.http import HttpResponse
 from msgspec import Struct
 
-from api import operation
-from api.keys import ApiScope
-from api.operation import Call, Operation
-from api.problems import FieldError, ProblemError, invalid, unprocessable
+from api.access.keys import ApiScope
+from api.kit import operation
+from api.kit.operation import Call, Operation
+from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import told
 from api.v1.server_bodies import (
     LearnedBody,
@@ -33,11 +33,13 @@ from api.v1.server_bodies import (
 )
 from foundation import audit
 from foundation.audit import Action
-from servers import lifecycle, probe, receipts
+from servers import edits
 from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
-from servers.probe import Asker, ProbeRefusedError
 from servers.queries import AnyServer, child
-from servers.sms_validators import clean_sms, sms_warnings
+from servers.sms import receipts
+from servers.sms.validators import clean_sms, sms_warnings
+from servers.testing import runs
+from servers.testing.runs import Asker, ProbeRefusedError
 from servers.validators import clean_smtp, smtp_warnings
 
 Own = SmtpServer | SmsGateway
@@ -74,7 +76,7 @@ def create_server(call: Call) -> HttpResponse:
     with transaction.atomic():
         _clean(server, given)
         try:
-            lifecycle.add(server)
+            edits.add(server)
         except ValidationError as error:
             raise invalid(error) from None
         _note(call, Action.ADD, server, before={})
@@ -89,7 +91,7 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
         before = audit.snapshot(server)
         _clean(server, told(call.body))
         try:
-            lifecycle.change(server, now=call.now)
+            edits.change(server, now=call.now)
         except ValidationError as error:
             raise invalid(error) from None
         _note(call, Action.CHANGE, server, before=before)
@@ -99,7 +101,7 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
 def activate_server(call: Call, server_id: int) -> HttpResponse:
     _find_own(server_id)
     with transaction.atomic():
-        server = lifecycle.activate(server_id, now=call.now)
+        server = edits.activate(server_id, now=call.now)
         audit.record(call.actor, action=Action.ACTIVATE, instance=server)
     return show_server(call, server_id)
 
@@ -107,7 +109,7 @@ def activate_server(call: Call, server_id: int) -> HttpResponse:
 def try_server_again(call: Call, server_id: int) -> HttpResponse:
     own = _find_own(server_id)
     with transaction.atomic():
-        if lifecycle.try_again(server_id, now=call.now):
+        if edits.try_again(server_id, now=call.now):
             audit.record(call.actor, action=Action.RETRY, instance=own)
     return show_server(call, server_id)
 
@@ -116,7 +118,7 @@ def forget_learned(call: Call, server_id: int) -> HttpResponse:
     own = _find_own(server_id)
     seen = {name: getattr(own, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
     with transaction.atomic():
-        if lifecycle.forget(server_id):
+        if edits.forget(server_id):
             audit.record(call.actor, action=Action.FORGET, instance=own, before=seen)
     return show_server(call, server_id)
 
@@ -127,7 +129,7 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
     with transaction.atomic():
         audit.record(call.actor, action=Action.DELETE, instance=server, before=before)
         try:
-            lifecycle.remove(server_id)
+            edits.remove(server_id)
         except ValidationError as error:
             words = " ".join(error.messages)
             raise ProblemError(
@@ -139,7 +141,7 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
 def test_server(call: Call, server_id: int) -> HttpResponse:
     asker = Asker(call.caller.origin, call.caller.name, address=call.actor.address)
     try:
-        test = probe.start(_find_own(server_id), to=call.body.to, asker=asker, now=call.now)
+        test = runs.start(_find_own(server_id), to=call.body.to, asker=asker, now=call.now)
     except ValidationError as error:
         raise invalid(error) from None
     except ProbeRefusedError as refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.operation import Operation
+from api.kit.operation import Operation
 from api.v1 import carriers, deliveries, devices, events, ping, posting, servers, templates, users
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -12,18 +12,19 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import operation, texts
-from api.keys import ApiScope
-from api.operation import Call, Operation
-from api.problems import FieldError, ProblemError, invalid, unprocessable
+from api.access.keys import ApiScope
+from api.kit import operation, texts
+from api.kit.operation import Call, Operation
+from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import Line
 from api.v1.records import WarningBody
 from foundation import audit
 from foundation.audit import Action
 from servers.queries import country
-from templates_app import queries, validators, versions
-from templates_app.content import Channel, Content, Wording
+from templates_app import edits, queries
 from templates_app.models import NotificationTemplate
+from templates_app.texts import validators
+from templates_app.texts.content import Channel, Content, Wording
 from templates_app.types import BY_CODE
 from transports.types import ChannelKind
 
@@ -112,7 +113,7 @@ def delete_template(call: Call, template_id: UUID) -> HttpResponse:
     try:
         with transaction.atomic():
             audit.record(call.actor, action=Action.DELETE, instance=template, before=before)
-            versions.delete(template, now=call.now)
+            edits.delete(template, now=call.now)
     except ValidationError as error:
         words = " ".join(error.messages)
         raise ProblemError(
@@ -139,7 +140,7 @@ def _save(call: Call, template: NotificationTemplate, body: TemplateFields, *, a
     try:
         with transaction.atomic():
             template.save()
-            versions.save(template, content)
+            edits.save(template, content)
             audit.record(call.actor, action=action, instance=template, before=before, after=audit.snapshot(template))
     except IntegrityError:
         raise unprocessable("name", "taken", "Another template has this name.") from None

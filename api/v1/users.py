@@ -10,9 +10,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api import operation, strict_json
-from api.keys import ApiScope
-from api.operation import BATCH_BYTES, Call, Operation
+from api.access.keys import ApiScope
+from api.kit import operation, strict_json
+from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, UserFields, filter_in, key_in, told
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
@@ -20,7 +20,7 @@ from devices import selection
 from devices.models import Person, folded
 from devices.upsert import Saved, save_user
 from servers.queries import country
-from transports import invisible
+from transports.addresses import invisible
 
 
 class UserItem(UserFields, forbid_unknown_fields=True, kw_only=True):

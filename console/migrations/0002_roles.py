@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from console import roles
+from console.accounts import roles
 
 
 def install(apps, schema_editor):

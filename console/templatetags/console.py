@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from console.registry import Button, Finding, Level, Words
+from console.kit.registry import Button, Finding, Level, Words
 
 register = template.Library()
 

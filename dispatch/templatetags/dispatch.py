@@ -6,9 +6,9 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 
-from console.registry import Level
+from console.kit.registry import Level
 from console.templatetags.console import badge
-from dispatch import reasons
+from dispatch.log import reasons
 from dispatch.models import Attempt, Delivery
 from templates_app.models import TemplateChannel
 

@@ -40,7 +40,7 @@ def is_postgresql() -> bool:
 
 
 def mail_address(column: str) -> str:
-    """A mail address in ASCII with its domain in lower case, as it is sent (see transports.mail_address)."""
+    """A mail address in ASCII with its domain in lower case, as it is sent (see transports.addresses.mail_address)."""
     at = f"{'strpos' if is_postgresql() else 'instr'}({column}, '@')"
     return f"substr({column}, 1, {at}) || lower(substr({column}, {at} + 1))"
 

@@ -12,7 +12,7 @@ from templates_app.macros.evaluate import Mode, Program, compiled, evaluate
 from templates_app.macros.grammar import parse
 from templates_app.macros.tree import Macro, Template, Text, to_source
 from templates_app.macros.values import Values
-from transports import invisible
+from transports.addresses import invisible
 
 MAX_ADDRESS = 320
 _SHARE = 20_000

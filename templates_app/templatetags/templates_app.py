@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from templates_app.forms import LABELS
 from templates_app.models import TemplateChannel
+from templates_app.pages.forms import LABELS
 
 register = template.Library()
 

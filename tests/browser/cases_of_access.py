@@ -7,9 +7,9 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import expect
 
-from api import keys
+from api.access import keys
 from api.models import ApiKey
-from console import roles, second_factor
+from console.accounts import roles, second_factor
 from console.models import SecondFactor
 from tests.browser.without_script import case, press, refused, says
 from tests.db.console.test_login import code_of

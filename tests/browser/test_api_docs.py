@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from api import keys
+from api.access import keys
 
 
 def test_an_operation_is_tried_from_the_page(page):

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from dispatch import statistics
+from dispatch.dashboard import counting
 from dispatch.models import Delivery
 from tests.browser import looks
 from tests.browser.rest import shown
@@ -25,7 +25,7 @@ def _two_weeks(monkeypatch):
         states = [S.SENT] * (20 + day * 7 % 23) + [S.FAILED] * (day * 5 % 4)
         deliveries(*states, at=now - timedelta(days=day), took=timedelta(seconds=1.2 + day % 3), server=server)
     deliveries(*[S.DUE] * 12, at=now, server=server)
-    while statistics.count(now=now):
+    while counting.count(now=now):
         pass
     world.all_is_well(monkeypatch)
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from console import second_factor
+from console.accounts import second_factor
 from console.models import SecondFactor
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record

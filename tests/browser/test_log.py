@@ -15,19 +15,19 @@ from transports.fake import FakeChannel
 @pytest.fixture
 def sent(transactional_db, monkeypatch):
     """Deliveries in several states: sent, deferred, refused, skipped."""
-    monkeypatch.setattr("dispatch.wakeup.wake", lambda _server_id: None)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", lambda _server_id: None)
     channel = FakeChannel()
     monkeypatch.setattr("servers.factory.build_channel", lambda server, **_: channel)
     server, clock = world.smtp_server(), HandClock(world.NOW)
     world.template(html="<h1>Hello</h1><p>Your ${device.model} is <b>jailbroken</b>.</p>", message="Is ${device.X}bad")
     for number, answer in enumerate((None, flow.GREYLISTED, flow.UNKNOWN_USER)):
         world.device(serial=f"S{number}", owner=world.person(loginname=f"u{number}", mail=f"u{number}@example.com"))
-        flow.post(device=flow.ingest.SubjectIn("serial", f"S{number}"))
+        flow.post(device=flow.accept.SubjectIn("serial", f"S{number}"))
         if answer:
             channel.answer = lambda wire, recipient, said=answer: said
         flow.send(server, clock)
     world.device(serial="S9", owner=world.person(loginname="u9", mail=""))
-    flow.post(device=flow.ingest.SubjectIn("serial", "S9"))
+    flow.post(device=flow.accept.SubjectIn("serial", "S9"))
 
 
 def test_the_log_and_the_pages_of_deliveries_have_no_fault_in_any_look(staff_page, show, sent):

@@ -11,8 +11,8 @@ from django.db import OperationalError
 from playwright.sync_api import expect
 
 from api.models import ApiKey
-from console import roles
-from console.pages import AboutPage
+from console.accounts import roles
+from console.kit.pages import AboutPage
 from tests.browser import looks
 from tests.browser.rest import at_rest, shown
 from tests.db.console.test_login import code_of

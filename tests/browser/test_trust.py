@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from playwright.sync_api import expect
 
-from api import keys
+from api.access import keys
 from api.models import ApiKey
 from console.models import RoleRule
 from tests.browser import looks

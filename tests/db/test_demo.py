@@ -4,7 +4,7 @@ import pytest
 
 from devices.models import Device, Person
 from servers.models import SmsGateway, SmtpServer
-from xmnotify import demo
+from xmnotify.quickstart import demo
 
 pytestmark = pytest.mark.django_db
 

@@ -7,11 +7,11 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from api import keys
-from api.keys import ApiScope
+from api.access import keys
+from api.access.keys import ApiScope
 from api.v1.table import OPERATIONS
-from console import roles
-from xmnotify import permissions
+from console.accounts import roles
+from xmnotify.operations import permissions
 
 pytestmark = pytest.mark.django_db
 NUMBERED = re.compile(r"\{(?:server|gateway)_id\}")

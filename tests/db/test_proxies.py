@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from xmnotify import proxies
+from xmnotify.web import proxies
 
 pytestmark = pytest.mark.django_db
 

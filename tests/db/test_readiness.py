@@ -6,9 +6,10 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from dispatch import broker_watch, clocks, liveness
-from dispatch.broker_watch import BrokerTrouble
 from dispatch.models import SweepRecord, Worker
+from dispatch.upkeep import clocks
+from dispatch.wakeup import broker_watch, liveness
+from dispatch.wakeup.broker_watch import BrokerTrouble
 from foundation.sql.trouble import WORDS, Trouble
 from tests.db import world
 from xmnotify.operations import readiness

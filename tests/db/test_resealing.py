@@ -15,10 +15,10 @@ from django.db import models
 from django.test import Client
 from django.utils.timezone import now
 
-from api import keys, webhooks
-from api.keys import ApiScope
+from api.access import keys, webhooks
+from api.access.keys import ApiScope
 from api.models import ApiKey, Webhook
-from console import second_factor
+from console.accounts import second_factor
 from console.models import SecondFactor
 from dispatch.models import DeliveryText, Event
 from foundation import secrets

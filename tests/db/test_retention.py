@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from console.models import Failures
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, HourFigures, Receipt
-from dispatch.retention import EVENTS
+from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.models import AuditEntry, Purge
 from foundation.sql.ids import first_id
@@ -84,7 +84,7 @@ def test_what_something_waits_for_stays(state):
 
 def test_a_text_stays_as_long_as_a_delivery_has_it(monkeypatch):
     event(S.SENT, S.SENT, S.SENT, age=500, shared_text=True)
-    monkeypatch.setattr("dispatch.retention._DELIVERIES", 1)
+    monkeypatch.setattr("dispatch.upkeep.retention._DELIVERIES", 1)
     retention.step(now=NOW, seconds=0)
     for left in (2, 1):
         retention._kinds[EVENTS].remove(NOW - timedelta(days=400))

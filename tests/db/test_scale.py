@@ -4,11 +4,11 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device
-from dispatch import queries
+from dispatch.dashboard import figures
 from dispatch.models import Attempt, Delivery, Event
 from foundation.sql.ids import moment_of
 from tests.db import world
-from xmnotify import demo, scale
+from xmnotify.quickstart import demo, scale
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,7 @@ def test_every_delivery_has_an_event_its_attempts_and_an_id_of_its_time():
 @pytest.mark.usefixtures("_demo")
 def test_the_figures_of_two_weeks_are_counted():
     make()
-    days = queries.days(queries.hours(now=timezone.now()), now=timezone.now())
+    days = figures.days(figures.hours(now=timezone.now()), now=timezone.now())
     assert all(day.sent["smtp"] > 100 and day.failed for day in days[:-1])
 
 

@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.test import Client
 
-from api import keys, webhooks
-from api.keys import ApiScope
-from dispatch import turn
+from api.access import keys, webhooks
+from api.access.keys import ApiScope
+from dispatch.intake import turn
 from dispatch.models import Attempt
 from foundation.sql import trouble
 from servers.models import SmsGateway
@@ -76,7 +76,7 @@ def ways(rings_nowhere):
 
 @pytest.fixture
 def rings_nowhere(monkeypatch):
-    monkeypatch.setattr("dispatch.wakeup.wake", lambda _: None)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", lambda _: None)
 
 
 def told(answer):

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from devices.models import Device, Person
-from dispatch import beat, clocks, intake, liveness
 from dispatch.models import Event
-from dispatch.plan import Planned
+from dispatch.outbox import store
+from dispatch.rules.plan import Planned
+from dispatch.upkeep import beat, clocks
+from dispatch.wakeup import liveness
 from foundation.sql.ids import new_uid
-from servers import carriers
+from servers.carriers import matching
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
@@ -37,7 +39,7 @@ def simulated_gateway(url, **fields):
 
 
 def carrier_gateway(*, carrier="AT&T", domain="sms.att.example", country="US", **fields):
-    key = carriers.key(carrier)
+    key = matching.key(carrier)
     return CarrierGateway.objects.create(carrier=carrier, carrier_key=key, domain=domain, country=country, **fields)
 
 
@@ -106,7 +108,7 @@ def many_deliveries(count, *, server, people=500):
         )
         for event in events
     ]
-    intake.add(planned, now=now)
+    store.add(planned, now=now)
     return [row.id for row in planned]
 
 
@@ -116,7 +118,7 @@ def all_is_well(monkeypatch):
     for queue in beat.QUEUES:
         liveness.beat(queue, now=now)
     clocks.show_life(jump=timedelta(), now=now)
-    monkeypatch.setattr("dispatch.broker_watch.trouble", lambda: None)
+    monkeypatch.setattr("dispatch.wakeup.broker_watch.trouble", lambda: None)
 
 
 def sms_template(*, message="Your ${device.model} is jailbroken.", **fields):

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from kombu import pools
 
-from dispatch import publisher
+from dispatch.wakeup import publisher
 from xmnotify.celery import app
 
 

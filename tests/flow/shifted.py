@@ -9,7 +9,7 @@ from pathlib import Path
 
 from celery.bin.celery import celery
 
-from dispatch.clock import SystemClock
+from dispatch.rules.clock import SystemClock
 
 _now = SystemClock.now
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from api import keys
-from api.keys import ApiScope
+from api.access import keys
+from api.access.keys import ApiScope
 from dispatch.models import Event
 from tests import private_servers
 from tests.db import world

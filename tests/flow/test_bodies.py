@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from api import keys, webhooks
-from api.keys import ApiScope
+from api.access import keys, webhooks
+from api.access.keys import ApiScope
 from dispatch.models import Event
 from servers.models import SmsGateway
 from servers.values import RECEIPT_PATH

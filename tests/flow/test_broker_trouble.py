@@ -5,8 +5,8 @@ import time
 import pytest
 import redis
 
-from dispatch import broker_watch
-from dispatch.broker_watch import BrokerTrouble
+from dispatch.wakeup import broker_watch
+from dispatch.wakeup.broker_watch import BrokerTrouble
 from tests import private_servers
 from tests.flow.brokers import broker
 from xmnotify.operations import readiness

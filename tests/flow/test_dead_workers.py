@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 from django.utils import timezone
 
-from dispatch import upkeep, workers
 from dispatch.models import Delivery, Lane, Worker
+from dispatch.upkeep import sweep
+from dispatch.wakeup import workers
 from simulators.mailbox import read_ledger
 from tests import waiting
 from tests.db import world
@@ -43,7 +44,7 @@ def begun(machine, server, smtp):
     """A worker in the middle of its work."""
     world.many_deliveries(MANY, server=server)
     worker = machine("first")
-    upkeep.wake_where_due(now=timezone.now())
+    sweep.wake_where_due(now=timezone.now())
     waiting.until(lambda: smtp.inbox.count > MANY // 20, told=states)
     return worker
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from api import keys
-from dispatch import publisher, upkeep
+from api.access import keys
 from dispatch.models import Delivery
+from dispatch.upkeep import sweep
+from dispatch.wakeup import publisher
 from tests import waiting
 from tests.db import world
 from tests.flow.brokers import broker
@@ -95,5 +96,5 @@ def test_an_event_posted_while_the_broker_is_dead_is_taken_and_sent_after_a_swee
     assert Delivery.objects.get().state == "due"
 
     start_worker("drain", **ANY_PORT)
-    upkeep.wake_where_due(now=Delivery.objects.get().due_at)
+    sweep.wake_where_due(now=Delivery.objects.get().due_at)
     smtp.inbox.wait_for(lambda mail: True, timeout=waiting.PATIENCE)

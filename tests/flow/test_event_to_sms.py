@@ -2,9 +2,9 @@
 
 import pytest
 
-from api import keys
-from dispatch import upkeep
+from api.access import keys
 from dispatch.models import Delivery
+from dispatch.upkeep import sweep
 from simulators.nexmo import NexmoSimulator
 from simulators.nexmo_account import Account
 from simulators.nexmo_receipts import Order
@@ -27,7 +27,7 @@ def wait_for(state, *, sweeping=False):
     def reached():
         found = Delivery.objects.get()
         if sweeping and found.state != state:
-            upkeep.sweep(now=found.created_at)
+            sweep.sweep(now=found.created_at)
         return found.state == state
 
     waiting.until(reached, told=Delivery.objects.values("state", "reason_code", "reason_detail").get)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, transaction
 
-from api import keys
-from api.keys import ApiScope
+from api.access import keys
+from api.access.keys import ApiScope
 from dispatch.models import Event
 from tests.db import world
 from tests.flow import raw

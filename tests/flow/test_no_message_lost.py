@@ -8,8 +8,9 @@ import pytest
 import redis
 from django.db.models import F
 
-from dispatch import reaping, upkeep
 from dispatch.models import Delivery, Worker
+from dispatch.sending import reaping
+from dispatch.upkeep import sweep
 from simulators.mailbox import read_ledger
 from tests import waiting
 from tests.db import world
@@ -29,7 +30,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
 
     for number, moment in enumerate(moments):
         worker = start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
-        upkeep.wake_where_due(now=datetime.now(UTC))
+        sweep.wake_where_due(now=datetime.now(UTC))
         waiting.until(lambda moment=moment: count(ledger) >= moment, told=states)
         worker.kill()
         worker.wait()
@@ -37,7 +38,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
             empty(broker_url)
         let_pass(timedelta(minutes=10))
         bury()
-        upkeep.sweep(now=datetime.now(UTC))
+        sweep.sweep(now=datetime.now(UTC))
 
     start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
     waiting.until(lambda: finished(accepted), told=states, every=0.5)
@@ -59,7 +60,7 @@ def finished(accepted):
     if Delivery.objects.filter(state="sent").count() == len(accepted):
         return True
     let_pass(timedelta(minutes=10))
-    upkeep.sweep(now=datetime.now(UTC))
+    sweep.sweep(now=datetime.now(UTC))
     return False
 
 

@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from api import keys
-from api.keys import ApiScope
+from api.access import keys
+from api.access.keys import ApiScope
 from dispatch.models import Event
 from tests.db import world
 from tests.flow import raw

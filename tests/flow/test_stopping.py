@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from dispatch import upkeep
 from dispatch.models import Delivery
+from dispatch.upkeep import sweep
 from tests import waiting
 from tests.db import world
 
@@ -33,14 +33,14 @@ def test_a_worker_ends_while_the_lock_is_held_and_the_next_one_knows_what_it_kne
     server = world.smtp_server(port=smtp.port, connections=2)
     world.many_deliveries(MANY, server=server)
     worker = start_worker("drain", XMNOTIFY_SMTP_PORTS="any", REMAP_SIGTERM="SIGQUIT")
-    upkeep.wake_where_due(now=timezone.now())
+    sweep.wake_where_due(now=timezone.now())
     waiting.until(lambda: smtp.inbox.count > MANY // 10)
     other.execute("BEGIN IMMEDIATE")
     worker.send_signal(signal.SIGTERM)
     worker.wait(waiting.PATIENCE)
     other.execute("ROLLBACK")
     start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
-    upkeep.wake_where_due(now=timezone.now())
+    sweep.wake_where_due(now=timezone.now())
     waiting.until(lambda: states() == {"sent": MANY}, told=states)
     assert smtp.inbox.count == MANY
 

@@ -6,7 +6,8 @@ import time
 import pytest
 import redis
 
-from dispatch import publisher, wakeup
+from dispatch.wakeup import publisher
+from dispatch.wakeup import wake_ups as wakeup
 from tests import private_servers, waiting
 from tests.flow.brokers import broker
 

@@ -6,12 +6,14 @@ from contextlib import suppress
 
 import pytest
 
-from dispatch import fanout
+from dispatch.outbox import fanout
 from templates_app.macros.grammar import parse
 from templates_app.macros.problems import MacroError
 from tests.unit import expressions
 from tests.unit.expressions import Expression
-from transports import nexmo_hints, nexmo_replies, smtp_hints, smtp_replies
+from transports.nexmo import hints, replies
+from transports.smtp import hints as smtp_hints
+from transports.smtp import replies as smtp_replies
 
 SIZES = (8, 16, 20, 24, 28, 40, 64, 100, 160, 256, 1_024, 4_096, 16_384)
 ENOUGH = 0.02
@@ -31,17 +33,17 @@ def words(*modules):
 
 
 TABLES = {
-    "transports.stages: row.words": lambda: words(nexmo_hints, smtp_hints),
-    "transports.nexmo_replies: row.words": lambda: words(nexmo_replies),
-    "transports.nexmo_replies: row[0]": lambda: [row[0] for row in nexmo_replies._HTTP_ROWS],
-    "transports.smtp_replies: self.words": lambda: words(smtp_replies),
-    "transports.smtp_replies: row.words": lambda: words(smtp_replies),
-    "transports.smtp_replies: self.codes": lambda: words(smtp_replies),
-    "transports.smtp_replies: self.enhanced": lambda: words(smtp_replies),
+    "transports.stages: row.words": lambda: words(hints, smtp_hints),
+    "transports.nexmo.replies: row.words": lambda: words(replies),
+    "transports.nexmo.replies: row[0]": lambda: [row[0] for row in replies._HTTP_ROWS],
+    "transports.smtp.replies: self.words": lambda: words(smtp_replies),
+    "transports.smtp.replies: row.words": lambda: words(smtp_replies),
+    "transports.smtp.replies: self.codes": lambda: words(smtp_replies),
+    "transports.smtp.replies: self.enhanced": lambda: words(smtp_replies),
 }
 FOUND = [*expressions.all_of_the_source(tables=TABLES)]
 FOUND += expressions.of_the_models()
-FOUND.append(Expression("dispatch.fanout: PLAIN", re.compile(fanout.PLAIN), frozenset({"search"})))
+FOUND.append(Expression("dispatch.outbox.fanout: PLAIN", re.compile(fanout.PLAIN), frozenset({"search"})))
 
 
 def use(pattern, method, text):
@@ -85,7 +87,7 @@ def growth(expression):
 def test_the_source_has_expressions_of_each_kind():
     places = {found.place for found in FOUND}
     assert len(places) > 60
-    assert {"templates_app.macros.grammar: STRING", "dispatch.fanout: PLAIN"} < places
+    assert {"templates_app.macros.grammar: STRING", "dispatch.outbox.fanout: PLAIN"} < places
     assert any("RECEIPT_PATH" in place for place in places)
 
 

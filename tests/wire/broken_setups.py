@@ -21,7 +21,7 @@ from uuid import UUID
 
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
-from transports.smtp_probe import probe
+from transports.smtp.probe import probe
 from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 

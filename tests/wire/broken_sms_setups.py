@@ -20,9 +20,9 @@ from simulators.nexmo_account import Account
 from tests.wire.broken_setups import filtered, nothing
 from tests.wire.certificates import Authority
 from tests.wire.nexmo import BOSTON, LONDON, LOOPBACK, config, message
-from transports.guard import HTTP_POLICY
-from transports.nexmo_config import Signer
-from transports.nexmo_probe import probe
+from transports.net.guard import HTTP_POLICY
+from transports.nexmo.config import Signer
+from transports.nexmo.probe import probe
 from transports.stages import Stage
 from transports.types import Recipient
 

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from tests.wire.scripted import Peer
-from transports.guard import Policy
-from transports.smtp import SmtpChannel, SmtpConfig
-from transports.smtp_connection import SmtpConnection
+from transports.net.guard import Policy
+from transports.smtp.channel import SmtpChannel, SmtpConfig
+from transports.smtp.connection import SmtpConnection
 from transports.types import AddressKind, Deferred, Learned, Message, Recipient, Rejected, Result, Wire
 
 LOOPBACK = Policy(private=True)

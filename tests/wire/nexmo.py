@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from transports.guard import Policy
-from transports.nexmo import NexmoChannel
-from transports.nexmo_config import NexmoConfig
+from transports.net.guard import Policy
+from transports.nexmo.channel import NexmoChannel
+from transports.nexmo.config import NexmoConfig
 from transports.types import AddressKind, Deferred, Message, Outcome, Recipient, Result, Wire
 
 LOOPBACK = Policy(private=True)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from transports import guard
-from transports.deadline import Deadline
-from transports.guard import ConnectionFailed
+from transports.net import guard
+from transports.net.deadline import Deadline
+from transports.net.guard import ConnectionFailed
 from transports.types import ReasonCode
 
 AMPLE = timedelta(minutes=1)

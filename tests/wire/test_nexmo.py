@@ -14,8 +14,8 @@ from simulators.nexmo import NexmoSimulator
 from simulators.nexmo_account import Account
 from tests.wire.certificates import Authority
 from tests.wire.nexmo import BOSTON, LONDON, LOOPBACK, SECRET, config, message, outcome, submit
-from transports.guard import HTTP_POLICY
-from transports.nexmo import NexmoChannel
+from transports.net.guard import HTTP_POLICY
+from transports.nexmo.channel import NexmoChannel
 from transports.types import Deferred, ReasonCode, Rejected, Scope, Sent, Unknown, Wire
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.wire.nexmo import LONDON, LOOPBACK, SECRET, config, message, outcome
-from transports.nexmo_probe import probe
+from transports.nexmo.probe import probe
 from transports.stages import Stage
 from transports.types import ReasonCode, Rejected
 

@@ -9,9 +9,9 @@ from simulators.faults import Drop, Fault, Reply, SmsStep
 from simulators.nexmo import NexmoSimulator
 from simulators.nexmo_account import Account
 from tests.channel_contract import ChannelContract, Fate
-from transports.guard import Policy
-from transports.nexmo import NexmoChannel
-from transports.nexmo_config import NexmoConfig, SignatureMethod, Signer
+from transports.net.guard import Policy
+from transports.nexmo.channel import NexmoChannel
+from transports.nexmo.config import NexmoConfig, SignatureMethod, Signer
 from transports.types import AddressKind, Recipient
 
 FAULTS = {

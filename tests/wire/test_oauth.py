@@ -12,9 +12,9 @@ import pytest
 
 from tests.wire.certificates import Authority
 from tests.wire.token_endpoint import Endpoint, token_endpoint
-from transports.guard import HTTP_POLICY, ConnectionFailed, Policy
-from transports.oauth import TokenRequest, fetch
-from transports.tls import tls_context
+from transports.net.guard import HTTP_POLICY, ConnectionFailed, Policy
+from transports.net.oauth import TokenRequest, fetch
+from transports.net.tls import tls_context
 from transports.types import Reason, ReasonCode, Scope
 
 SECRET = "s3cret-of-the-client"

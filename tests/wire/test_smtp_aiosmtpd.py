@@ -14,9 +14,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from tests.wire.certificates import Authority
-from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
-from transports.smtp_connection import SmtpConnection
+from transports.net.guard import Policy
+from transports.smtp.channel import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
+from transports.smtp.connection import SmtpConnection
 from transports.types import AddressKind, Deferred, Message, ReasonCode, Recipient, Sent, Wire
 
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from tests.wire.scripted import Peer, Received, honest
-from transports.guard import Policy
-from transports.smtp import SmtpChannel, SmtpConfig
-from transports.smtp_connection import SmtpConnection
+from transports.net.guard import Policy
+from transports.smtp.channel import SmtpChannel, SmtpConfig
+from transports.smtp.connection import SmtpConnection
 from transports.types import AddressKind, Message, Recipient, Sent, Unknown, Wire
 
 FEATURES = (("SIZE 100000",), ("PIPELINING", "SIZE 100000"))

@@ -7,8 +7,8 @@ import pytest
 
 from tests.channel_contract import ChannelContract, Fate
 from tests.wire.scripted import Peer, Received, honest
-from transports.guard import Policy
-from transports.smtp import SmtpChannel, SmtpConfig
+from transports.net.guard import Policy
+from transports.smtp.channel import SmtpChannel, SmtpConfig
 from transports.types import AddressKind, Recipient
 
 REPLIES = {

@@ -13,9 +13,9 @@ from uuid import UUID
 import pytest
 
 from tests import private_servers
-from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
-from transports.smtp_connection import SmtpConnection
+from transports.net.guard import Policy
+from transports.smtp.channel import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
+from transports.smtp.connection import SmtpConnection
 from transports.types import (
     AddressKind,
     Deferred,

@@ -18,9 +18,9 @@ import pytest
 from tests import waiting
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
-from transports.guard import Policy
-from transports.smtp import Security, SmtpChannel, SmtpConfig
-from transports.smtp_connection import SmtpConnection
+from transports.net.guard import Policy
+from transports.smtp.channel import Security, SmtpChannel, SmtpConfig
+from transports.smtp.connection import SmtpConnection
 from transports.types import (
     AddressKind,
     Deferred,

@@ -14,9 +14,9 @@ import pytest
 from tests.wire.certificates import Authority
 from tests.wire.halves import FirstOnly, LastOnly, heard_as
 from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
-from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpChannel, SmtpConfig
-from transports.smtp_probe import probe
+from transports.net.guard import Policy
+from transports.smtp.channel import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpChannel, SmtpConfig
+from transports.smtp.probe import probe
 from transports.stages import Stage, StageName
 from transports.types import AddressKind, Deferred, Message, ReasonCode, Recipient
 

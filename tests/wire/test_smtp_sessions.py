@@ -7,7 +7,7 @@ import pytest
 from tests.wire.halves import EndOnly, FirstOnly, LastOnly, heard_as
 from tests.wire.mails import Came, channel, come, person, send, wire
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
-from transports.smtp_config import Pipelining
+from transports.smtp.config import Pipelining
 from transports.types import LearnedKind
 
 PLAIN = ("SIZE 1000000",)

@@ -17,8 +17,8 @@ import spnego.exceptions
 from tests import waiting
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Talk, honest
-from transports.guard import Policy
-from transports.smtp import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
+from transports.net.guard import Policy
+from transports.smtp.channel import Credentials, Mechanism, Security, SmtpChannel, SmtpConfig
 from transports.types import Deferred, ReasonCode, Scope
 
 NAME, WORD, TOKEN = "anna", "pässword-1", "ya29.token"

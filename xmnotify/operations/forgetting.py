@@ -15,13 +15,13 @@ from django.db.models.functions import Cast
 from msgspec import Struct
 
 from devices.models import Person
-from dispatch import removal
 from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt
+from dispatch.outbox import removal
 from foundation.models import AuditEntry
 from foundation.secrets import SealedField, SecretField
 from servers.models import ServerTest, ServerTestStage
 from servers.queries import country
-from transports import mail_address, phone_number
+from transports.addresses import mail_address, phone_number
 
 _TEXTS: dict[type[models.Model], tuple[str, ...]] = {
     DeliveryText: ("sender", "subject", "text", "html"),

@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from msgspec import Struct
 
-from console.registry import Finding, Level, Words
-from dispatch import beat, broker_watch, clocks, liveness, wakeup, workers
-from dispatch.clock import SystemClock
+from console.kit.registry import Finding, Level, Words
 from dispatch.models import SweepRecord, Worker
-from dispatch.readiness import trouble_with_storing
+from dispatch.outbox.readiness import trouble_with_storing
+from dispatch.rules.clock import SystemClock
+from dispatch.upkeep import beat, clocks
+from dispatch.wakeup import broker_watch, liveness, wake_ups, workers
 from foundation.sql import trouble
 from foundation.sql.trouble import WORDS, Trouble
 
@@ -116,7 +117,7 @@ def _broker() -> Iterator[str]:
 
 def _workers() -> Iterator[str]:
     silent = liveness.silent(beat.QUEUES, clock=_CLOCK)
-    if wakeup.DRAIN_QUEUE in silent:
+    if wake_ups.DRAIN_QUEUE in silent:
         if Worker.objects.filter(drains=True, lost=False).exists():
             yield _("The workers run, but hear nothing from the broker, so messages go out late or not at all.")
         else:

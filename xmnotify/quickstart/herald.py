@@ -13,12 +13,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from api import edits, keys
+from api.access import edits, keys
 from api.models import ApiKey
 from foundation.audit import Actor
 from simulators.mailbox import read_ledger
-from xmnotify import demo
-from xmnotify.quickstart import lineage, prepare
+from xmnotify.quickstart import demo, lineage, prepare
 from xmnotify.quickstart.listening import Listening
 from xmnotify.quickstart.outside import MAIL_LEDGER, SMS_LEDGER
 

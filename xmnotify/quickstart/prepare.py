@@ -17,7 +17,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from foundation import audit
 from foundation.audit import Action, Actor
-from xmnotify import demo, env
+from xmnotify import env
+from xmnotify.quickstart import demo
 
 ADMINISTRATOR = "admin"
 

@@ -42,7 +42,7 @@ def drain() -> None:
 
 
 def control() -> None:
-    """Sweeps and watches in a thread (see dispatch.beat), apart from the drains so that those can't starve it."""
+    """Sweeps and watches in a thread (see dispatch.upkeep.beat), apart from drains so that those can't starve it."""
     _worker("control", pool="solo")
 
 

@@ -13,11 +13,11 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
-from api import problems
-from api.problems import ProblemError
-from api.strict_json import shown
+from api.kit import problems
+from api.kit.problems import ProblemError
+from api.kit.strict_json import shown
 from foundation.log_filter import SEEN
-from xmnotify import proxies
+from xmnotify.web import proxies
 
 PROBES = ("/healthz", "/readyz")
 _MOST_SHOWN = 100

@@ -12,9 +12,10 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
-from api import keys, problems
-from api.operation import BATCH_BYTES, EVENT_BYTES
-from api.receipts import LONGEST_RECEIPT
+from api.access import keys
+from api.kit import problems
+from api.kit.operation import BATCH_BYTES, EVENT_BYTES
+from api.receipts.views import LONGEST_RECEIPT
 from foundation.sql import trouble
 from servers.values import RECEIPT_PATH
 from xmnotify.web.bodies import Limits

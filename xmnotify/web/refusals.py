@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from granian.rsgi import HTTPProtocol, Scope
 
-from api import problems
-from api.problems import RETRY_SECONDS, ProblemError
+from api.kit import problems
+from api.kit.problems import RETRY_SECONDS, ProblemError
 
 _WORDS = {
     HTTPStatus.BAD_REQUEST: "The body broke off.",

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
-from api import edits, keys
+from api.access import edits, keys
 from api.models import DEFAULT_BURST, DEFAULT_RATE, MOST_BURST, MOST_RATE
 from foundation.audit import Actor
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
-from api import edits
-from api.keys import ApiScope
+from api.access import edits
+from api.access.keys import ApiScope
 from api.models import Webhook
 from foundation.audit import Actor
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from console import lockout
+from console.accounts import lockout
 
 
 class Command(BaseCommand):

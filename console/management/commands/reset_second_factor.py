@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from console import edits
+from console.accounts import edits
 from console.models import SecondFactor
 from foundation.audit import Actor
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dispatch import timeline
+from dispatch.log import timeline
 from dispatch.models import Delivery
 
 

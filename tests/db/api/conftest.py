@@ -6,8 +6,8 @@ import threading
 import pytest
 from django.test import Client
 
-from api import keys
-from api.keys import ApiScope
+from api.access import keys
+from api.access.keys import ApiScope
 from tests.db import world
 
 
@@ -61,7 +61,7 @@ def api(db):
 @pytest.fixture
 def rings(monkeypatch):
     heard = []
-    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
     return heard
 
 
@@ -97,5 +97,5 @@ def problem():
 @pytest.fixture
 def idle_probe(monkeypatch):
     """Tests of servers are begun, and their threads do nothing."""
-    monkeypatch.setattr("servers.probe._slots", threading.Semaphore(1_000))
-    monkeypatch.setattr("servers.probe._work", lambda run, to: None)
+    monkeypatch.setattr("servers.testing.runs._slots", threading.Semaphore(1_000))
+    monkeypatch.setattr("servers.testing.runs._work", lambda run, to: None)

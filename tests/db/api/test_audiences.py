@@ -7,9 +7,10 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device, Person
-from dispatch import broadcasts, upkeep
-from dispatch.clock import SystemClock
+from dispatch.broadcasts import planning
 from dispatch.models import Broadcast, Delivery, Event
+from dispatch.rules.clock import SystemClock
+from dispatch.upkeep import sweep
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +33,7 @@ def test_an_audience_makes_a_broadcast_whose_event_tells_how_far_it_is(api, smal
     assert (state["state"], state["broadcast"]["state"]) == ("accepted", "planning")
     assert state["broadcast"]["audience"] == IPHONES
 
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     state = caller.get(f"/events/{told['id']}").json()
     assert (state["broadcast"]["state"], state["counts"]["due"]) == ("running", 1)
     (delivery,) = state["deliveries"]
@@ -40,7 +41,7 @@ def test_an_audience_makes_a_broadcast_whose_event_tells_how_far_it_is(api, smal
     assert caller.get(f"/deliveries/{delivery['id']}").status_code == 200
 
     Delivery.objects.update(state="sent", sent_at=timezone.now())
-    upkeep.sweep(now=timezone.now())
+    sweep.sweep(now=timezone.now())
     state = caller.get(f"/events/{told['id']}").json()
     assert (state["state"], state["broadcast"]["state"]) == ("finished", "finished")
 
@@ -51,7 +52,7 @@ def test_a_delivery_of_a_broadcast_is_called_off_alone(api, small_world):
     )
     caller = api("events", "send")
     caller.post("/events", {"type": "device.jailbroken", "audience": IPHONES})
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     one, other = Delivery.objects.order_by("id")
     assert caller.post(f"/deliveries/{one.pk}/cancel").json()["state"] == "cancelled"
     other.refresh_from_db()

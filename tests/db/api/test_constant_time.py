@@ -6,7 +6,7 @@ import json
 import pytest
 from django.test import Client
 
-from api import webhooks
+from api.access import webhooks
 from servers.models import SmsGateway
 from tests.db.api.test_webhooks import BODY, sign
 

@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from api import strict_json
-from dispatch import secret_values
+from api.kit import strict_json
 from dispatch.models import Event
+from dispatch.rules import secret_values
 from foundation import fingerprints
 from foundation.models import StoredKey
 from tests.db import world

@@ -8,8 +8,8 @@ import schemathesis
 from django.test import Client
 from hypothesis import HealthCheck, Phase, settings
 
+from api.kit.openapi import described
 from api.models import ApiKey
-from api.openapi import described
 from api.v1.table import OPERATIONS
 
 pytestmark = pytest.mark.django_db

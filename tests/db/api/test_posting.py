@@ -13,9 +13,11 @@ from django.utils import timezone
 from api.models import ApiKey
 from devices import queries
 from devices.models import Device, Person
-from dispatch import ingest, intake, reception
+from dispatch.intake import accept as ingest
+from dispatch.intake import reception
+from dispatch.intake.turn import Turn
 from dispatch.models import Delivery, Event
-from dispatch.turn import Turn
+from dispatch.outbox import store as intake
 from tests import waiting
 from tests.db import world
 
@@ -286,9 +288,9 @@ def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_wo
 
     find_targets, intake_store = queries.find_targets, intake.store
     monkeypatch.setattr("devices.queries.find_targets", find)
-    monkeypatch.setattr("dispatch.intake.store", store)
+    monkeypatch.setattr("dispatch.outbox.store.store", store)
     monkeypatch.setattr("api.v1.posting.taking_in", turn)
-    monkeypatch.setattr("dispatch.ingest.taking_in", turn)
+    monkeypatch.setattr("dispatch.intake.accept.taking_in", turn)
 
     def post():
         try:

@@ -7,10 +7,10 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from api import keys, rate
-from api.keys import ApiScope
+from api.access import keys, rate
+from api.access.keys import ApiScope
+from api.kit.problems import ProblemError
 from api.models import ApiKey
-from api.problems import ProblemError
 from dispatch.models import Delivery, Event
 from tests.db import world
 from tests.db.world import NOW
@@ -51,7 +51,7 @@ def test_a_key_has_a_limit_unless_it_is_said_otherwise():
 
 
 def test_what_is_over_the_limit_is_429_with_a_time_to_wait_and_nothing_is_taken(api, problem, small_world, monkeypatch):
-    monkeypatch.setattr("api.operation.timezone", SimpleNamespace(now=lambda: NOW))
+    monkeypatch.setattr("api.kit.operation.timezone", SimpleNamespace(now=lambda: NOW))
     limited = api(ApiScope.EVENTS, rate_limit=5, burst=7)
     assert limited.post("/events/batch", batch(5)).status_code == 202
     refused = limited.post("/events/batch", batch(6))

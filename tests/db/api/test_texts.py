@@ -3,9 +3,9 @@
 import pytest
 
 from devices.models import Device, Person
-from dispatch import broadcasts
-from dispatch.clock import SystemClock
+from dispatch.broadcasts import planning
 from dispatch.models import Broadcast, Delivery
+from dispatch.rules.clock import SystemClock
 from tests.db import world
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +109,7 @@ def test_the_case_of_a_domain_does_not_make_a_second_delivery_of_a_broadcast(cal
         world.device(serial=f"D{number}", owner=world.person(loginname=f"d{number}", mail=mail))
     audience = {"all": [{"field": "device.serialNumber", "op": "is_set"}]}
     assert caller.post("/events", {"template": "To all", "audience": audience}).status_code == 202
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     rows = Delivery.objects.filter(broadcast__isnull=False)
     assert set(rows.values_list("address", flat=True)) == {"Ops@example.org"}
     assert len(rows) == (3 if "device." in message else 1)

@@ -10,9 +10,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from api import webhooks
+from api.access import webhooks
+from api.kit.problems import ProblemError
 from api.models import Webhook
-from api.problems import ProblemError
 from dispatch.models import Event
 from tests.db.api.conftest import Api
 

@@ -5,7 +5,8 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
-from console import registry, roles
+from console.accounts import roles
+from console.kit import registry
 from foundation.models import AuditEntry
 from servers.models import SmtpServer
 from tests.db.world import smtp_server

@@ -5,8 +5,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils.timezone import now
 
-from api import keys
-from console.views import ConsoleView
+from api.access import keys
+from console.kit.views import ConsoleView
 from dispatch.models import Delivery, Event
 from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage

@@ -7,12 +7,12 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from api import edits as api_edits
-from api import keys
-from api.keys import ApiScope
+from api.access import edits as api_edits
+from api.access import keys
+from api.access.keys import ApiScope
 from api.models import ApiKey, Webhook
-from console import edits, grants, roles
-from console.forms import AdministratorForm
+from console.accounts import edits, grants, roles
+from console.accounts.forms import AdministratorForm
 from console.models import SecondFactor
 from foundation import audit
 from foundation.audit import Actor

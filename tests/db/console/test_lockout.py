@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from console import hashing, lockout
+from console.accounts import hashing, lockout
 from foundation.models import AuditEntry
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from console import confirmation, roles, second_factor
+from console.accounts import roles, second_factor
+from console.kit import confirmation
 from console.models import Failures, SecondFactor
 from foundation.models import AuditEntry
 from tests.db import world

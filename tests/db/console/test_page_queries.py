@@ -6,8 +6,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from api import keys
-from console import registry
+from api.access import keys
+from console.kit import registry
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
 from tests.db import world
@@ -46,7 +46,9 @@ def counted(client):
 
 
 def test_every_list_asks_as_many_queries_for_much_as_for_little(admin_client, monkeypatch):
-    monkeypatch.setattr("console.sessions._MINUTE", 1_000_000)  # how often it is noted that a session is in use
+    monkeypatch.setattr(
+        "console.accounts.sessions._MINUTE", 1_000_000
+    )  # how often it is noted that a session is in use
     for number in range(2):
         more(number)
     counted(admin_client)  # some things are cached once

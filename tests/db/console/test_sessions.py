@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.template.loader import get_template
 from django.utils import timezone
 
-from console import second_factor, sessions
+from console.accounts import second_factor, sessions
 from console.models import RoleRule, SecondFactor
 from foundation.models import AuditEntry
 from tests.db.console.test_every_page import EVERY, address

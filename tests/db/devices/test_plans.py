@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from devices import queries, upsert
 from devices.models import Device, Person, keyed
-from dispatch import ingest
+from dispatch.intake import accept
 from dispatch.models import Event
 from tests.db.world import NOW
 
@@ -69,8 +69,8 @@ def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explai
 
 
 def test_the_first_answer_to_an_idempotency_key_is_found_by_its_index(explain):
-    posted = ingest.Posted(ingest.EventIn(type="device.eaten", occurred_at=NOW), "key", "hash")
+    posted = accept.Posted(accept.EventIn(type="device.eaten", occurred_at=NOW), "key", "hash")
     with CaptureQueriesContext(connection) as seen:
-        ingest.accept_all([posted], origin="test", now=NOW)
+        accept.accept_all([posted], origin="test", now=NOW)
     (sql,) = [each["sql"] for each in seen if "idempotency_key" in each["sql"]]
     assert "idempotency_key_once_an_origin" in explain(sql)

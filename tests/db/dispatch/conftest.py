@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatch import recovery
+from dispatch.sending import recovery
 from tests.db import world
 from tests.hand_clock import HandClock
 from transports.fake import FakeChannel
@@ -12,15 +12,17 @@ from transports.fake import FakeChannel
 def rings(monkeypatch):
     """The servers that were rung for, in order."""
     heard = []
-    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
-    monkeypatch.setattr("dispatch.wakeup.wake_more", lambda server_id, *, lanes: heard.extend([server_id] * lanes))
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
+    monkeypatch.setattr(
+        "dispatch.wakeup.wake_ups.wake_more", lambda server_id, *, lanes: heard.extend([server_id] * lanes)
+    )
     return heard
 
 
 @pytest.fixture(autouse=True)
 def _remainders(monkeypatch):
     """What a drain could not write waits until the test has it written: no thread with a connection of its own."""
-    monkeypatch.setattr("dispatch.recovery._start", lambda clock: None)
+    monkeypatch.setattr("dispatch.sending.recovery._start", lambda clock: None)
     yield
     recovery._remainders.clear()
 

@@ -3,11 +3,13 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from dispatch import ingest, intake, outbox
-from dispatch.drain import drain
+from dispatch.intake import accept
 from dispatch.models import Attempt, Delivery, Event
-from dispatch.plan import Planned
-from dispatch.settling import judged
+from dispatch.outbox import deliveries as outbox
+from dispatch.outbox import store
+from dispatch.rules.plan import Planned
+from dispatch.sending.drain import drain
+from dispatch.sending.settle import judged
 from foundation.sql.ids import new_uid
 from servers.values import Limits, ServerKind
 from tests.db.world import NOW
@@ -24,9 +26,9 @@ NO_ANSWER = Unknown(Reason(ReasonCode.NO_ANSWER, Scope.MESSAGE, "lost after the 
 
 
 def post(*, now=NOW, **fields):
-    fields = {"type": "device.jailbroken", "device": ingest.SubjectIn("serial", "S1"), **fields}
+    fields = {"type": "device.jailbroken", "device": accept.SubjectIn("serial", "S1"), **fields}
     keys = {name: fields.pop(name) for name in ("idempotency_key", "body_hash") if name in fields}
-    return ingest.accept(ingest.EventIn(occurred_at=now, **fields), origin="test", now=now, **keys)
+    return accept.accept(accept.EventIn(occurred_at=now, **fields), origin="test", now=now, **keys)
 
 
 def post_to(*addresses, now=NOW, **fields):
@@ -60,7 +62,7 @@ def deliveries(count, *, server_id, now=NOW, **fields):
     """Stored deliveries of one event, without a template; their ids in order."""
     happened = event()
     rows = [planned(number, event_id=happened.pk, server_id=server_id, **fields) for number in range(count)]
-    intake.add(rows, now=now)
+    store.add(rows, now=now)
     return [row.id for row in rows]
 
 

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import alerts, beat, lanes, trouble, workers
 from dispatch.models import Delivery, Event
-from servers import lifecycle
+from dispatch.outbox import lanes, trouble
+from dispatch.upkeep import alerts, beat
+from dispatch.wakeup import workers
+from servers import edits
 from servers.models import Server, SmsGateway
 from tests.db import world
 from tests.db.dispatch import flow
@@ -66,7 +68,7 @@ def test_a_mail_server_that_stopped_is_told_of_by_sms(mail, gateway, clock):
 def test_each_outage_is_told_of_once(mail, gateway, clock):
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert [alerts.tell(now=clock.now()) for _ in range(3)] == [1, 0, 0]
-    lifecycle.tested(gateway.pk, passed=True, now=clock.now())
+    edits.tested(gateway.pk, passed=True, now=clock.now())
     assert alerts.tell(now=clock.now()) == 0
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
@@ -94,7 +96,7 @@ def test_without_a_channel_that_works_it_is_told_of_as_soon_as_there_is_one(mail
     trouble.stop(mail.pk, REFUSED, now=clock.now())
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 0
-    lifecycle.tested(mail.pk, passed=True, now=clock.now())
+    edits.tested(mail.pk, passed=True, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
     assert told_to() == ["ann@example.com", "bob@example.com"]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from dispatch import beat
+from dispatch.upkeep import beat
 
 
 @pytest.fixture

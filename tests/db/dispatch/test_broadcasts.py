@@ -8,10 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.models import Device, Person, PushToken
-from dispatch import broadcasts, fanout, ingest, reaping, upkeep
-from dispatch.clock import SystemClock
+from dispatch.broadcasts import planning
+from dispatch.intake import accept
+from dispatch.intake.subjects import RefusedError
 from dispatch.models import Broadcast, Delivery, Event
-from dispatch.subjects import RefusedError
+from dispatch.outbox import fanout
+from dispatch.rules.clock import SystemClock
+from dispatch.upkeep import sweep
+from dispatch.upkeep.reaper import Reaper
 from servers.models import SmsGateway
 from templates_app.models import TemplateChannel, TemplateText
 from tests.db import world
@@ -28,20 +32,20 @@ SAME_FOR_ALL = {"subject": "Hello", "message": "Dear ${user.displayname}, the of
 def heard(monkeypatch):
     """The servers and broadcasts that were rung for."""
     found = []
-    monkeypatch.setattr("dispatch.wakeup.wake", found.append)
-    monkeypatch.setattr("dispatch.wakeup.wake_planner", found.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", found.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake_planner", found.append)
     return found
 
 
 def announce(audience=ALL_DEVICES, **fields):
     now = timezone.now()
-    event = ingest.EventIn(occurred_at=now, template="Jailbroken", audience=audience, **fields)
-    return ingest.accept(event, origin="key:1", now=now)
+    event = accept.EventIn(occurred_at=now, template="Jailbroken", audience=audience, **fields)
+    return accept.accept(event, origin="key:1", now=now)
 
 
 def planned(audience=ALL_DEVICES, **fields):
     accepted = announce(audience, **fields)
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     return list(Delivery.objects.filter(event=accepted.id).order_by("device_id", "address"))
 
 
@@ -57,7 +61,7 @@ def test_it_is_accepted_at_once_and_planned_afterwards(heard):
     assert (accepted.deliveries, broadcast.state) == (0, "planning")
     assert "broadcast" in accepted.notes[0]
     assert not Delivery.objects.exists()
-    broadcasts.plan(broadcast.pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(broadcast.pk, clock=SystemClock(), stopping=lambda: False)
     row = Delivery.objects.get()
     assert (row.event_id, row.broadcast_id, row.server_id, row.state) == (accepted.id, broadcast.pk, server.pk, "due")
     assert (row.template_version_id, row.priority, row.address_name) == (made.current_id, 9, "User One")
@@ -85,9 +89,9 @@ def test_one_mail_an_address_and_one_a_device_where_the_text_tells_of_it():
     Broadcast.objects.all().delete()
     world.template(name="Of devices", message="Your ${device.model} is lost.")
     now = timezone.now()
-    event = ingest.EventIn(occurred_at=now, template="Of devices", audience=ALL_DEVICES)
-    accepted = ingest.accept(event, origin="key:1", now=now)
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    event = accept.EventIn(occurred_at=now, template="Of devices", audience=ALL_DEVICES)
+    accepted = accept.accept(event, origin="key:1", now=now)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     rows = Delivery.objects.filter(event=accepted.id)
     assert addresses(rows) == ["ada@example.com", *["team@example.com"] * 3]
     assert made.current_id != rows[0].template_version_id
@@ -131,7 +135,7 @@ def test_only_those_that_were_there_are_reached():
     world.device(owner=world.person())
     accepted = announce(ALL_USERS)
     Broadcast.objects.update(created_at=timezone.now() - timedelta(minutes=1))
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
     assert not Delivery.objects.filter(event=accepted.id)
 
 
@@ -183,27 +187,27 @@ def test_a_killed_planner_is_followed_by_another_that_repeats_nothing(monkeypatc
     world.template(**SAME_FOR_ALL)
     for number in range(7):
         world.device(serial=f"S{number}", owner=world.person(loginname=f"u{number}", mail=f"u{number}@example.com"))
-    monkeypatch.setattr(broadcasts, "FIRST", 2)
-    monkeypatch.setattr(broadcasts, "CHUNK", 2)
+    monkeypatch.setattr(planning, "FIRST", 2)
+    monkeypatch.setattr(planning, "CHUNK", 2)
     announce()
     pk = Broadcast.objects.get().pk
     calls = iter([False, True])
-    broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: next(calls))
+    planning.plan(pk, clock=SystemClock(), stopping=lambda: next(calls))
     assert Delivery.objects.count() == 4
     assert heard[-1] == pk
     Broadcast.objects.update(planned_up_to=0, lease_until=timezone.now() + timedelta(minutes=1))
     heard.clear()
-    clock, reaper = HandClock(timezone.now()), reaping.Reaper()
+    clock, reaper = HandClock(timezone.now()), Reaper()
     reaper.look(clock=clock)
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     assert pk not in heard
-    broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(pk, clock=SystemClock(), stopping=lambda: False)
     assert Delivery.objects.count() == 4
-    clock.pass_time(broadcasts.LEASE)
+    clock.pass_time(planning.LEASE)
     reaper.look(clock=clock)
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     assert pk in heard
-    broadcasts.plan(pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(pk, clock=SystemClock(), stopping=lambda: False)
     assert len(set(addresses(Delivery.objects.all()))) == Delivery.objects.count() == 7
 
 
@@ -214,23 +218,23 @@ def test_it_is_finished_when_nothing_of_it_can_be_sent_any_more():
         world.device(serial=f"S{number}", owner=world.person(loginname=f"u{number}", mail=f"u{number}@example.com"))
     first, *others = planned()
     now = timezone.now()
-    assert broadcasts.finish(now=now) == 0
+    assert planning.finish(now=now) == 0
     Delivery.objects.filter(pk__in=[row.pk for row in others]).update(state="sent", sent_at=now)
-    assert broadcasts.finish(now=now) == 0
+    assert planning.finish(now=now) == 0
     assert Broadcast.objects.get().waits_for == first.pk
     Delivery.objects.update(state="sent", sent_at=now)
-    assert broadcasts.finish(now=now) == 1
+    assert planning.finish(now=now) == 1
     assert (Broadcast.objects.get().state, Broadcast.objects.get().finished_at) == ("finished", now)
-    assert broadcasts.finish(now=now) == 0
+    assert planning.finish(now=now) == 0
 
 
 def test_one_that_is_replayed_is_begun_once():
     world.smtp_server()
     world.template(**SAME_FOR_ALL)
     now = timezone.now()
-    event = ingest.EventIn(occurred_at=now, template="Jailbroken", audience=ALL_DEVICES)
+    event = accept.EventIn(occurred_at=now, template="Jailbroken", audience=ALL_DEVICES)
     answers = [
-        ingest.accept(event, origin="key:1", now=now, idempotency_key="a", body_hash="x").replayed for _ in range(2)
+        accept.accept(event, origin="key:1", now=now, idempotency_key="a", body_hash="x").replayed for _ in range(2)
     ]
     assert answers == [False, True]
     assert Broadcast.objects.count() == 1

@@ -2,11 +2,11 @@
 
 import pytest
 
-from dispatch import ingest
-from dispatch.clock import SystemClock
-from dispatch.drain import drain
+from dispatch.intake import accept
 from dispatch.models import Delivery
-from servers import lifecycle
+from dispatch.rules.clock import SystemClock
+from dispatch.sending.drain import drain
+from servers import edits
 from servers.models import SmsGateway
 from servers.queries import active_routes
 from servers.values import ServerKind
@@ -34,8 +34,8 @@ def sms():
 
 def post(**fields):
     now = SystemClock().now()
-    fields = {"type": "device.jailbroken", "device": ingest.SubjectIn("serial", "S1"), **fields}
-    ingest.accept(ingest.EventIn(occurred_at=now, **fields), origin="test", now=now)
+    fields = {"type": "device.jailbroken", "device": accept.SubjectIn("serial", "S1"), **fields}
+    accept.accept(accept.EventIn(occurred_at=now, **fields), origin="test", now=now)
     return Delivery.objects.get()
 
 
@@ -59,14 +59,14 @@ def test_what_an_event_tells_of_the_device_goes_before_what_is_stored(sms):
     world.carrier_gateway()
     world.carrier_gateway(carrier="Orange", domain="sms.orange.example")
     told = {"carrier": "Orange", "phone_number": NUMBER}
-    assert post(device=ingest.SubjectIn("serial", "S1", told)).address == "4155552671@sms.orange.example"
+    assert post(device=accept.SubjectIn("serial", "S1", told)).address == "4155552671@sms.orange.example"
 
 
 def test_a_user_is_known_by_the_carrier_of_the_device_with_that_number(sms):
     world.smtp_server()
     world.carrier_gateway()
     world.device(serial="S2", owner=world.Person.objects.get(), carrier="Orange", phone_number="+14155552672")
-    assert post(device=None, user=ingest.SubjectIn("loginname", "u1")).address == AT_CARRIER
+    assert post(device=None, user=accept.SubjectIn("loginname", "u1")).address == AT_CARRIER
 
 
 @pytest.mark.parametrize("missing", ["smtp server", "carrier gateway", "switch"])
@@ -87,12 +87,12 @@ def test_routes_follow_every_change_of_a_carrier_gateway(sms):
 
     assert known() == {}
     made = world.CarrierGateway(carrier="AT&T", carrier_key="att", domain="one.example", country="US")
-    lifecycle.keep_carrier(made)
+    edits.keep_carrier(made)
     assert known() == {("att", "US"): "one.example"}
     made.domain = "two.example"
-    lifecycle.keep_carrier(made)
+    edits.keep_carrier(made)
     assert known() == {("att", "US"): "two.example"}
-    lifecycle.remove_carrier(made)
+    edits.remove_carrier(made)
     assert known() == {}
 
 
@@ -102,5 +102,5 @@ def test_the_log_and_the_delivery_page_name_the_carrier(sms, admin_client):
     planned = post()
     for path in ("/log/", f"/log/{planned.pk}/"):
         assert "via AT&amp;T" in admin_client.get(path).content.decode()
-    lifecycle.remove_carrier(made)
+    edits.remove_carrier(made)
     assert "via a deleted carrier gateway" in admin_client.get("/log/").content.decode()

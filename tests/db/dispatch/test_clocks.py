@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import beat, clocks
 from dispatch.models import Delivery, SweepRecord
+from dispatch.upkeep import beat, clocks
 from foundation.sql.ids import first_id
 from servers.models import Server
 from tests.db import world
@@ -32,7 +32,7 @@ def watch(clock):
 @pytest.fixture
 def sweeper(clock, monkeypatch):
     """It has looked once already, and has no pulse of its own."""
-    monkeypatch.setattr("dispatch.workers.enter", lambda *, drains: None)
+    monkeypatch.setattr("dispatch.wakeup.workers.enter", lambda *, drains: None)
     made = beat.Sweeper(clock=clock)
     made.look()
     return made

@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 
 from devices.models import Device, Person
-from dispatch import compose
 from dispatch.models import Event
+from dispatch.sending import compose
 from tests.db import world
 from tests.db.dispatch import flow
 

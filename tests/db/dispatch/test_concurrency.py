@@ -9,11 +9,14 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from dispatch import ingest, intake, interventions, lanes, outbox, reaping, upkeep
-from dispatch.clock import SystemClock
-from dispatch.drain import drain
+from dispatch.intake import accept
 from dispatch.models import Attempt, Delivery, Event
-from dispatch.settlement import AttemptRecord, Settlement
+from dispatch.outbox import deliveries, interventions, lanes, store
+from dispatch.rules.clock import SystemClock
+from dispatch.rules.settlement import AttemptRecord, Settlement
+from dispatch.sending import reaping
+from dispatch.sending.drain import drain
+from dispatch.upkeep import sweep
 from servers.models import Server, SmsGateway
 from servers.values import ServerKind
 from tests import waiting
@@ -47,7 +50,7 @@ def at_once(*jobs):
 
 def many(count, *, server_id):
     happened = flow.event()
-    intake.add(
+    store.add(
         [flow.planned(number, event_id=happened.pk, server_id=server_id) for number in range(count)],
         now=NOW,
     )
@@ -138,7 +141,7 @@ def test_a_sweep_and_the_worker_that_comes_too_late_write_one_attempt_each():
         for claim in claims
     ]
     settled, reaped = at_once(
-        lambda: outbox.settle(settlements, lease=lease, server_id=server.pk, server_name="Mail"),
+        lambda: deliveries.settle(settlements, lease=lease, server_id=server.pk, server_name="Mail"),
         lambda: reaping.reap([lease], now=NOW + flow.LEASE),
     )
     assert settled + reaped == 200
@@ -162,7 +165,7 @@ def test_the_same_event_posted_20_times_in_parallel_is_one_event():
     assert [answer.replayed for answer in answers].count(False) == 1
     assert Event.objects.count() == 1
     assert Delivery.objects.count() == 2
-    with pytest.raises(ingest.ConflictError):
+    with pytest.raises(accept.ConflictError):
         flow.post(recipients=recipients, idempotency_key="once", body_hash="another")
 
 
@@ -189,7 +192,7 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
             )
             for number in range(50)
         ]
-        intake.add(rows, now=NOW)
+        store.add(rows, now=NOW)
 
     def slow():
         return drain(slow_server.pk, clock=HandClock(NOW), stopping=lambda: False)
@@ -214,10 +217,10 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
         ("due", lambda ids: interventions.cancel_all(ids, now=NOW)),
         ("expired", lambda ids: interventions.retry_all(ids, now=NOW)),
         ("held", lambda ids: interventions.mark_sent_all(ids, now=NOW)),
-        ("due", lambda ids: outbox.expire(ids, now=NOW + timedelta(days=4))),
-        ("due", lambda ids: upkeep.expire(now=NOW + timedelta(days=4))),
-        ("due", lambda ids: outbox.reroute(ServerKind.SMTP, source=1, target=2)),
-        ("claimed", lambda ids: outbox.renew(ids, lease=LEASE, lease_until=NOW)),
+        ("due", lambda ids: deliveries.expire(ids, now=NOW + timedelta(days=4))),
+        ("due", lambda ids: sweep.expire(now=NOW + timedelta(days=4))),
+        ("due", lambda ids: deliveries.reroute(ServerKind.SMTP, source=1, target=2)),
+        ("claimed", lambda ids: deliveries.renew(ids, lease=LEASE, lease_until=NOW)),
         ("claimed", lambda ids: reaping.reap([LEASE], now=NOW)),
     ],
     ids=["cancel", "retry", "mark sent", "expire", "sweep", "reroute", "renew", "reap"],
@@ -240,6 +243,6 @@ def test_a_change_of_many_waits_for_none_that_is_being_written(state, act):
 
 def test_a_sweep_that_finds_all_it_looks_for_being_written_ends(monkeypatch):
     flow.deliveries(3, server_id=1)
-    monkeypatch.setattr(upkeep, "CHUNK", 3)
-    monkeypatch.setattr(outbox, "expire", lambda ids, *, now: 0)
-    assert upkeep.expire(now=NOW + timedelta(days=4)) == 0
+    monkeypatch.setattr(sweep, "CHUNK", 3)
+    monkeypatch.setattr(deliveries, "expire", lambda ids, *, now: 0)
+    assert sweep.expire(now=NOW + timedelta(days=4)) == 0

@@ -7,11 +7,12 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
-from console import charts
-from console.charts import Series
-from dispatch import health, statistics
+from console.kit import charts
+from console.kit.charts import Series
+from dispatch import console
+from dispatch.dashboard import counting
+from dispatch.dashboard.views import masked
 from dispatch.models import Delivery
-from dispatch.views import masked
 from tests.db import world
 from tests.db.dispatch.test_statistics import deliveries
 from tests.db.world import smtp_server
@@ -39,7 +40,7 @@ def test_figures_failures_and_servers_are_shown_with_masked_recipients(admin_cli
     now = timezone.now()
     server = smtp_server(name="Corporate relay")
     deliveries(S.SENT, S.FAILED, S.DUE, at=now - timedelta(minutes=1), server=server)
-    statistics.count(now=now)
+    counting.count(now=now)
     page = text(admin_client.get("/"))
     assert "a••@example.com" in page
     assert "anna@example.com" not in page
@@ -70,7 +71,7 @@ def test_the_number_of_queries_does_not_grow_with_the_deliveries(admin_client, d
     now = timezone.now()
     server = smtp_server()
     deliveries(*[S.FAILED, S.SENT, S.DUE] * 40, at=now, server=server)
-    statistics.count(now=now)
+    counting.count(now=now)
     with django_assert_max_num_queries(40):
         admin_client.get("/")
 
@@ -84,7 +85,7 @@ def test_silent_workers_are_told_on_every_page_and_a_living_queue_is_not(admin_c
 def test_deleting_a_server_tells_how_many_messages_wait_for_it():
     server = smtp_server()
     deliveries(S.DUE, S.DUE, S.SENT, at=timezone.now(), server=server)
-    (words,) = health.of_server(server)
+    (words,) = console.of_server(server)
     assert words.startswith("2 messages wait for it.")
 
 

@@ -3,12 +3,14 @@
 import pytest
 from django.utils import timezone
 
-from api import keys
+from api.access import keys
 from devices.models import Device, Person
-from dispatch import broadcasts, ingest, intake
-from dispatch.clock import SystemClock
-from dispatch.ingest import SubjectIn
+from dispatch.broadcasts import planning
+from dispatch.intake import accept
+from dispatch.intake.accept import SubjectIn
 from dispatch.models import Broadcast, Delivery, Event
+from dispatch.outbox import store as intake
+from dispatch.rules.clock import SystemClock
 from tests.db import world
 from tests.db.dispatch import flow
 
@@ -19,7 +21,7 @@ EVERYBODY = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
 
 @pytest.fixture(autouse=True)
 def _no_planner_is_rung(monkeypatch):
-    monkeypatch.setattr("dispatch.wakeup.wake_planner", lambda broadcast_id: None)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake_planner", lambda broadcast_id: None)
 
 
 @pytest.fixture
@@ -108,18 +110,18 @@ def test_deleting_a_user_or_device_leaves_the_deliveries_of_its_broadcast(
 
 @pytest.mark.parametrize("model", [Person, Device])
 def test_a_user_or_device_that_goes_between_two_chunks_gets_nothing_and_stops_nobody(server, model, monkeypatch):
-    monkeypatch.setattr(broadcasts, "FIRST", 1)
+    monkeypatch.setattr(planning, "FIRST", 1)
     world.template()
     for number in range(3):
         world.device(serial=f"S{number}", owner=world.person(loginname=f"u{number}", mail=f"u{number}@example.com"))
-    plan_targets = broadcasts._plan_targets
+    plan_targets = planning._plan_targets
 
     def last_goes(run, targets):
         model.objects.order_by("-pk")[:1].get().delete()
-        monkeypatch.setattr(broadcasts, "_plan_targets", plan_targets)
+        monkeypatch.setattr(planning, "_plan_targets", plan_targets)
         return plan_targets(run, targets)
 
-    monkeypatch.setattr(broadcasts, "_plan_targets", last_goes)
+    monkeypatch.setattr(planning, "_plan_targets", last_goes)
     announce()
     assert Broadcast.objects.get().state == "running"
     assert {"u0@example.com", "u1@example.com"} == set(
@@ -146,12 +148,12 @@ def test_a_user_or_device_that_goes_before_its_event_is_stored_is_told_as_unknow
     place, key = ("device", "serial") if model is Device else ("user", "loginname")
     values = ("S0", "S1") if model is Device else ("u0", "u1")
     posted = [
-        ingest.Posted(
-            ingest.EventIn(type="device.jailbroken", occurred_at=world.NOW, **{place: SubjectIn(key, value)}), "", ""
+        accept.Posted(
+            accept.EventIn(type="device.jailbroken", occurred_at=world.NOW, **{place: SubjectIn(key, value)}), "", ""
         )
         for value in values
     ]
-    gone, *others = ingest.accept_all(posted[:1] if alone else posted, origin="test", now=world.NOW)
+    gone, *others = accept.accept_all(posted[:1] if alone else posted, origin="test", now=world.NOW)
     assert (gone.field, gone.code) == (f"{place}.{key}", "unknown")
     assert [other.id for other in others] == list(Event.objects.values_list("pk", flat=True))
 
@@ -160,4 +162,4 @@ def announce():
     """Post an event for everybody and plan its broadcast."""
     now = timezone.now()
     flow.post(now=now, device=None, audience=EVERYBODY)
-    broadcasts.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
+    planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dispatch import ingest
-from dispatch.clock import SystemClock
-from dispatch.drain import drain
+from dispatch.intake import accept
 from dispatch.models import Attempt, Delivery
+from dispatch.rules.clock import SystemClock
+from dispatch.sending.drain import drain
 from simulators.smtp import SmtpSimulator
 from tests.db import world
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def rings(monkeypatch):
     heard = []
-    monkeypatch.setattr("dispatch.wakeup.wake", heard.append)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
     return heard
 
 
@@ -27,8 +27,8 @@ def peer():
 
 def post(**fields):
     clock = SystemClock()
-    fields = {"type": "device.jailbroken", "device": ingest.SubjectIn("serial", "S1"), **fields}
-    return ingest.accept(ingest.EventIn(occurred_at=clock.now(), **fields), origin="test", now=clock.now())
+    fields = {"type": "device.jailbroken", "device": accept.SubjectIn("serial", "S1"), **fields}
+    return accept.accept(accept.EventIn(occurred_at=clock.now(), **fields), origin="test", now=clock.now())
 
 
 def run(server):

@@ -7,8 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import compose, drain, ingest, lanes, outbox, places, workers
+from dispatch.intake import accept
 from dispatch.models import Delivery, DeliveryText, Lane
+from dispatch.outbox import deliveries, lanes
+from dispatch.sending import compose, drain, share
+from dispatch.wakeup import workers
 from servers.models import Server, SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
@@ -183,7 +186,7 @@ def test_the_next_batch_does_not_go_over_a_connection_that_lost_an_answer(
     """Whichever of the results tells of the loss."""
     send = FakeConnection.send
     monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **how: iter(order(list(send(self, wires, **how)))))
-    monkeypatch.setattr("dispatch.drain.MOST_CLAIMED", 2)
+    monkeypatch.setattr("dispatch.sending.drain.MOST_CLAIMED", 2)
     answers(channel, {PEOPLE[1]: flow.NO_ANSWER})
     flow.send(server, clock)
     assert flow.states() == {"sent": 4, "due": 1}
@@ -255,7 +258,7 @@ def test_a_stopping_worker_gives_back_what_it_has_not_begun(server, five, channe
 
 
 def test_a_drain_ends_after_30_seconds_and_rings_again(server, channel, clock, rings, monkeypatch):
-    monkeypatch.setattr("dispatch.drain.MOST_CLAIMED", 1)
+    monkeypatch.setattr("dispatch.sending.drain.MOST_CLAIMED", 1)
     SmtpServer.objects.update(connections=1)
     world.template(recipient="", message="Hello")
     world.device()
@@ -281,7 +284,7 @@ def beats(monkeypatch):
         hearts.append((renew, every))
         yield
 
-    monkeypatch.setattr("dispatch.drain.heartbeat.beating", by_hand)
+    monkeypatch.setattr("dispatch.sending.drain.heartbeat.beating", by_hand)
     return hearts
 
 
@@ -372,7 +375,7 @@ def test_an_event_outlives_what_it_told_of_a_user(server, channel, clock):
     person = world.person()
     world.device(owner=person)
     world.template(message="${user.displayname} ${device.model}")
-    flow.post(device=ingest.SubjectIn("serial", "S1", {"model": "told"}))
+    flow.post(device=accept.SubjectIn("serial", "S1", {"model": "told"}))
     person.displayname = "Renamed"
     person.save()
     flow.send(server, clock)
@@ -444,7 +447,7 @@ class TestEqualTexts:
         for number in (1, 2):
             owner = world.person(loginname=f"u{number}", mail=f"u{number}@example.com")
             world.device(serial=f"S{number}", owner=owner)
-            flow.post(device=ingest.SubjectIn("serial", f"S{number}"))
+            flow.post(device=accept.SubjectIn("serial", f"S{number}"))
         flow.send(server, clock)
         assert [len(wire.to) for wire in channel.handed_over] == [2, 2]
         assert len({wire.payload for wire in channel.handed_over}) == 2
@@ -509,10 +512,10 @@ def test_a_lane_beyond_the_share_of_its_process_ends_and_rings_for_the_rest(serv
     rings.clear()
     shares = iter([1, 0])
     with monkeypatch.context() as another_began:
-        another_began.setattr("dispatch.places.share", lambda lanes, *, workers: next(shares))
+        another_began.setattr("dispatch.sending.share.share", lambda lanes, *, workers: next(shares))
         assert flow.send(server, clock) == 50
         assert rings == [server.pk]
-    with places.of_server(server.pk):
+    with share.of_server(server.pk):
         assert flow.send(server, clock) == 0
     assert flow.send(server, clock) == 10
     assert rings == [server.pk]
@@ -560,7 +563,7 @@ def late(monkeypatch):
     """One more event comes just after a lane found nothing more; what is given is called then."""
 
     def come(heard):
-        any_due = outbox.any_due
+        any_due = deliveries.any_due
         came = []
 
         def and_then(*where, **how):
@@ -570,7 +573,7 @@ def late(monkeypatch):
                 heard()
             return found
 
-        monkeypatch.setattr("dispatch.drain.outbox.any_due", and_then)
+        monkeypatch.setattr("dispatch.sending.drain.deliveries.any_due", and_then)
 
     return come
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from dispatch.heartbeat import beating
+from dispatch.sending.heartbeat import beating
 from tests import waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from celery.signals import worker_ready
 
-from dispatch import beat, clocks, liveness, publisher, tasks
+from dispatch import tasks
 from dispatch.models import SweepRecord
+from dispatch.upkeep import beat, clocks
+from dispatch.wakeup import liveness, publisher
 from xmnotify.celery import app
 
 pytestmark = pytest.mark.django_db

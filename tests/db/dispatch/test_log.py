@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from dispatch import log, reasons
-from dispatch.log import Wanted
+from dispatch.log import reasons, search
+from dispatch.log.search import Wanted
 from dispatch.models import Attempt, Delivery
 from foundation.models import AuditEntry
 from foundation.sql.ids import moment_of, new_uid
@@ -41,7 +41,7 @@ def fail(*ids):
 def all_pages(wanted, *, size=3):
     found, after = [], None
     while True:
-        page = log.page(wanted, after=after, size=size)
+        page = search.page(wanted, after=after, size=size)
         found += [row.pk for row in page.rows]
         after = page.after
         if after is None:
@@ -50,7 +50,7 @@ def all_pages(wanted, *, size=3):
 
 @pytest.mark.parametrize("slice_size", [1, 2, 5, 1000])
 def test_pages_have_every_delivery_once_newest_first_whatever_the_slice(server, monkeypatch, slice_size):
-    monkeypatch.setattr(log, "SLICE", slice_size)
+    monkeypatch.setattr(search, "SLICE", slice_size)
     ids = flow.deliveries(7, server_id=server.pk)
     assert all_pages(Wanted()) == ids[::-1]
     assert all_pages(Wanted(channel="smtp")) == ids[::-1]
@@ -59,9 +59,9 @@ def test_pages_have_every_delivery_once_newest_first_whatever_the_slice(server, 
 
 
 def test_a_search_that_stopped_says_how_far_it_came(server, monkeypatch):
-    monkeypatch.setattr(log, "SLICE", 2)
+    monkeypatch.setattr(search, "SLICE", 2)
     flow.deliveries(5, server_id=server.pk)
-    page = log.page(Wanted(recipient="user0@example.com"))
+    page = search.page(Wanted(recipient="user0@example.com"))
     assert page.rows == ()
     assert page.searched_to is not None
 
@@ -96,7 +96,7 @@ def test_a_user_is_found_by_login_mail_number_or_device_and_by_no_other(server, 
     for who, what in ((person, device), (other, None)):
         event = flow.event(person=who, device=what)
         row = flow.planned(1, event_id=event.pk, server_id=server.pk, to=Recipient(AddressKind.MAIL, "x@example.com"))
-        flow.intake.add([row], now=world.NOW)
+        flow.store.add([row], now=world.NOW)
         ids.append(row.id)
     assert all_pages(Wanted(recipient=key)) == [ids[0]]
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from dispatch import outbox
 from dispatch.models import Attempt, Delivery, Priority
-from dispatch.settlement import AttemptRecord, Settlement
+from dispatch.outbox import deliveries
+from dispatch.rules.settlement import AttemptRecord, Settlement
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Statement
 from servers.values import ServerKind
@@ -35,7 +35,9 @@ def sent(claim):
 
 
 def settle(claims, *, lease, **fields):
-    return outbox.settle([sent(claim) for claim in claims], lease=lease, server_id=SERVER, server_name="Mail", **fields)
+    return deliveries.settle(
+        [sent(claim) for claim in claims], lease=lease, server_id=SERVER, server_name="Mail", **fields
+    )
 
 
 def ids(claims):
@@ -195,13 +197,13 @@ class TestSettle:
         flow.deliveries(1, server_id=SERVER)
         lost, lease = uuid4(), uuid4()
         claims = flow.claim(SERVER, lease=lost)
-        outbox.give_back(ids(claims), lease=lost, lapsed=True)
+        deliveries.give_back(ids(claims), lease=lost, lapsed=True)
         flow.claim(SERVER, lease=lease, now=NOW + flow.LEASE)
         before = Delivery.objects.values().get()
         assert settle(claims, lease=lost) == 0
-        assert outbox.renew(ids(claims), lease=lost, lease_until=NOW + timedelta(days=1)) == 0
+        assert deliveries.renew(ids(claims), lease=lost, lease_until=NOW + timedelta(days=1)) == 0
         assert flow.begin(claims, lease=lost) == set()
-        assert outbox.give_back(ids(claims), lease=lost) == 0
+        assert deliveries.give_back(ids(claims), lease=lost) == 0
         assert Delivery.objects.values().get() == before
         assert not Attempt.objects.exists()
 
@@ -212,14 +214,14 @@ class TestSettle:
         flow.begin(claims, lease=lease)
         until = NOW + timedelta(hours=1)
         settle(claims[:1], lease=lease)
-        assert outbox.renew(ids(claims), lease=lease, lease_until=until) == 2
+        assert deliveries.renew(ids(claims), lease=lease, lease_until=until) == 2
         assert set(Delivery.objects.values_list("state", "lease_until")) == {("sent", None), ("claimed", until)}
 
     def test_writes_some_of_a_group_when_the_others_are_lost(self):
         flow.deliveries(2, server_id=SERVER)
         lease = uuid4()
         claims = flow.claim(SERVER, lease=lease)
-        outbox.give_back([claims[0].id], lease=lease)
+        deliveries.give_back([claims[0].id], lease=lease)
         assert settle(claims, lease=lease) == 1
         assert Attempt.objects.get().delivery_id == claims[1].id
 
@@ -249,7 +251,7 @@ class TestGiveBack:
         lease = uuid4()
         claims = flow.claim(SERVER, lease=lease)
         flow.begin(claims[:1], lease=lease)
-        assert outbox.give_back(ids(claims), lease=lease) == 2
+        assert deliveries.give_back(ids(claims), lease=lease) == 2
         assert list(Delivery.objects.order_by("id").values()) == before
 
 
@@ -257,7 +259,7 @@ class TestReroute:
     def test_moves_what_is_due_of_one_kind_in_chunks(self):
         flow.deliveries(5, server_id=None, wait_code="no_active_server")
         flow.deliveries(1, server_id=None, server_kind=ServerKind.SMS, wait_code="no_active_server")
-        assert outbox.reroute(ServerKind.SMTP, source=None, target=SERVER, chunk=2) == 5
+        assert deliveries.reroute(ServerKind.SMTP, source=None, target=SERVER, chunk=2) == 5
         assert set(Delivery.objects.filter(server=SERVER).values_list("reason_code", flat=True)) == {""}
         assert Delivery.objects.get(server=None).reason_code == "no_active_server"
 
@@ -265,7 +267,7 @@ class TestReroute:
         flow.deliveries(1, server_id=2)
         Delivery.objects.update(reason_code="greylisted")
         for target in (None, SERVER):
-            outbox.reroute(ServerKind.SMTP, source=Delivery.objects.get().server_id, target=target)
+            deliveries.reroute(ServerKind.SMTP, source=Delivery.objects.get().server_id, target=target)
             assert Delivery.objects.values_list("server", "reason_code").get() == (target, "greylisted")
 
 

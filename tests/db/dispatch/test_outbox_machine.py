@@ -17,9 +17,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dispatch import intake, outbox, reaping, upkeep
 from dispatch.models import Attempt, Delivery
-from dispatch.settling import judged
+from dispatch.outbox import deliveries, store
+from dispatch.sending import reaping
+from dispatch.sending.settle import judged
+from dispatch.upkeep import sweep
 from servers.values import Limits
 from tests.db.dispatch import flow
 from tests.db.world import NOW
@@ -85,7 +87,7 @@ class OutboxMachine(RuleBasedStateMachine):
             flow.planned(number + step, event_id=self.event.pk, server_id=SERVER, expires_at=expires_at)
             for step in range(count)
         ]
-        intake.add(planned, now=self.now)
+        store.add(planned, now=self.now)
         for step, row in enumerate(planned):
             self.rows[row.id] = Row(number + step, expires_at, due_at=self.now)
 
@@ -97,7 +99,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def claim(self, most):
         lease = uuid4()
         until = self.now + LIMITS.lease
-        claims = outbox.claim_due(SERVER, most=most, lease=lease, lease_until=until, now=self.now)
+        claims = deliveries.claim_due(SERVER, most=most, lease=lease, lease_until=until, now=self.now)
         due = [
             (row.due_at, key)
             for key, row in self.rows.items()
@@ -138,7 +140,7 @@ class OutboxMachine(RuleBasedStateMachine):
         chosen = data.draw(st.lists(st.sampled_from(claims), min_size=1, unique_by=lambda claim: claim.id))
         ours = [claim for claim in chosen if self.rows[claim.id].lease == lease]
         settlements = [self.judged(claim, outcome) for claim in chosen]
-        changed = outbox.settle(settlements, lease=lease, server_id=SERVER, server_name="Mail")
+        changed = deliveries.settle(settlements, lease=lease, server_id=SERVER, server_name="Mail")
         assert changed == len(ours)
         for claim in ours:
             self.rows[claim.id].tried(outcome)
@@ -153,7 +155,7 @@ class OutboxMachine(RuleBasedStateMachine):
         lease, claims = self.worker(data)
         ours = [claim.id for claim in claims if self.rows[claim.id].lease == lease]
         until = self.now + LIMITS.lease
-        assert outbox.renew([claim.id for claim in claims], lease=lease, lease_until=until) == len(ours)
+        assert deliveries.renew([claim.id for claim in claims], lease=lease, lease_until=until) == len(ours)
         for key in ours:
             self.rows[key].until = until
 
@@ -162,7 +164,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def give_back(self, data):
         lease, claims = self.worker(data)
         ours = [claim.id for claim in claims if self.rows[claim.id].lease == lease]
-        assert outbox.give_back([claim.id for claim in claims], lease=lease) == len(ours)
+        assert deliveries.give_back([claim.id for claim in claims], lease=lease) == len(ours)
         for key in ours:
             self.rows[key].free()
 
@@ -187,7 +189,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def expire(self):
         over = [key for key, row in self.rows.items() if row.state == "due" and row.expires_at <= self.now]
-        assert upkeep.expire(now=self.now) == len(over)
+        assert sweep.expire(now=self.now) == len(over)
         for key in over:
             self.rows[key].free("expired")
 

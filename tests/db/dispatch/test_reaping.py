@@ -7,8 +7,11 @@ import pytest
 from django.db import OperationalError
 from django.db.models import F
 
-from dispatch import lanes, reaping, workers
 from dispatch.models import Delivery, Lane, Worker
+from dispatch.outbox import lanes
+from dispatch.sending import reaping
+from dispatch.upkeep.reaper import Reaper
+from dispatch.wakeup import workers
 from tests.db import world
 from tests.db.dispatch import flow
 
@@ -28,7 +31,7 @@ def worker():
 
 @pytest.fixture
 def reaper():
-    return reaping.Reaper()
+    return Reaper()
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_a_sweep_that_could_not_write_at_once_counts_anew(reaper, clock, hold, m
     hold()
     look_for(timedelta(seconds=12), reaper=reaper, clock=clock)
     with monkeypatch.context() as locked:
-        locked.setattr(reaping, "_AT_ONCE", timedelta(seconds=-1))
+        locked.setattr("dispatch.upkeep.reaper._AT_ONCE", timedelta(seconds=-1))
         assert reaper.look(clock=clock) == 0
         clock.pass_time(timedelta(seconds=30))
         assert reaper.look(clock=clock) == 0

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 from django.db import DataError, OperationalError, connection
 
-from dispatch import ingest, intake, reception
-from dispatch.ingest import Accepted, ConflictError, EventIn, Posted
+from dispatch.intake import accept as ingest
+from dispatch.intake import reception
+from dispatch.intake.accept import Accepted, ConflictError, EventIn, Posted
+from dispatch.intake.subjects import RefusedError, SubjectIn
 from dispatch.models import Event
-from dispatch.subjects import RefusedError, SubjectIn
+from dispatch.outbox import store as intake
 from foundation.sql import trouble
 from tests import waiting
 from tests.db import world
@@ -194,7 +196,7 @@ def test_where_the_database_is_there_a_refusal_of_one_takes_no_other_with_it(sma
 
 
 def test_what_fails_after_it_is_stored_is_not_stored_again(small_world, taken, bring, monkeypatch):
-    monkeypatch.setattr("dispatch.wakeup.wake", lambda _: 1 / 0)
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", lambda _: 1 / 0)
     answers = bring(posted("a"), posted("b"))
     assert sorted(Event.objects.values_list("pk", flat=True)) == sorted(answer.id for answer in answers)
 

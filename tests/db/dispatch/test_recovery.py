@@ -6,10 +6,12 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 
-from console.registry import Level
-from dispatch import journal, lanes, outbox, reaping, recovery, trouble, workers
-from dispatch.journal import Journal
+from console.kit.registry import Level
 from dispatch.models import Attempt, Delivery, Lane, Worker
+from dispatch.outbox import deliveries, lanes, trouble
+from dispatch.sending import journal, reaping, recovery
+from dispatch.sending.journal import Journal
+from dispatch.wakeup import workers
 from servers.models import Server
 from tests.db import world
 from tests.db.dispatch import flow
@@ -39,7 +41,7 @@ def five(server):
 def failing(monkeypatch):
     """`failing("settle", times=2)`: so often that statement fails; `after=True`: once it is committed."""
 
-    def fail(name, *, times=1, error=OperationalError, after=False, home=outbox):
+    def fail(name, *, times=1, error=OperationalError, after=False, home=deliveries):
         honest, left = getattr(home, name), [times]
 
         def statement(*args, **named):
@@ -165,7 +167,7 @@ def test_rows_that_were_taken_back_meanwhile_are_left_alone(server, five, channe
     failing("settle")
     flow.send(server, clock)
     lease = Lane.objects.get(server=server).lease
-    outbox.give_back_all(lease)
+    deliveries.give_back_all(lease)
     recovery.write_remainders(clock=clock)
     assert flow.states() == {"due": 5}
     assert not Attempt.objects.exists()
@@ -259,7 +261,7 @@ class TestADeadProcess:
         kept.handing_over(held.lease, [claim.id])
         first = flow.settled(claim, flow.GREYLISTED)
         kept.outcomes(held.lease, [first])
-        outbox.settle([first], lease=held.lease, server_id=server.pk, server_name="Mail")
+        deliveries.settle([first], lease=held.lease, server_id=server.pk, server_name="Mail")
         Delivery.objects.update(due_at=world.NOW)
         (claim,) = flow.claim(server.pk, lease=held.lease)
         flow.begin([claim], lease=held.lease)

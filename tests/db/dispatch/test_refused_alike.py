@@ -9,8 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.models import Device
-from dispatch import alerts, alike, health, streaks, trouble, upkeep, withheld
+from dispatch import console
 from dispatch.models import Broadcast, Delivery, Event, Withheld
+from dispatch.outbox import trouble, withheld
+from dispatch.rules import alike
+from dispatch.sending import streaks
+from dispatch.upkeep import alerts, sweep
 from foundation.models import AuditEntry
 from servers.models import Server, SmtpServer
 from templates_app.models import TemplateChannel, TemplateText
@@ -157,8 +161,8 @@ class TestTheServer:
         def fail(*_where, **_how):
             raise AssertionError("written")
 
-        monkeypatch.setattr("dispatch.trouble.refuse", fail)
-        monkeypatch.setattr("dispatch.trouble.end_streaks", fail)
+        monkeypatch.setattr("dispatch.outbox.trouble.refuse", fail)
+        monkeypatch.setattr("dispatch.outbox.trouble.end_streaks", fail)
         flow.send(server, clock)
         assert flow.states() == {"sent": 8}
 
@@ -180,7 +184,7 @@ class TestAText:
         world.template(name="Other", type_code="custom.other", recipient="", message="Other")
         flow.send(server, clock)
         rings.clear()
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         assert flow.states() == {"failed": 2, "held": 6}
         assert set(Delivery.objects.filter(state="held").values_list("reason_code", "reason_detail")) == {
             ("refused_alike", WORDS)
@@ -200,7 +204,7 @@ class TestAText:
     def test_keeps_later_messages_too_without_a_try(self, server, of_one_text, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         flow.post_to("later@example.com")
         flow.send(server, clock)
         later = Delivery.objects.get(address="later@example.com")
@@ -215,12 +219,12 @@ class TestAText:
         flow.post_to(*PEOPLE)
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         flow.post(recipients={ChannelKind.SMTP: ["later@example.com"], ChannelKind.SMS: ["+14155550123"]})
         answers(channel, {})
         flow.send(server, clock)
         flow.send(gateway, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         assert flow.states() == {"failed": 2, "held": 7, "sent": 1}
         assert Delivery.objects.get(channel="sms").state == "sent"
 
@@ -235,7 +239,7 @@ class TestAText:
     def test_is_sent_again_when_a_person_says_so(self, server, of_one_text, channel, clock, rings):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         answers(channel, {})
         rings.clear()
         assert withheld.decide(Withheld.objects.get(), Withheld.Decision.SEND, now=clock.now())
@@ -246,7 +250,7 @@ class TestAText:
     def test_is_cancelled_when_a_person_says_so(self, server, of_one_text, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         one = Withheld.objects.get()
         assert withheld.decide(one, Withheld.Decision.CANCEL, now=clock.now())
         assert not withheld.decide(one, Withheld.Decision.SEND, now=clock.now())
@@ -256,7 +260,7 @@ class TestAText:
         answers(channel, {}, otherwise=refused())
         for _ in range(3):
             flow.send(server, clock)
-            upkeep.sweep(now=clock.now())
+            sweep.sweep(now=clock.now())
             assert flow.states() == {"failed": 2, "held": 6}
             withheld.decide(Withheld.objects.get(), Withheld.Decision.SEND, now=clock.now())
 
@@ -275,8 +279,8 @@ class TestAText:
     def test_has_a_banner_with_what_can_be_done(self, server, of_one_text, channel, clock, admin_client):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
-        (found,) = [each for each in health.findings() if each.buttons]
+        sweep.sweep(now=clock.now())
+        (found,) = [each for each in console.findings() if each.buttons]
         assert str(found.subject) == "Jailbroken"
         assert f"“{WORDS}”. 6 messages wait." in found.words
         page = admin_client.get("/settings/about/").content.decode()
@@ -298,7 +302,7 @@ class TestABroadcast:
     def test_is_paused_with_the_reason_and_the_server_goes_on(self, server, broadcast, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         broadcast.refresh_from_db()
         assert broadcast.state == "paused"
         assert flow.states() == {"failed": 2, "paused": 6}
@@ -308,7 +312,7 @@ class TestABroadcast:
     def test_goes_on_when_a_person_says_so(self, server, broadcast, channel, clock):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         answers(channel, {})
         withheld.decide(Withheld.objects.get(), Withheld.Decision.SEND, now=clock.now())
         broadcast.refresh_from_db()

@@ -4,9 +4,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from devices.models import Person
-from dispatch import upkeep
-from dispatch.ingest import SubjectIn
+from dispatch.intake.accept import SubjectIn
 from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt
+from dispatch.upkeep import sweep
 from foundation.models import AuditEntry
 from servers.models import SmtpServer
 from tests.db import world
@@ -85,10 +85,10 @@ def test_what_is_being_sent_at_that_moment_follows_at_its_end(server, channel, c
     lease = Event.objects.get().pk
     Delivery.objects.update(state="claimed", lease=lease, lease_until=clock.now())
     caller.delete("/users/zenith")
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     assert Delivery.objects.get().address == MAIL
     Delivery.objects.update(state="due", lease=None, lease_until=None)
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     assert Delivery.objects.values_list("state", "address").get() == ("cancelled", "")
     assert is_left() == []
 

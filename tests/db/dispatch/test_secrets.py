@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from actions.models import Rule
-from dispatch import upkeep
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Lane, Schedule
+from dispatch.upkeep import sweep
 from servers import factory, queries
 from servers.models import Server
 from templates_app.models import NotificationTemplate
@@ -64,7 +64,7 @@ def test_no_id_is_made_from_a_text_with_a_secret(server, posted, channel, clock)
 def test_a_later_try_has_the_same_secret(server, posted, channel, clock):
     channel.answer = lambda wire, to: flow.GREYLISTED
     flow.send(server, clock)
-    upkeep.wipe_secrets()
+    sweep.wipe_secrets()
     channel.answer = lambda wire, to: Sent()
     clock.pass_time(timedelta(minutes=2))
     flow.send(server, clock)
@@ -78,7 +78,7 @@ def test_secrets_stay_while_a_delivery_of_the_event_may_still_be_sent(server, po
     flow.send(server, clock)
     held = {"lease": Event.objects.get().pk, "lease_until": clock.now()} if state == "claimed" else {}
     Delivery.objects.filter(address="a@example.com").update(state=state, reason_code="no_answer", **held)
-    assert upkeep.wipe_secrets() == 0
+    assert sweep.wipe_secrets() == 0
     assert len(Event.objects.get().sealed) > 20
 
 
@@ -86,17 +86,17 @@ def test_secrets_stay_while_a_delivery_of_the_event_may_still_be_sent(server, po
 def test_secrets_go_when_every_delivery_of_the_event_is_finished(server, posted, channel, clock, state):
     flow.send(server, clock)
     Delivery.objects.filter(address="a@example.com").update(state=state, reason_code="no_answer")
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     assert Event.objects.get().sealed == Event.WIPED
     assert set(DeliveryText.objects.values_list("sealed", flat=True)) == {Event.WIPED}
-    assert upkeep.wipe_secrets() == 0
+    assert sweep.wipe_secrets() == 0
 
 
 def test_secrets_of_an_event_that_reached_nobody_go_too(server):
     world.template(recipient="")
     world.device()
     flow.post(secrets={"enrollment.pin": PIN})
-    assert upkeep.wipe_secrets() == 1
+    assert sweep.wipe_secrets() == 1
 
 
 def test_secrets_stay_while_a_schedule_waits_for_the_event(server, posted, channel, clock):
@@ -104,15 +104,15 @@ def test_secrets_stay_while_a_schedule_waits_for_the_event(server, posted, chann
     template = NotificationTemplate.objects.get(name="Jailbroken")
     rule = Rule.objects.create(name="Remind", trigger="event", subject="device.jailbroken", template=template)
     waiting = Schedule.objects.create(rule=rule, event=Event.objects.get(), due_at=clock.now())
-    assert upkeep.wipe_secrets() == 0
+    assert sweep.wipe_secrets() == 0
     Schedule.objects.filter(pk=waiting.pk).update(state="done")
-    assert upkeep.wipe_secrets() == 1
+    assert sweep.wipe_secrets() == 1
 
 
 def test_what_needs_a_wiped_secret_fails_instead_of_going_out_masked(server, posted, channel, clock):
     channel.answer = lambda wire, to: flow.UNKNOWN_USER if to.address == "a@example.com" else Sent()
     flow.send(server, clock)
-    upkeep.wipe_secrets()
+    sweep.wipe_secrets()
     Delivery.objects.filter(state="failed").update(state="due")
     Delivery.objects.filter(state="sent").update(state="due", text=None)
     channel.handed_over.clear()
@@ -126,7 +126,7 @@ def test_a_text_without_a_secret_is_left_alone(server, channel, clock):
     world.device()
     flow.post_to("a@example.com", secrets={"enrollment.pin": PIN})
     flow.send(server, clock)
-    upkeep.wipe_secrets()
+    sweep.wipe_secrets()
     assert DeliveryText.objects.values_list("text", "sealed").get() == ("Plain", "")
 
 
@@ -137,7 +137,7 @@ def test_the_events_with_secrets_are_found_by_their_index(server, posted):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     with CaptureQueriesContext(connection) as caught:
-        upkeep.wipe_secrets()
+        sweep.wipe_secrets()
     sql = caught.captured_queries[0]["sql"]
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
@@ -167,7 +167,7 @@ def test_secrets_in_the_data_of_an_event_reach_their_reader_alone(server, channe
     flow.post_to("a@example.com", data=HIDDEN, **named)
     flow.send(server, clock)
     assert b"wifi-234203 in 4.12" in channel.handed_over[0].payload
-    upkeep.sweep(now=clock.now())
+    sweep.sweep(now=clock.now())
     found = everything() + caplog.text
     assert "4.12" in found
     assert "234203" not in found
@@ -178,9 +178,9 @@ def test_secrets_in_the_data_of_an_event_reach_their_reader_alone(server, channe
 def test_secrets_stay_while_the_audience_of_a_broadcast_is_not_planned(server, clock):
     world.template(recipient="", message="${event.data.pin}")
     flow.post(device=None, data={"pin": PIN}, audience={"all": [{"field": "platform", "op": "is", "value": "iOS"}]})
-    assert upkeep.wipe_secrets() == 0
+    assert sweep.wipe_secrets() == 0
     Broadcast.objects.update(state="running")
-    assert upkeep.wipe_secrets() == 1
+    assert sweep.wipe_secrets() == 1
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_what_needs_a_secret_that_no_key_opens_waits_for_a_person_and_the_key(
     one = Delivery.objects.first()
     assert "XMNOTIFY_FERNET_KEYS" in admin_client.get(f"/log/{one.pk}/").content.decode()
     assert "Traceback" not in caplog.text
-    assert upkeep.wipe_secrets() == 0
+    assert sweep.wipe_secrets() == 0
     bring_back()
     admin_client.post("/log/bulk/", {"do": "retry", "scope": "all", "query": "state=trouble"})
     clock.go_to(Delivery.objects.latest("due_at").due_at)

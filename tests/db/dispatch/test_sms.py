@@ -12,13 +12,15 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from dispatch import interventions, outbox, receipts, timeline, upkeep
+from dispatch.log import timeline
 from dispatch.models import Attempt, Delivery, Receipt
-from dispatch.settling import judged
+from dispatch.outbox import deliveries, interventions
+from dispatch.sending.settle import judged
+from dispatch.upkeep import receipts, sweep
 from foundation.sql.ids import new_uid
 from servers import factory
 from servers.models import SmsGateway
-from servers.receipts import address
+from servers.sms.receipts import address
 from simulators.faults import Drop, Fault, Reply, SmsStep
 from simulators.nexmo import NexmoSimulator
 from simulators.nexmo_account import Account
@@ -155,7 +157,7 @@ def test_a_receipt_that_comes_before_the_answer_is_followed_by_the_sweep(gateway
     (claim,) = flow.claim(gateway.pk, lease=lease)
     flow.begin([claim], lease=lease)
     assert come_in(gateway, told(Delivery.objects.get(), part="EARLY")).state == "claimed"
-    upkeep.sweep(now=NOW)
+    sweep.sweep(now=NOW)
     assert Delivery.objects.get().state == "claimed"
     settlement = judged(
         claim,
@@ -166,9 +168,9 @@ def test_a_receipt_that_comes_before_the_answer_is_followed_by_the_sweep(gateway
         duration=timedelta(),
         jitter=lambda: 0.0,
     )
-    assert outbox.settle([settlement], lease=lease, server_id=gateway.pk, server_name="Nexmo") == 1
+    assert deliveries.settle([settlement], lease=lease, server_id=gateway.pk, server_name="Nexmo") == 1
     assert Delivery.objects.get().state == "sent"
-    upkeep.sweep(now=NOW)
+    sweep.sweep(now=NOW)
     assert Delivery.objects.get().state == "delivered"
     assert not Receipt.objects.filter(early=True).exists()
 

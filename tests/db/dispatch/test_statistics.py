@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dispatch import queries, statistics
+from dispatch.dashboard import counting
+from dispatch.dashboard import figures as queries
 from dispatch.models import Delivery, Event, HourFigures
 from foundation.sql.ids import first_id
 from tests.db.world import NOW, carrier_gateway, smtp_server
@@ -62,47 +63,47 @@ def test_the_first_id_of_a_moment_is_not_above_the_ids_made_then():
 def test_deliveries_are_counted_by_the_hour_of_their_acceptance():
     deliveries(S.SENT, S.SENT, S.FAILED, at=NOW + timedelta(minutes=59))
     deliveries(S.SENT, at=NOW - timedelta(seconds=1))
-    statistics.count(now=NOW + HOUR)
+    counting.count(now=NOW + HOUR)
     assert figures() == {NOW: {"sent": 2, "failed": 1}, NOW - HOUR: {"sent": 1}}
 
 
 def test_an_sms_through_a_carrier_counts_as_an_sms():
     carried, _mail = deliveries(S.SENT, S.FAILED)
     Delivery.objects.filter(pk=carried.pk).update(channel="sms", via=carrier_gateway())
-    statistics.count(now=NOW + HOUR)
+    counting.count(now=NOW + HOUR)
     assert HourFigures.objects.get(start=NOW).counts == {"sms": {"sent": 1}, "smtp": {"failed": 1}}
 
 
 def test_the_current_hour_is_counted_again_and_an_old_finished_one_is_not():
     deliveries(S.FAILED, at=NOW - 5 * HOUR)
-    statistics.count(now=NOW)
+    counting.count(now=NOW)
     deliveries(S.FAILED, at=NOW - 5 * HOUR)
     deliveries(S.FAILED, at=NOW)
-    statistics.count(now=NOW + timedelta(minutes=1))
+    counting.count(now=NOW + timedelta(minutes=1))
     assert figures() == {NOW: {"failed": 1}, NOW - 5 * HOUR: {"failed": 1}}
 
 
 def test_an_old_hour_with_messages_still_waiting_is_counted_again():
     (waiting,) = deliveries(S.DUE, at=NOW - 5 * HOUR)
-    statistics.count(now=NOW)
+    counting.count(now=NOW)
     Delivery.objects.filter(pk=waiting.pk).update(state=S.CANCELLED)
-    statistics.count(now=NOW + HOUR)
+    counting.count(now=NOW + HOUR)
     assert figures()[NOW - 5 * HOUR] == {"cancelled": 1}
 
 
 def test_a_slow_count_rests_in_proportion_to_what_it_cost():
     deliveries(S.SENT, at=NOW)
-    statistics.count(now=NOW)
+    counting.count(now=NOW)
     HourFigures.objects.update(took_ms=60_000)
-    assert statistics.count(now=NOW + timedelta(minutes=5)) == 0
-    assert statistics.count(now=NOW + timedelta(minutes=21)) > 0
+    assert counting.count(now=NOW + timedelta(minutes=5)) == 0
+    assert counting.count(now=NOW + timedelta(minutes=21)) > 0
 
 
 def test_the_hours_of_two_weeks_are_made_up_for_in_steps(monkeypatch):
-    monkeypatch.setattr(statistics, "_MOST_SECONDS", 0.0)
+    monkeypatch.setattr(counting, "_MOST_SECONDS", 0.0)
     deliveries(S.SENT, at=NOW - timedelta(days=10))
-    assert statistics.count(now=NOW) == 1
-    while statistics.count(now=NOW):
+    assert counting.count(now=NOW) == 1
+    while counting.count(now=NOW):
         pass
     assert figures() == {NOW - timedelta(days=10): {"sent": 1}}
 
@@ -110,7 +111,7 @@ def test_the_hours_of_two_weeks_are_made_up_for_in_steps(monkeypatch):
 def test_figures_of_the_last_day_and_of_two_weeks():
     deliveries(S.SENT, S.SENT, S.DELIVERED, S.FAILED, S.DUE, at=NOW - HOUR)
     deliveries(S.SENT, S.FAILED, at=NOW - timedelta(days=3), took=timedelta(seconds=9))
-    while statistics.count(now=NOW):
+    while counting.count(now=NOW):
         pass
     hours = queries.hours(now=NOW)
     now = queries.now_figures(hours, now=NOW)
@@ -126,8 +127,8 @@ def test_figures_of_the_last_day_and_of_two_weeks():
 
 
 def test_latency_of_nothing_is_nothing():
-    assert statistics.latency([(NOW, None)]) is None
-    found = statistics.latency([(NOW, NOW + timedelta(seconds=n)) for n in range(100)])
+    assert counting.latency([(NOW, None)]) is None
+    found = counting.latency([(NOW, NOW + timedelta(seconds=n)) for n in range(100)])
     assert (found.median, found.slow) == (timedelta(seconds=50), timedelta(seconds=95))
 
 

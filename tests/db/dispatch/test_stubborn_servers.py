@@ -8,16 +8,17 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from dispatch import streaks, upkeep
-from dispatch.clock import SystemClock
-from dispatch.drain import drain
 from dispatch.models import Attempt, Delivery, Withheld
+from dispatch.rules.clock import SystemClock
+from dispatch.sending import streaks
+from dispatch.sending.drain import drain
+from dispatch.upkeep import sweep
 from servers.models import SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
 from tests.wire.scripted import Peer, Received, honest
-from transports.smtp import SmtpChannel
-from transports.smtp_config import Pipelining
+from transports.smtp.channel import SmtpChannel
+from transports.smtp.config import Pipelining
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FULL = "452 4.4.5 Maximum number of messages per session exceeded."
@@ -132,7 +133,7 @@ def test_what_every_mail_is_refused_with_fails_two_of_a_broadcast_text_or_queue(
         server = post(60, port=peer.port, connections=4)
         SmtpServer.objects.update(max_recipients=max_recipients)
         work(server, lanes=4)
-        upkeep.sweep(now=timezone.now())
+        sweep.sweep(now=timezone.now())
     found = flow.states()
     assert found["failed"] == 2
     assert found == {"failed": 2, "held": 58}

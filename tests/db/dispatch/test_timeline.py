@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from msgspec import structs
 
-from dispatch import timeline
+from dispatch.log import timeline
 from dispatch.models import Attempt, Delivery
 from servers.models import SmtpServer
 from simulators.faults import Fault, Hang, Reply, Step

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch import alerts, lanes, streaks, trouble, workers
 from dispatch.models import Delivery
+from dispatch.outbox import lanes, trouble
+from dispatch.sending import streaks
+from dispatch.upkeep import alerts
+from dispatch.wakeup import workers
 from servers.models import Server, SmtpServer
 from tests.db import world
 from tests.db.dispatch import flow
@@ -118,7 +121,7 @@ class TestRefusedSignIn:
             trouble.refuse_sign_in(server.pk, flow.BAD_PASSWORD.reason, probing=False, now=clock.now())
             return held
 
-        monkeypatch.setattr("dispatch.lanes.take", taken)
+        monkeypatch.setattr("dispatch.outbox.lanes.take", taken)
         assert flow.send(server, clock) == 0
         assert channel.connections == 0
         assert flow.states() == {"due": 8}
@@ -207,8 +210,8 @@ class TestLostAnswers:
         assert stored().unanswered == 1
 
     def test_a_lane_that_accepts_ends_what_another_began_to_count(self, server, waiting, channel, clock, monkeypatch):
-        monkeypatch.setattr("dispatch.drain.FIRST_CLAIM", 4)
-        monkeypatch.setattr("dispatch.drain.LEAST_CLAIMED", 4)
+        monkeypatch.setattr("dispatch.sending.drain.FIRST_CLAIM", 4)
+        monkeypatch.setattr("dispatch.sending.drain.LEAST_CLAIMED", 4)
         trouble.lose_answer(server.pk, answered_at=None, now=clock.now())
         flow.send(server, clock)
         assert (stored().unanswered, stored().unanswered_at) == (0, None)
@@ -219,7 +222,7 @@ class TestLostAnswers:
         def fail(*_where, **_how):
             raise AssertionError("written")
 
-        monkeypatch.setattr("dispatch.trouble.end_streaks", fail)
+        monkeypatch.setattr("dispatch.outbox.trouble.end_streaks", fail)
         assert flow.send(server, clock) == 8
 
     def test_pause_a_gateway_too(self, channel, clock, settings):
@@ -228,7 +231,7 @@ class TestLostAnswers:
         for number in range(8):
             owner = world.person(loginname=f"p{number}", mobile=f"+1415555013{number}")
             world.device(serial=f"S{number}", owner=owner)
-            flow.post(device=flow.ingest.SubjectIn("serial", f"S{number}"))
+            flow.post(device=flow.accept.SubjectIn("serial", f"S{number}"))
         channel.answer = lambda wire, to: flow.NO_ANSWER
         flow.send(gateway, clock)
         assert Server.objects.get().trouble_code == "answers_lost"
@@ -264,8 +267,8 @@ class TestAfterAPause:
     def test_the_one_lane_calls_no_others_in_vain_and_hears_who_called_meanwhile(
         self, well_again, channel, clock, rings, monkeypatch
     ):
-        monkeypatch.setattr("dispatch.drain.FIRST_CLAIM", 2)
-        monkeypatch.setattr("dispatch.drain.LEAST_CLAIMED", 2)
+        monkeypatch.setattr("dispatch.sending.drain.FIRST_CLAIM", 2)
+        monkeypatch.setattr("dispatch.sending.drain.LEAST_CLAIMED", 2)
         rings.clear()
         held = lanes.take(well_again.pk, limits=well_again.limits(), worker=workers.this_id(), now=clock.now())
         lanes.release(held)

@@ -5,8 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from dispatch import outbox, reaping, upkeep, workers
 from dispatch.models import Attempt, Delivery
+from dispatch.outbox import deliveries
+from dispatch.sending import reaping
+from dispatch.upkeep import sweep
+from dispatch.upkeep.reaper import Reaper
+from dispatch.wakeup import workers
 from servers.models import Server, SmtpServer
 from servers.values import ServerKind
 from tests.db import world
@@ -41,14 +45,14 @@ def lethal(monkeypatch):
     """A switch: once on, the worker writes nothing more."""
     switch = {"dead": False}
     for name in ("settle", "give_back"):
-        honest = getattr(outbox, name)
+        honest = getattr(deliveries, name)
 
         def write(*args, honest=honest, **fields):
             if switch["dead"]:
                 raise Killed
             return honest(*args, **fields)
 
-        monkeypatch.setattr(outbox, name, write)
+        monkeypatch.setattr(deliveries, name, write)
 
     def kill():
         switch["dead"] = True
@@ -60,11 +64,11 @@ def lethal(monkeypatch):
 
 def until_quiet(server, clock, lethal):
     """Workers drain and die, sweeps mend, until nothing is to be sent."""
-    deaths, reaper = 0, reaping.Reaper()
+    deaths, reaper = 0, Reaper()
     for _ in range(100):
         lethal["dead"] = False
         reaper.look(clock=clock)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         try:
             flow.send(server, clock)
         except Killed:
@@ -156,21 +160,21 @@ class TestExpiry:
     def test_what_was_not_sent_in_its_time_ends(self, server, state):
         flow.deliveries(1, server_id=server.pk)
         Delivery.objects.update(state=state, reason_code="greylisted" if state == "held" else "")
-        assert upkeep.expire(now=NOW + timedelta(days=3) - timedelta(seconds=1)) == 0
-        assert upkeep.expire(now=NOW + timedelta(days=3)) == 1
+        assert sweep.expire(now=NOW + timedelta(days=3) - timedelta(seconds=1)) == 0
+        assert sweep.expire(now=NOW + timedelta(days=3)) == 1
         assert Delivery.objects.get().state == "expired"
         assert Delivery.objects.get().reason_code == ("greylisted" if state == "held" else "expired")
 
     def test_takes_any_number(self, server, monkeypatch):
-        monkeypatch.setattr(upkeep, "CHUNK", 2)
+        monkeypatch.setattr(sweep, "CHUNK", 2)
         flow.deliveries(5, server_id=server.pk, expires_at=NOW)
-        assert upkeep.expire(now=NOW) == 5
+        assert sweep.expire(now=NOW) == 5
 
     def test_leaves_what_a_worker_holds_or_has_finished(self, server):
         flow.deliveries(2, server_id=server.pk)
         flow.claim(server.pk, most=1)
         Delivery.objects.filter(state="due").update(state="sent", sent_at=NOW)
-        assert upkeep.expire(now=NOW + timedelta(days=9)) == 0
+        assert sweep.expire(now=NOW + timedelta(days=9)) == 0
 
     def test_what_an_event_says_of_its_end_goes_before_the_template(self, server):
         world.template(recipient="", lifetime=timedelta(hours=5))
@@ -191,11 +195,11 @@ class TestServersComeAndGo:
 
     def test_what_waits_moves_to_the_server_that_becomes_active(self, five, server, channel, clock, rings):
         Server.objects.update(active=False)
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         assert set(Delivery.objects.values_list("server", "reason_code")) == {(None, "no_active_server")}
         new = world.smtp_server(name="New")
         rings.clear()
-        upkeep.sweep(now=clock.now())
+        sweep.sweep(now=clock.now())
         assert set(Delivery.objects.values_list("server", "reason_code")) == {(new.pk, "")}
         assert rings == [new.pk]
         flow.send(new, clock)
@@ -204,19 +208,19 @@ class TestServersComeAndGo:
     def test_what_waits_for_the_old_server_moves_at_once_to_the_new_one(self, five, server, channel, clock):
         Server.objects.update(active=False)
         new = world.smtp_server(name="New")
-        assert upkeep.reroute() == 5
+        assert sweep.reroute() == 5
         assert set(Delivery.objects.values_list("server", flat=True)) == {new.pk}
-        assert upkeep.reroute() == 0
+        assert sweep.reroute() == 0
 
     def test_what_waits_for_a_deleted_server_moves_too(self, five, server):
         SmtpServer.objects.all().delete()
         new = world.smtp_server(name="New")
-        assert upkeep.reroute() == 5
+        assert sweep.reroute() == 5
         assert set(Delivery.objects.values_list("server", flat=True)) == {new.pk}
 
     def test_a_server_gets_only_its_kind(self, server):
         flow.deliveries(1, server_id=None, server_kind=ServerKind.FCM, wait_code="no_active_server")
-        assert upkeep.reroute() == 0
+        assert sweep.reroute() == 0
         assert Delivery.objects.get().server_id is None
 
     def test_an_inactive_server_is_not_drained(self, five, server, channel, clock, rings):
@@ -229,7 +233,7 @@ class TestServersComeAndGo:
         flow.deliveries(1, server_id=server.pk)
         flow.deliveries(1, server_id=server.pk + 1, now=NOW + HOUR)
         flow.deliveries(1, server_id=server.pk + 2, expires_at=NOW)
-        assert upkeep.wake_where_due(now=NOW) == 1
+        assert sweep.wake_where_due(now=NOW) == 1
         assert rings == [server.pk]
 
 
@@ -237,7 +241,7 @@ class TestAClockThatJumps:
     def test_an_hour_ahead_in_the_middle_loses_nothing(self, server, five, channel, clock, lethal):
         def jump(wire, to):
             clock.jump(HOUR)
-            upkeep.sweep(now=clock.now())
+            sweep.sweep(now=clock.now())
             channel.answer = lambda wire, to: Sent()
             return Sent()
 

@@ -59,7 +59,7 @@ def test_the_page_filters_by_person_type_and_day(admin_client, admin_user):
 
 
 def test_the_page_has_older_pages(admin_client, monkeypatch):
-    monkeypatch.setattr("console.trail.PAGE_SIZE", 2)
+    monkeypatch.setattr("console.trail.views.PAGE_SIZE", 2)
     for number in range(5):
         audit.record(Actor(f"person{number}"), action=Action.ADD, instance=smtp_server(name=f"s{number}", active=False))
     first = admin_client.get("/audit/")
@@ -71,7 +71,7 @@ def test_the_page_has_older_pages(admin_client, monkeypatch):
 
 
 def test_a_search_that_stopped_says_so_and_goes_on(admin_client, monkeypatch):
-    monkeypatch.setattr("console.trail.SLICE", 3)
+    monkeypatch.setattr("console.trail.views.SLICE", 3)
     server = smtp_server()
     for number in range(8):
         audit.record(Actor("ada" if number == 0 else "bob"), action=Action.ADD, instance=server)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from foundation import audit
 from foundation.models import AuditEntry
 from foundation.secrets import MASK, Secret
-from servers import factory, lifecycle
+from servers import edits, factory
 from servers.forms import SmtpServerForm
 from servers.models import SmtpServer
 from servers.validators import clean_smtp
@@ -71,7 +71,7 @@ def test_the_audit_trail_tells_that_it_changed_and_not_to_what(server):
     actor = audit.Actor("admin", User.objects.create(username="admin"))
     before = audit.snapshot(server)
     server.password = Secret.of("another " + SECRET)
-    lifecycle.change(server, now=NOW)
+    edits.change(server, now=NOW)
     audit.record(actor, action=audit.Action.CHANGE, instance=server, before=before, after=audit.snapshot(server))
     entry = AuditEntry.objects.get()
     assert set(entry.after) == {"password"}
@@ -81,8 +81,8 @@ def test_the_audit_trail_tells_that_it_changed_and_not_to_what(server):
 
 def test_no_log_line_holds_it(server, caplog):
     caplog.set_level(logging.DEBUG)
-    lifecycle.change(server, now=NOW)
-    lifecycle.activate(server.pk, now=NOW)
-    lifecycle.tested(server.pk, passed=True, now=timezone.now())
+    edits.change(server, now=NOW)
+    edits.activate(server.pk, now=NOW)
+    edits.tested(server.pk, passed=True, now=timezone.now())
     factory.build_channel(server)
     assert SECRET not in caplog.text

@@ -3,13 +3,13 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from console import registry
-from console.registry import Level
+from console.kit import registry
+from console.kit.registry import Level
 from devices.models import Device
 from foundation.models import AuditEntry
-from servers import lifecycle
-from servers.carrier_validators import RETIRED, carrier_warnings, clean_carrier
-from servers.detection import NewCarrier, new_carriers
+from servers import edits
+from servers.carriers.detection import NewCarrier, new_carriers
+from servers.carriers.validators import RETIRED, carrier_warnings, clean_carrier
 from servers.models import CarrierGateway, SmsGateway
 from tests.db.world import carrier_gateway, device, person, sms_gateway, smtp_server
 
@@ -91,7 +91,7 @@ def test_one_that_was_added_meanwhile_is_refused():
     clean_carrier(made)
     carrier_gateway(carrier="at&t")
     with pytest.raises(ValidationError):
-        lifecycle.keep_carrier(made)
+        edits.keep_carrier(made)
 
 
 def test_domains_that_are_switched_off_are_warned_of():

@@ -11,16 +11,16 @@ from django.utils import timezone
 
 from servers import factory
 from servers.models import AccessToken, SmtpServer
-from servers.tokens import SharedToken
+from servers.smtp.tokens import SharedToken
 from tests.db.world import NOW, smtp_server
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, honest
 from tests.wire.test_smtp_sign_in import NAME, TOKEN, WORD, cram_md5, login, ntlm_server, plain, xoauth2
 from tests.wire.token_endpoint import token_endpoint
-from transports.guard import ConnectionFailed, Policy
-from transports.oauth import TokenRequest
-from transports.smtp_probe import probe
-from transports.tls import tls_context
+from transports.net.guard import ConnectionFailed, Policy
+from transports.net.oauth import TokenRequest
+from transports.net.tls import tls_context
+from transports.smtp.probe import probe
 from transports.types import AddressKind, Message, Recipient, Sent
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from servers import lifecycle
+from servers import edits
 from servers.models import Server, SmsGateway, SmtpServer
 from servers.values import UNKNOWN, Experience
 from tests import waiting
@@ -25,7 +25,7 @@ def server(name="Mail", **fields):
 
 def added(name, **fields):
     made = server(name, **fields)
-    lifecycle.add(made)
+    edits.add(made)
     return made
 
 
@@ -53,15 +53,15 @@ def at_once(*calls):
 def test_the_first_of_a_kind_becomes_active_and_the_next_does_not():
     added("one")
     added("two")
-    lifecycle.add(SmsGateway(kind="sms", name="three", key="k"))
+    edits.add(SmsGateway(kind="sms", name="three", key="k"))
     assert active() == ["one", "three"]
 
 
 def test_activating_one_deactivates_the_other_of_its_kind_only():
     added("one")
     second = added("two")
-    lifecycle.add(SmsGateway(kind="sms", name="three", key="k"))
-    lifecycle.activate(second.pk, now=NOW)
+    edits.add(SmsGateway(kind="sms", name="three", key="k"))
+    edits.activate(second.pk, now=NOW)
     assert sorted(active()) == ["three", "two"]
 
 
@@ -85,7 +85,7 @@ STOPPED = {
 @pytest.mark.parametrize("passed", [True, False])
 def test_a_passed_test_lets_a_stopped_server_send_again(passed):
     made = added("one", **STOPPED, unanswered=3, unanswered_at=NOW, refusals={"550": {}})
-    lifecycle.tested(made.pk, passed=passed, now=NOW)
+    edits.tested(made.pk, passed=passed, now=NOW)
     made.refresh_from_db()
     well = {"stopped_at": None, "paused_until": None, "pause_count": 0, "trouble_code": "", "trouble_detail": ""}
     well |= {"sign_ins_refused": 0}
@@ -94,7 +94,7 @@ def test_a_passed_test_lets_a_stopped_server_send_again(passed):
     assert made.last_test_passed is passed
 
 
-@pytest.mark.parametrize("act", [lifecycle.activate, lifecycle.try_again])
+@pytest.mark.parametrize("act", [edits.activate, edits.try_again])
 def test_activation_and_a_person_have_a_stopped_server_tried_with_one_message_and_its_sign_ins_stay_counted(act):
     made = added("one", **STOPPED)
     assert act(made.pk, now=NOW)
@@ -105,7 +105,7 @@ def test_activation_and_a_person_have_a_stopped_server_tried_with_one_message_an
 
 def test_a_server_that_is_well_needs_no_other_try():
     made = added("one")
-    assert not lifecycle.try_again(made.pk, now=NOW)
+    assert not edits.try_again(made.pk, now=NOW)
     made.refresh_from_db()
     assert made.paused_until is None
 
@@ -126,7 +126,7 @@ def test_saving_other_settings_to_send_by_has_a_stopped_server_tried_with_one_me
     changed = SmtpServer.objects.get()
     for name, value in fields.items():
         setattr(changed, name, value)
-    lifecycle.change(changed, now=NOW)
+    edits.change(changed, now=NOW)
     stored = SmtpServer.objects.get()
     if tried:
         assert (stored.stopped_at, stored.paused_until, stored.pause_count) == (None, NOW, 0)
@@ -141,7 +141,7 @@ def test_a_new_sign_in_of_a_server_that_is_well_is_tried_with_one_message_first(
     changed = SmtpServer.objects.get()
     for name, value in fields.items():
         setattr(changed, name, value)
-    lifecycle.change(changed, now=NOW)
+    edits.change(changed, now=NOW)
     assert SmtpServer.objects.get().paused_until == (NOW if tried else None)
 
 
@@ -170,7 +170,7 @@ def test_what_was_seen_of_a_server_is_forgotten_with_another_host_port_security_
     changed = SmtpServer.objects.get()
     for name, value in fields.items():
         setattr(changed, name, value)
-    lifecycle.change(changed, now=NOW)
+    edits.change(changed, now=NOW)
     stored = SmtpServer.objects.get()
     assert (stored.session_limit, stored.unpipelined_at) == ((None, None) if forgotten else (10, NOW))
 
@@ -179,7 +179,7 @@ def test_what_was_seen_is_forgotten_by_hand_too_and_holds_for_a_week():
     made = added("one", **SEEN)
     assert made.experience(NOW + timedelta(days=7) - timedelta(seconds=1)) == Experience(10, no_pipelining=True)
     assert made.experience(NOW + timedelta(days=7)) == UNKNOWN
-    assert [lifecycle.forget(made.pk) for _ in range(2)] == [True, False]
+    assert [edits.forget(made.pk) for _ in range(2)] == [True, False]
     made.refresh_from_db()
     assert {getattr(made, name) for name in SEEN} == {None, ""}
 
@@ -189,8 +189,8 @@ def test_a_change_counts_the_revision_up_and_leaves_what_the_flow_wrote():
     stale = SmtpServer.objects.get(pk=made.pk)
     Server.objects.filter(pk=made.pk).update(paused_until=NOW, trouble_code="timeout")
     stale.host, stale.password, stale.description = "other.example.com", "new", "moved"
-    lifecycle.change(stale, now=NOW)
-    lifecycle.change(stale, now=NOW)
+    edits.change(stale, now=NOW)
+    edits.change(stale, now=NOW)
     stored = SmtpServer.objects.get(pk=made.pk)
     assert (stored.host, stored.password.reveal(), stored.description) == ("other.example.com", "new", "moved")
     assert stored.revision == stale.revision == 3
@@ -201,7 +201,7 @@ def test_a_name_taken_meanwhile_is_told_at_its_field():
     added("one")
     second = added("two")
     second.name = "one"
-    for call in (lambda: added("one"), lambda: lifecycle.change(second, now=NOW)):
+    for call in (lambda: added("one"), lambda: edits.change(second, now=NOW)):
         with pytest.raises(ValidationError) as refused:
             call()
         assert list(refused.value.error_dict) == ["name"]
@@ -209,29 +209,29 @@ def test_a_name_taken_meanwhile_is_told_at_its_field():
 
 def test_what_is_gone_can_neither_be_changed_nor_activated_nor_removed():
     made = added("one")
-    lifecycle.remove(made.pk)
-    for call in (lambda pk: lifecycle.activate(pk, now=NOW), lifecycle.remove):
+    edits.remove(made.pk)
+    for call in (lambda pk: edits.activate(pk, now=NOW), edits.remove):
         with pytest.raises(Server.DoesNotExist):
             call(made.pk)
     with pytest.raises(Server.DoesNotExist):
-        lifecycle.change(made, now=NOW)
+        edits.change(made, now=NOW)
 
 
 def test_the_active_one_is_deleted_last():
     first, second = added("one"), added("two")
     with pytest.raises(ValidationError) as refused:
-        lifecycle.remove(first.pk)
+        edits.remove(first.pk)
     assert refused.value.code == "active_server"
     assert "one" in refused.value.messages[0]
-    lifecycle.remove(second.pk)
-    lifecycle.remove(first.pk)
+    edits.remove(second.pk)
+    edits.remove(first.pk)
     assert not Server.objects.exists()
 
 
 def test_a_server_of_another_kind_does_not_keep_the_last_one():
     made = added("one")
-    lifecycle.add(SmsGateway(kind="sms", name="two", key="k"))
-    lifecycle.remove(made.pk)
+    edits.add(SmsGateway(kind="sms", name="two", key="k"))
+    edits.remove(made.pk)
     assert active() == ["two"]
 
 
@@ -246,7 +246,7 @@ def test_of_many_first_ones_added_at_once_exactly_one_is_active():
 @several
 def test_activations_at_once_leave_exactly_one_active():
     made = [added(f"s{number}") for number in range(6)]
-    results = at_once(*[lambda pk=one.pk: lifecycle.activate(pk, now=NOW) for one in made])
+    results = at_once(*[lambda pk=one.pk: edits.activate(pk, now=NOW) for one in made])
     assert all(isinstance(result, Server) for result in results)
     assert len(active()) == 1
 
@@ -255,10 +255,10 @@ def test_activations_at_once_leave_exactly_one_active():
 def test_adding_and_deleting_at_once_never_leaves_servers_without_an_active_one():
     for turn in range(8):
         old = added(f"old{turn}")
-        at_once(lambda pk=old.pk: lifecycle.remove(pk), lambda name=f"new{turn}": added(name))
+        at_once(lambda pk=old.pk: edits.remove(pk), lambda name=f"new{turn}": added(name))
         assert len(active()) == 1
         for row in Server.objects.order_by("active"):
-            lifecycle.remove(row.pk)
+            edits.remove(row.pk)
 
 
 @several
@@ -271,10 +271,10 @@ def test_of_equal_names_added_at_once_one_is_stored_and_the_others_are_told():
 @several
 def test_changes_at_once_each_count_a_revision():
     made = added("one")
-    at_once(*[lambda: lifecycle.change(SmtpServer.objects.get(pk=made.pk), now=NOW)] * 5)
+    at_once(*[lambda: edits.change(SmtpServer.objects.get(pk=made.pk), now=NOW)] * 5)
     assert SmtpServer.objects.get().revision == 6
 
 
 def test_a_test_of_a_server_that_is_gone_changes_nothing():
-    lifecycle.tested(4711, passed=True, now=timezone.now())
+    edits.tested(4711, passed=True, now=timezone.now())
     assert not Server.objects.exists()

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from console import registry, typed_secrets
-from console.registry import Level
+from console.kit import registry, typed_secrets
+from console.kit.registry import Level
 from foundation.audit import MASK, NEW_MASK
 from foundation.models import AuditEntry
 from servers import health

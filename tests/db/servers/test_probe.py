@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from foundation.models import AuditEntry
 from foundation.secrets import Secret
-from servers import probe
 from servers.forms import SmtpServerForm
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer
-from servers.probe import Asker, ProbeRefusedError
+from servers.testing import runs
+from servers.testing.runs import Asker, ProbeRefusedError
 from tests import waiting
 from tests.db.servers.test_forms import data
 from tests.db.world import NOW, smtp_server
 from tests.wire.scripted import Peer, Received, honest
-from transports import smtp_probe
+from transports.smtp import probe as smtp_probe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "correct horse battery staple"
@@ -35,7 +35,7 @@ def asker():
 
 
 def run(server, asker, *, to=TO, now=None):
-    started = probe.start(server, to=to, asker=asker, now=now or timezone.now())
+    started = runs.start(server, to=to, asker=asker, now=now or timezone.now())
     waiting.for_threads("server-test")
     return ServerTest.objects.get(pk=started.pk)
 
@@ -114,7 +114,7 @@ def test_a_test_of_values_that_are_saved_while_it_runs_lets_the_server_send_agai
     with Peer(honest(Received(), answers={"MAIL": lambda _line: saved.wait(10) and ""})) as peer:
         form = SmtpServerForm(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
         assert form.is_testable(), form.errors
-        probe.start(form.instance, to="anna@example.org", asker=asker, now=timezone.now())
+        runs.start(form.instance, to="anna@example.org", asker=asker, now=timezone.now())
         save_form(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
         saved.set()
         waiting.for_threads("server-test")
@@ -187,15 +187,15 @@ def test_ten_tests_a_minute_for_each_who_asks(asker):
     with Peer(honest(Received())) as peer:
         server = smtp_server(port=peer.port)
         now = timezone.now()
-        for _ in range(probe.A_MINUTE):
+        for _ in range(runs.A_MINUTE):
             run(server, asker, now=now)
         with pytest.raises(ProbeRefusedError) as refused:
             run(server, asker, now=now)
         assert refused.value.code == "too_many"
-        assert peer.connections == probe.A_MINUTE
+        assert peer.connections == runs.A_MINUTE
         run(server, Asker("key:abcd", "Integration"), now=now)
         run(server, asker, now=now + timedelta(minutes=1))
-        assert peer.connections == probe.A_MINUTE + 2
+        assert peer.connections == runs.A_MINUTE + 2
 
 
 def test_four_at_once_and_a_fifth_is_told_to_wait(asker):
@@ -207,15 +207,15 @@ def test_four_at_once_and_a_fifth_is_told_to_wait(asker):
 
     with Peer(honest(Received(), answers={"BANNER": banner})) as peer:
         server = smtp_server(port=peer.port)
-        for _ in range(probe.AT_ONCE):
-            probe.start(server, to=TO, asker=asker, now=timezone.now())
+        for _ in range(runs.AT_ONCE):
+            runs.start(server, to=TO, asker=asker, now=timezone.now())
         with pytest.raises(ProbeRefusedError) as refused:
-            probe.start(server, to=TO, asker=asker, now=timezone.now())
+            runs.start(server, to=TO, asker=asker, now=timezone.now())
         go_on.set()
         waiting.for_threads("server-test")
         assert refused.value.code == "busy"
         assert set(ServerTest.objects.values_list("passed", flat=True)) == {True}
-        assert ServerTest.objects.count() == probe.AT_ONCE
+        assert ServerTest.objects.count() == runs.AT_ONCE
         assert run(server, asker).passed
 
 
@@ -228,7 +228,7 @@ def test_a_fault_of_ours_ends_the_test_and_frees_its_place(asker, monkeypatch):
     server = smtp_server()
     with monkeypatch.context() as patched:
         patched.setattr(smtp_probe, "probe", broken)
-        for _ in range(probe.AT_ONCE + 1):
+        for _ in range(runs.AT_ONCE + 1):
             found = run(server, asker)
             assert (found.passed, found.finished_at is None) == (False, False)
     with Peer(honest(Received())) as peer:
@@ -237,17 +237,17 @@ def test_a_fault_of_ours_ends_the_test_and_frees_its_place(asker, monkeypatch):
 
 def test_a_test_whose_process_died_is_seen_as_lost():
     test = ServerTest(started_at=NOW, ends_by=NOW + timedelta(minutes=5))
-    assert not probe.is_lost(test, now=NOW + timedelta(minutes=5))
-    assert probe.is_lost(test, now=NOW + timedelta(minutes=6))
+    assert not runs.is_lost(test, now=NOW + timedelta(minutes=5))
+    assert runs.is_lost(test, now=NOW + timedelta(minutes=6))
     test.finished_at = NOW
-    assert not probe.is_lost(test, now=NOW + timedelta(minutes=6))
+    assert not runs.is_lost(test, now=NOW + timedelta(minutes=6))
 
 
 def test_old_tests_are_forgotten_when_a_new_one_begins(asker):
     with Peer(honest(Received())) as peer:
         server = smtp_server(port=peer.port)
         now = timezone.now()
-        run(server, asker, now=now - probe.KEPT - timedelta(hours=1))
+        run(server, asker, now=now - runs.KEPT - timedelta(hours=1))
         run(server, asker, now=now)
     assert ServerTest.objects.count() == 1
 

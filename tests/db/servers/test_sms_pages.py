@@ -5,7 +5,7 @@ import socket
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from console.registry import Level
+from console.kit.registry import Level
 from foundation.audit import MASK, NEW_MASK
 from foundation.models import AuditEntry
 from servers import health

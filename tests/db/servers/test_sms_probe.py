@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 
 from foundation.models import AuditEntry
 from foundation.secrets import Secret
-from servers import probe
 from servers.models import SmsGateway
-from servers.probe import Asker
+from servers.testing import runs
+from servers.testing.runs import Asker
 from simulators.nexmo import NexmoSimulator
 from tests import waiting
 from tests.db.servers.test_probe import everything_stored, run
@@ -73,7 +73,7 @@ def test_an_unsaved_gateway_is_tested(nexmo):
 @pytest.mark.parametrize("to", ["", "0", "+1", "anna", "1" * 30, "12345"])
 def test_what_is_no_phone_number_is_refused_before_anything_happens(nexmo, to):
     with pytest.raises(ValidationError) as refused:
-        probe.start(simulated_gateway(nexmo.url), to=to, asker=ASKER, now=NOW)
+        runs.start(simulated_gateway(nexmo.url), to=to, asker=ASKER, now=NOW)
     assert list(refused.value.error_dict) == ["to"]
     assert nexmo.connections == 0
 
@@ -83,7 +83,7 @@ def test_a_secret_whose_key_is_lost_is_asked_for_again(nexmo, field):
     gateway = simulated_gateway(nexmo.url, signature_method="sha256", signature_secret="s")
     setattr(gateway, field, Secret("gAAAAABnot-our-key"))
     with pytest.raises(ValidationError) as refused:
-        probe.start(gateway, to=TO, asker=ASKER, now=NOW)
+        runs.start(gateway, to=TO, asker=ASKER, now=NOW)
     assert list(refused.value.error_dict) == [field]
 
 
@@ -96,6 +96,6 @@ def test_without_https_a_private_address_is_refused_as_ever(nexmo, settings):
 
 def test_nobody_tests_without_the_permission_to_change(nexmo):
     with pytest.raises(PermissionDenied):
-        probe.start(simulated_gateway(nexmo.url), to=TO, asker=Asker.of(User.objects.create(username="x")), now=NOW)
+        runs.start(simulated_gateway(nexmo.url), to=TO, asker=Asker.of(User.objects.create(username="x")), now=NOW)
     waiting.for_threads("server-test")
     assert nexmo.connections == 0

@@ -5,9 +5,9 @@ from django.core.exceptions import ValidationError
 
 from foundation.secrets import Secret
 from servers import countries
-from servers.lifecycle import add, change
+from servers.edits import add, change
 from servers.models import SmsGateway
-from servers.sms_validators import clean_sms, sms_warnings
+from servers.sms.validators import clean_sms, sms_warnings
 from tests.db.world import NOW, smtp_server
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from foundation.secrets import Secret
-from servers.lifecycle import add
+from servers.edits import add
 from servers.models import SmtpServer
 from servers.validators import clean_smtp, port_for, smtp_warnings
 from tests.wire.certificates import Authority

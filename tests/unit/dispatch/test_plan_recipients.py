@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from devices.values import Target
-from dispatch.plan import Occasion, plan, ways
-from templates_app.content import Channel, Content, Wording
-from templates_app.render import Template, VersionTexts, compiled
+from dispatch.rules.plan import Occasion, plan, ways
+from templates_app.texts.content import Channel, Content, Wording
+from templates_app.texts.render import Template, VersionTexts, compiled
 from transports.types import ChannelKind, ReasonCode
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

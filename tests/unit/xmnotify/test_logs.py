@@ -50,7 +50,7 @@ def test_our_own_faults_are_never_left_out(log):
     stream, _ = log
     for number in range(2 * logs.MOST_REFUSALS):
         logging.getLogger("django.request").error("Internal Server Error: %s", number)
-        logging.getLogger("dispatch.drain").warning("drain.failed number=%s", number)
+        logging.getLogger("dispatch.sending.drain").warning("drain.failed number=%s", number)
     assert len(stream.getvalue().splitlines()) == 4 * logs.MOST_REFUSALS
 
 

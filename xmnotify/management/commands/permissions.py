@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from xmnotify import permissions
+from xmnotify.operations import permissions
 
 
 class Command(BaseCommand):

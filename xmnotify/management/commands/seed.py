@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from xmnotify import demo, env, scale
+from xmnotify import env
+from xmnotify.quickstart import demo, scale
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""API keys and webhooks: who may call, checks, limits and their pages."""

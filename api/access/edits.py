@@ -1,0 +1,68 @@
+"""What makes and revokes API keys and webhooks: nobody gives a key more than they hold; all is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from api.access import keys, webhooks
+from api.access.keys import ApiScope
+from api.models import ApiKey, Webhook
+from console.accounts import grants
+from foundation import audit
+from foundation.audit import Action, Actor
+
+
+def create_key(
+    name: str, *, scopes: Collection[ApiScope], actor: Actor, expires_at: datetime | None = None, **settings: Any
+) -> str:
+    """The text of the new key, which can't be had again; without a user as its actor it is a command's.
+
+    Raises grants.BeyondError where a scope is not the actor's to give, IntegrityError where the name is taken.
+    """
+    with transaction.atomic():
+        grants.require(actor, keys.held(scopes))
+        text = keys.create(name, scopes=scopes, expires_at=expires_at, created_by=actor.user, **settings)
+        key = ApiKey.objects.get(name=name)
+        audit.record(actor, action=Action.ADD, instance=key, after=_told(key))
+    return text
+
+
+def revoke_key(key: ApiKey, *, actor: Actor, now: datetime) -> None:
+    """It is refused from now on; nothing happens to one that is revoked already."""
+    with transaction.atomic():
+        grants.require(actor, keys.held(key.scopes))
+        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+            audit.record(actor, action=Action.REVOKE, instance=key)
+
+
+def delete_key(key: ApiKey, *, actor: Actor) -> None:
+    with audit.change(actor, action=Action.DELETE, instance=key):
+        grants.require(actor, keys.held(key.scopes))
+        key.delete()
+
+
+def create_webhook(name: str, *, scopes: Collection[ApiScope], actor: Actor) -> str:
+    """The secret of the new webhook, which can't be had again; raises IntegrityError where the name is taken."""
+    with transaction.atomic():
+        grants.require(actor, keys.held(scopes))
+        secret = webhooks.create(name, scopes=scopes)
+        webhook = Webhook.objects.get(name=name)
+        audit.record(actor, action=Action.ADD, instance=webhook, after=audit.snapshot(webhook))
+    return secret
+
+
+def rotate_webhook(webhook: Webhook, *, actor: Actor) -> str:
+    """Its new secret; the one before stays live, an older one does not."""
+    with audit.change(actor, action=Action.CHANGE, instance=webhook):
+        grants.require(actor, keys.held(webhook.scopes))
+        return webhooks.rotate(webhook)
+
+
+def _told(key: ApiKey) -> dict[str, Any]:
+    """As the trail has it: with its maker's name, where it is not a command's."""
+    maker = key.created_by.get_username() if key.created_by else ""
+    return {**audit.snapshot(key), "created_by": maker, "by_command": key.by_command}

@@ -1,0 +1,189 @@
+"""API keys: made, shown once, checked in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from msgspec import Struct
+
+from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
+from console.accounts import grants
+from console.accounts.grants import Held
+from foundation.sql import dialect, statements
+
+PREFIX = "xmn"
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_USED_EVERY = timedelta(minutes=1)
+_BY_LOOKUP = """SELECT k.id, k.name, k.digest, k.scopes, k.expires_at, k.last_used_at, k.rate_limit,
+    k.known_recipients_only,     k.by_command OR (u.is_active AND u.is_superuser), u.is_active,
+    CASE WHEN k.by_command OR u.is_superuser THEN NULL ELSE (
+        SELECT {joined} FROM auth_permission p JOIN django_content_type t ON t.id = p.content_type_id
+        WHERE p.id IN (
+            SELECT permission_id FROM auth_user_user_permissions WHERE user_id = u.id
+            UNION ALL SELECT g.permission_id FROM auth_group_permissions g
+            JOIN auth_user_groups m ON m.group_id = g.group_id WHERE m.user_id = u.id
+        )
+    ) END
+    FROM api_apikey k LEFT JOIN auth_user u ON u.id = k.created_by_id
+    WHERE k.lookup = %s AND k.revoked_at IS NULL"""
+"""The key, whether it needs nobody's permissions, and else its maker's, which count as they are now."""
+
+
+class ApiScope(StrEnum):
+    """What a key may do; `messages` is to read bodies."""
+
+    EVENTS = "events"
+    READ = "read"
+    MESSAGES = "messages"
+    DEVICES = "devices"
+    SEND = "send"
+    ADMIN = "admin"
+
+
+_VERBS = ("add", "change", "delete")
+
+
+def _written(app: str, *kinds: str) -> frozenset[str]:
+    return frozenset(f"{app}.{verb}_{kind}" for verb in _VERBS for kind in kinds)
+
+
+NEEDED: dict[ApiScope, frozenset[str]] = {
+    ApiScope.EVENTS: frozenset({"dispatch.add_event"}),
+    ApiScope.READ: frozenset(
+        {
+            "dispatch.view_event",
+            "dispatch.view_delivery",
+            "devices.view_device",
+            "devices.view_person",
+            "servers.view_server",
+            "servers.view_carriergateway",
+            "templates_app.view_notificationtemplate",
+        }
+    ),
+    ApiScope.MESSAGES: frozenset({"dispatch.view_deliverytext"}),
+    ApiScope.DEVICES: _written("devices", "device", "person"),
+    ApiScope.SEND: frozenset({"dispatch.add_broadcast", "dispatch.change_delivery"}),
+    ApiScope.ADMIN: _written("servers", "server", "smtpserver", "smsgateway", "carriergateway")
+    | _written("templates_app", "notificationtemplate"),
+}
+"""What whoever makes a key holds for each of its scopes, and goes on holding while it is to work."""
+
+
+def held(scopes: Iterable[str]) -> Held:
+    """What a key with these scopes may do."""
+    return Held(frozenset().union(*(NEEDED[ApiScope(scope)] for scope in scopes)))
+
+
+def unbacked(rows: Collection[ApiKey]) -> set[int]:
+    """Those whose maker is gone, may not log in, or may no longer do what they do."""
+    makers = {key.created_by for key in rows if key.created_by and key.created_by.is_active}
+    holders = grants.of_users([maker.pk for maker in makers])
+    nothing = Held()
+    return {
+        key.pk
+        for key in rows
+        if not key.by_command and not grants.covers(holders.get(key.created_by_id or 0, nothing), held(key.scopes))
+    }
+
+
+def create(
+    name: str,
+    *,
+    scopes: Collection[ApiScope],
+    expires_at: datetime | None = None,
+    created_by: AbstractBaseUser | None = None,
+    rate_limit: int = DEFAULT_RATE,
+    burst: int = DEFAULT_BURST,
+    known_recipients_only: bool = False,
+) -> str:
+    """Store a new key and return its text, which can't be had again; without a maker it is a command's."""
+    lookup = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    text = f"{PREFIX}_{lookup}_{secrets.token_urlsafe(32)}"
+    ApiKey.objects.create(
+        name=name,
+        lookup=lookup,
+        digest=_digest(text, key=settings.SECRET_KEY),
+        scopes=sorted(scopes),
+        expires_at=expires_at,
+        created_by_id=created_by.pk if created_by else None,
+        rate_limit=rate_limit,
+        burst=burst,
+        known_recipients_only=known_recipients_only,
+        by_command=created_by is None,
+    )
+    return text
+
+
+class Key(Struct, frozen=True):
+    """What a key's settings say: `rate` events a second (0: any number), further recipients."""
+
+    pk: int
+    rate: int
+    known_recipients_only: bool
+
+
+class Caller(Struct, frozen=True):
+    """Who calls, and what they may do. `origin` is kept with what they post; `key` is None for a webhook."""
+
+    origin: str
+    name: str
+    scopes: frozenset[str]
+    key: Key | None = None
+
+
+def text_of(headers: Mapping[str, str]) -> str:
+    """The key that a request brings; empty if it brings none."""
+    scheme, _, text = headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def check(text: str, *, now: datetime) -> Caller | None:
+    """Whose live key has this text; notes at most once a minute that it was used."""
+    prefix, _, rest = text.partition("_")
+    lookup, _, _secret = rest.partition("_")
+    if prefix != PREFIX or not set(lookup) <= set(_ALPHABET):
+        return None
+    found = statements.read(_by_lookup(), [lookup])
+    if not found:
+        return None
+    pk, name, digest, scopes, expires_at, used_at, rate, known_only, free, active, permissions = found[0]
+    if not _is_digest(digest, text=text):
+        return None
+    if expires_at is not None and _moment(expires_at) <= now:
+        return None
+    wanted = json.loads(scopes)
+    if not free and not (active and grants.covers(Held(frozenset((permissions or "").split(","))), held(wanted))):
+        return None
+    if used_at is None or now - _moment(used_at) > _USED_EVERY:
+        ApiKey.objects.filter(pk=pk).update(last_used_at=now)
+    key = Key(pk, rate=rate, known_recipients_only=bool(known_only))
+    return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(wanted), key=key)
+
+
+@cache
+def _by_lookup() -> str:
+    return _BY_LOOKUP.format(joined=dialect.joined("t.app_label || '.' || p.codename"))
+
+
+def _moment(value: datetime) -> datetime:
+    """A time as a row brings it: from SQLite without its zone, which is UTC."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _is_digest(digest: str, *, text: str) -> bool:
+    """Whether the key was stored with this text, under the signing key or an earlier one."""
+    known = [_digest(text, key=key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    return any([hmac.compare_digest(digest, each) for each in known])  # noqa: C419 - no short cut
+
+
+def _digest(text: str, *, key: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()

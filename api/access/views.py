@@ -1,0 +1,138 @@
+"""Settings > API keys: make one, see it once, revoke it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin, TemplateView
+
+from api.access import edits, keys
+from api.access.forms import ApiKeyForm
+from api.access.keys import ApiScope
+from api.models import ApiKey
+from console.accounts import grants
+from console.accounts.grants import BeyondError
+from console.kit import registry
+from console.kit.pages import SettingsChildView
+from console.kit.registry import Group, Level, State, Tile, Words
+from console.kit.views import ConsoleView
+from foundation import audit
+
+
+class ApiKeysPage(SettingsChildView, TemplateView):
+    template_name = "api/keys.html"
+    title = gettext_lazy("API keys")
+    page = "api-keys"
+    permissions = ("api.view_apikey",)
+    write_permissions = ("api.change_apikey",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        now = timezone.now()
+        found = list(ApiKey.objects.select_related("created_by"))
+        unbacked = keys.unbacked(found)
+        holder = grants.of_actor(audit.by_request(self.request))
+        rows = [
+            (key, _state(key, now=now, backed=key.pk not in unbacked), grants.covers(holder, keys.held(key.scopes)))
+            for key in found
+        ]
+        return super().get_context_data(rows=rows, **kwargs)
+
+
+class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
+    """The answer to the POST shows the key; it is nowhere else, so there is no redirect to it."""
+
+    template_name = "api/key_add.html"
+    title = gettext_lazy("Add API key")
+    page = "api-keys"
+    permissions = ("api.view_apikey", "api.add_apikey")
+    asks_password = True
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("API keys"), reverse("api-keys"))]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.render_to_response(self._context(form=self._form()))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = self._form(request.POST)
+        if not form.is_valid():
+            return self.render_to_response(self._context(form=form), status=422)
+        words = edits.create_key(
+            form.cleaned_data["name"],
+            scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
+            expires_at=form.expires_at(now=timezone.now()),
+            actor=audit.by_request(request),
+            rate_limit=form.cleaned_data["rate_limit"],
+            burst=form.cleaned_data["burst"],
+            known_recipients_only=form.cleaned_data["known_recipients_only"],
+        )
+        return self.render_to_response(self._context(key=form.cleaned_data["name"], words=words))
+
+    def _form(self, data: QueryDict | None = None) -> ApiKeyForm:
+        return ApiKeyForm(data, holder=grants.of_actor(audit.by_request(self.request)))
+
+    def _context(self, **kwargs: Any) -> dict[str, Any]:
+        return self.get_context_data(back=reverse("api-keys"), adding=True, **kwargs)
+
+
+class ApiKeyRevokeView(ConsoleView):
+    """POST only; a revoked key stays in the list, so that the trail of what it did can be read."""
+
+    http_method_names = ["post"]
+    page = "api-keys"
+    permissions = ("api.view_apikey",)
+    write_permissions = ("api.change_apikey",)
+    asks_password = True
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        key = ApiKey.objects.filter(pk=pk).first()
+        if key is None:
+            raise Http404
+        try:
+            edits.revoke_key(key, actor=audit.by_request(request), now=timezone.now())
+        except BeyondError:
+            raise PermissionDenied from None
+        messages.success(request, _("“%s” is revoked: whoever uses it is refused from now on.") % key)
+        return redirect("api-keys")
+
+
+def _state(key: ApiKey, *, now: datetime, backed: bool) -> State:
+    if key.revoked_at:
+        return State(_("Revoked"), Level.NEUTRAL)
+    if key.expires_at and key.expires_at <= now:
+        return State(_("Expired"), Level.WARNING)
+    if not backed:
+        return State(_("Refused: its maker may not do this"), Level.WARNING)
+    return State(_("Valid"), Level.OK)
+
+
+def register() -> None:
+    registry.add_tile(
+        Tile(
+            "api-keys",
+            gettext_lazy("API keys"),
+            Group.ACCESS,
+            gettext_lazy("What other systems sign in with."),
+            permission="api.view_apikey",
+            order=30,
+            state=_tile_state,
+        )
+    )
+
+
+def _tile_state() -> State:
+    now = timezone.now()
+    found = list(ApiKey.objects.filter(revoked_at=None).select_related("created_by"))
+    unbacked = keys.unbacked(found)
+    states = [_state(key, now=now, backed=key.pk not in unbacked) for key in found]
+    valid = sum(state.level is Level.OK for state in states)
+    return State(_("%d valid") % valid, Level.NEUTRAL)

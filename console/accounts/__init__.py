@@ -1,0 +1,1 @@
+"""Who may use the console: log-in, second factor, lock-out, administrators and roles."""

@@ -1,0 +1,151 @@
+"""Forms of the console's own pages: administrators, roles, the audit trail's filter."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.apps import apps
+from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.models import Group, Permission, User
+from django.utils.translation import gettext_lazy as _
+from msgspec import Struct
+
+from console.accounts import grants
+from console.accounts.grants import Held
+from console.accounts.roles import APPS, OFFERED, VERBS
+from console.models import RoleRule
+from foundation.audit import Action
+
+
+class RoleChoice(forms.ModelMultipleChoiceField[Group]):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            queryset=Group.objects.order_by("name"),
+            widget=forms.CheckboxSelectMultiple,
+            required=False,
+            label=_("Roles"),
+            **kwargs,
+        )
+
+
+class _GrantedRoles(forms.BaseModelForm[User]):
+    """Offers the roles that hold no more than `holder`."""
+
+    def __init__(self, *args: Any, holder: Held, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["groups"]
+        assert isinstance(field, RoleChoice)
+        held = grants.of_roles(list(Group.objects.values_list("pk", flat=True)))
+        field.queryset = Group.objects.order_by("name").filter(
+            pk__in=[pk for pk, role in held.items() if grants.covers(holder, role)]
+        )
+
+
+class AdministratorForm(_GrantedRoles, forms.ModelForm[User]):
+    groups = RoleChoice()
+
+    class Meta:
+        model = User
+        fields = ["username", "first_name", "last_name", "email", "is_active", "groups"]
+        labels = {"is_active": _("May log in")}
+        help_texts = {"username": "", "is_active": ""}
+
+
+class NewAdministratorForm(_GrantedRoles, UserCreationForm[User]):
+    groups = RoleChoice()
+
+    class Meta:
+        model = User
+        fields = ["username", "first_name", "last_name", "email", "groups"]
+
+    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 - Django's own signature
+        self.instance.is_staff = True
+        return super().save(commit=commit)
+
+
+_OWN_NAMES = {"auth.user": _("Administrators"), "auth.group": _("Roles")}
+
+
+class GrantRow(Struct, frozen=True):
+    """One kind of object and what can be allowed with it; None where there is no such permission."""
+
+    label: str
+    boxes: list[forms.boundfield.BoundWidget | None]
+
+
+class RoleForm(forms.ModelForm[Group]):
+    """Grants are chosen for the kinds of objects in roles.OFFERED; other permissions of the role stay as they are.
+
+    Offered is what `holder` holds; everything where there is none, to be read alone.
+    """
+
+    permissions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, required=False)
+    second_factor = forms.BooleanField(label=_("Members need a second factor"), required=False)
+
+    class Meta:
+        model = Group
+        fields = ["name", "permissions"]
+
+    def __init__(self, *args: Any, holder: Held | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offered = _offered(holder or grants.EVERYTHING)
+        choices = [(str(row.pk), row.name) for row in self.offered]
+        self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
+        if self.instance.pk:
+            self.initial["second_factor"] = RoleRule.objects.filter(role=self.instance, second_factor=True).exists()
+            self.initial["permissions"] = [str(pk) for pk in self.instance.permissions.values_list("pk", flat=True)]
+
+    def clean_permissions(self) -> list[int]:
+        offered = {row.pk for row in self.offered}
+        kept = self.instance.permissions.exclude(pk__in=offered) if self.instance.pk else []
+        return [int(pk) for pk in self.cleaned_data["permissions"]] + [row.pk for row in kept]
+
+    def rows(self) -> list[GrantRow]:
+        boxes = {box.data["value"]: box for box in self["permissions"].subwidgets}
+        found: dict[str, dict[str, forms.boundfield.BoundWidget]] = {}
+        for row in self.offered:
+            found.setdefault(_kind(row), {})[row.codename.partition("_")[0]] = boxes[str(row.pk)]
+        return [GrantRow(_grant_label(kind), [by_verb.get(verb) for verb in VERBS]) for kind, by_verb in found.items()]
+
+
+def _kind(row: Permission) -> str:
+    return f"{row.content_type.app_label}.{row.content_type.model}"
+
+
+def _grant_label(kind: str) -> str:
+    label = str(_OWN_NAMES.get(kind) or apps.get_model(kind)._meta.verbose_name_plural)  # noqa: SLF001 - documented
+    return label[:1].upper() + label[1:]
+
+
+def _offered(holder: Held) -> list[Permission]:
+    rows = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
+    by_model: dict[str, list[Permission]] = {}
+    for row in rows:
+        if grants.covers(holder, Held(frozenset({grants.full_name(row)}))):
+            by_model.setdefault(_kind(row), []).append(row)
+    return [row for label in OFFERED for row in by_model.get(label, [])]
+
+
+def end_of(day: date) -> datetime:
+    """The first moment after this day (UTC); after the calendar's last day there is none, and it is that day's last."""
+    last = datetime.combine(day, time.max, tzinfo=UTC)
+    return last if day == date.max else last + timedelta(microseconds=1)
+
+
+class AuditFilter(forms.Form):
+    """All optional; what can't be read filters nothing."""
+
+    actor = forms.CharField(label=_("Who"), required=False)
+    action = forms.ChoiceField(label=_("Action"), required=False)
+    kind = forms.ChoiceField(label=_("Type"), required=False)
+    name = forms.CharField(label=_("Name"), required=False)
+    since = forms.DateField(label=_("From day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("To day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, kinds: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        actions = [(action.value, action.value.capitalize()) for action in Action]
+        for name, choices in (("action", actions), ("kind", kinds)):
+            self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]

@@ -1,0 +1,245 @@
+"""Settings > Access: administrators and roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin, TemplateView
+
+from console.accounts import edits, grants
+from console.accounts.forms import AdministratorForm, NewAdministratorForm, RoleForm
+from console.accounts.grants import Held
+from console.kit import registry
+from console.kit.editing import DeletePage, FormPage, ObjectView
+from console.kit.pages import SettingsChildView
+from console.kit.registry import Group as Part
+from console.kit.registry import Level, State, Tile, Words
+from console.models import SecondFactor
+from foundation import audit
+from foundation.audit import Snapshot
+
+
+class AdministratorsPage(SettingsChildView, TemplateView):
+    template_name = "console/administrators.html"
+    title = gettext_lazy("Administrators")
+    page = "administrators"
+    permissions = ("auth.view_user",)
+    write_permissions = ("auth.change_user",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        rows = User.objects.filter(is_staff=True).select_related("second_factor").prefetch_related("groups")
+        found = list(rows.order_by("username"))
+        holder = grants.of_actor(audit.by_request(self.request))
+        within = {pk for pk, held in grants.of_users([row.pk for row in found]).items() if grants.covers(holder, held)}
+        return super().get_context_data(rows=found, within=within, **kwargs)
+
+
+class _AdministratorView(ObjectView[User], SettingsChildView):
+    """Of those alone who hold no more than whoever opens it; the list shows all."""
+
+    model = User
+    page = "administrators"
+    asks_password = True
+    permissions = ("auth.view_user",)
+    write_permissions = ("auth.change_user",)
+
+    def get_queryset(self) -> QuerySet[User]:
+        return User.objects.filter(is_staff=True)
+
+    def get_object(self) -> User:
+        found = super().get_object()
+        if not grants.covers(self.get_holder(), grants.of_user(found)):
+            raise Http404
+        return found
+
+    def get_holder(self) -> Held:
+        return grants.of_actor(audit.by_request(self.request))
+
+    def get_success_url(self) -> str:
+        return reverse("administrators")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("Administrators"), reverse("administrators"))]
+
+
+class AdministratorPage(_AdministratorView, FormPage[User]):
+    template_name = "console/administrator.html"
+    add_title = gettext_lazy("Add administrator")
+
+    def get_form(self, **kwargs: Any) -> ModelForm[User]:
+        form = AdministratorForm if self.instance.pk else NewAdministratorForm
+        return form(instance=self.instance, holder=self.get_holder(), **kwargs)
+
+    def all_permissions(self) -> tuple[str, ...]:
+        return super().all_permissions() if "pk" in self.kwargs else (*self.permissions, "auth.add_user")
+
+    def store(self, form: ModelForm[User], *, before: Snapshot) -> User:
+        return edits.save_administrator(form, actor=audit.by_request(self.request), before=before)
+
+
+class AdministratorPasswordPage(TemplateResponseMixin, _AdministratorView):
+    """Sets a new password; all sessions of that user end."""
+
+    template_name = "console/administrator_password.html"
+
+    def get_title(self) -> Words:
+        return _("Set a password for “%s”") % self.user
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.user = self.get_object()
+        return self.render_to_response(self.get_context_data(form=SetPasswordForm(self.user)))
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.user = self.get_object()
+        form = SetPasswordForm(self.user, data=request.POST)
+        if not form.is_valid():
+            return self.render_to_response(self.get_context_data(form=form), status=422)
+        edits.set_password(self.user, form.cleaned_data["new_password1"], actor=audit.by_request(request))
+        messages.success(request, _("The password of “%s” was set.") % self.user)
+        return redirect(self.get_success_url())
+
+
+class SecondFactorReset(_AdministratorView):
+    """Switches off the second factor of one who lost both app and recovery codes."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        user = self.get_object()
+        factor = SecondFactor.objects.filter(user=user).first()
+        if factor is not None:
+            edits.turn_off_second_factor(factor, actor=audit.by_request(request))
+        messages.success(request, _("The second factor of “%s” is off.") % user)
+        return redirect("administrator", pk=pk)
+
+
+class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
+    write_permissions = ("auth.delete_user",)
+
+    def why_kept(self, instance: User) -> Words:
+        return _("You can't delete yourself.") if instance.pk == self.request.user.pk else ""
+
+    def remove_with_trace(self, instance: User) -> None:
+        edits.delete_administrator(instance, actor=audit.by_request(self.request))
+
+
+class RolesPage(SettingsChildView, TemplateView):
+    template_name = "console/roles.html"
+    title = gettext_lazy("Roles")
+    page = "roles"
+    permissions = ("auth.view_group",)
+    write_permissions = ("auth.change_group",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        rows = Group.objects.annotate(
+            members=Count("user", distinct=True), granted=Count("permissions", distinct=True)
+        ).order_by("name")
+        holder = grants.of_actor(audit.by_request(self.request))
+        within = {pk for pk, held in grants.of_roles([row.pk for row in rows]).items() if grants.covers(holder, held)}
+        return super().get_context_data(rows=rows, within=within, **kwargs)
+
+
+class _RoleView(ObjectView[Group], SettingsChildView):
+    model = Group
+    page = "roles"
+    asks_password = True
+    permissions = ("auth.view_group",)
+    write_permissions = ("auth.change_group",)
+
+    def get_success_url(self) -> str:
+        return reverse("roles")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("Roles"), reverse("roles"))]
+
+
+class RolePage(_RoleView, FormPage[Group]):
+    """A role that holds more than whoever opens it can be read."""
+
+    template_name = "console/role.html"
+    add_title = gettext_lazy("Add role")
+
+    def get_form(self, **kwargs: Any) -> ModelForm[Group]:
+        return RoleForm(instance=self.instance, holder=None if self._is_beyond() else self._holder(), **kwargs)
+
+    def all_permissions(self) -> tuple[str, ...]:
+        return super().all_permissions() if "pk" in self.kwargs else (*self.permissions, "auth.add_group")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_instance()
+        if self._is_beyond():
+            raise PermissionDenied
+        return super().post(request, *args, **kwargs)
+
+    def store(self, form: ModelForm[Group], *, before: Snapshot) -> Group:
+        return edits.save_role(form, actor=audit.by_request(self.request), before=before)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        beyond = self._is_beyond()
+        return context | {"beyond": beyond, "may_write": context["may_write"] and not beyond}
+
+    def _is_beyond(self) -> bool:
+        return self.instance.pk is not None and not grants.covers(self._holder(), grants.of_role(self.instance))
+
+    def _holder(self) -> Held:
+        return grants.of_actor(audit.by_request(self.request))
+
+
+class RoleDeletePage(_RoleView, DeletePage[Group]):
+    write_permissions = ("auth.delete_group",)
+
+    def why_kept(self, instance: Group) -> Words:
+        holder = grants.of_actor(audit.by_request(self.request))
+        if grants.covers(holder, grants.of_role(instance)):
+            return ""
+        return _("It holds more than you do, so you can't delete it.")
+
+    def remove_with_trace(self, instance: Group) -> None:
+        edits.delete_role(instance, actor=audit.by_request(self.request))
+
+
+def register() -> None:
+    registry.add_tile(
+        Tile(
+            "administrators",
+            gettext_lazy("Administrators"),
+            Part.ACCESS,
+            gettext_lazy("Who may use this console."),
+            permission="auth.view_user",
+            order=10,
+            state=_administrators_state,
+        )
+    )
+    registry.add_tile(
+        Tile(
+            "roles",
+            gettext_lazy("Roles"),
+            Part.ACCESS,
+            gettext_lazy("What administrators may do."),
+            permission="auth.view_group",
+            order=20,
+        )
+    )
+    registry.add_impact("auth.Group", source=_role_impact)
+
+
+def _administrators_state() -> State:
+    count = User.objects.filter(is_staff=True, is_active=True).count()
+    return State(_("%d may log in") % count, Level.NEUTRAL)
+
+
+def _role_impact(role: Group) -> list[Words]:
+    members = list(role.user_set.order_by("username").values_list("username", flat=True))
+    return [_("These administrators lose its permissions: %s.") % ", ".join(members)] if members else []

@@ -1,0 +1,1 @@
+"""An audience becomes deliveries, in steps."""

@@ -1,0 +1,311 @@
+"""Broadcasts: one event becomes a message to everybody a filter holds for, planned in chunks after it was accepted.
+
+The id of each delivery is made from what may be there once only: the address, or address and device. So a chunk that is
+planned again, after its worker was killed, changes nothing, and no address gets a message twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.functions import Length
+from msgspec import Struct, structs
+
+from devices import filters, selection
+from devices import queries as devices
+from devices.filters import Filter
+from devices.models import Device, Person
+from devices.queries import Subject, known_device, known_person
+from devices.values import Target
+from dispatch.models import Broadcast, Delivery, Event, Priority
+from dispatch.outbox import fanout, store
+from dispatch.rules import plan as planning
+from dispatch.rules.clock import Clock
+from dispatch.rules.plan import Occasion, Planned
+from dispatch.wakeup import wake_ups
+from foundation.sql.ids import first_id
+from servers.queries import active_routes
+from servers.values import Route, ServerKind
+from templates_app import queries as templates
+from templates_app.texts.render import ChannelTexts, Template
+from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
+
+FIRST = 200
+"""Targets of the first chunk: small, so that the first message is soon on its way."""
+CHUNK = 5_000
+LONGEST = timedelta(seconds=20)
+LEASE = timedelta(seconds=60)
+_MILLISECOND = timedelta(milliseconds=1)
+_State = Broadcast.State
+
+
+class _Run(Struct, frozen=True):
+    """A broadcast with all that holds for each of its deliveries."""
+
+    broadcast: Broadcast
+    wanted: Filter
+    occasion: Occasion
+    templates: Sequence[Template]
+    routes: Mapping[ServerKind, Route]
+
+
+class _Targets(Struct, frozen=True):
+    """Some of those it goes to, in order. `plain` are those whose user has a mail address of the usual form."""
+
+    model: type[Device | Person]
+    ids: Sequence[int]
+    plain: Sequence[int]
+
+
+def begin(
+    event_id: UUID,
+    *,
+    audience: Mapping[str, Any],
+    chosen: Sequence[Template],
+    channels: Sequence[ChannelKind],
+    extra: Sequence[Planned],
+    expires_at: datetime | None,
+    now: datetime,
+) -> Broadcast:
+    """Store the broadcast of an event that is stored already; `extra` are its recipients besides the audience.
+
+    Called inside the transaction of the event.
+    """
+    broadcast = Broadcast.objects.create(
+        audience=audience, channels=[kind.value for kind in channels], expires_at=expires_at, created_at=now
+    )
+    broadcast.template_versions.set([template.texts.version_id for template in chosen])
+    Event.objects.filter(pk=event_id).update(broadcast=broadcast)
+    if extra:
+        store.add([_own(row, broadcast=broadcast, per_device=False) for row in extra], now=now)
+        _wake({row.server_id for row in extra})
+    transaction.on_commit(partial(wake_ups.wake_planner, broadcast.pk))
+    return broadcast
+
+
+def plan(broadcast_id: UUID, *, clock: Clock, stopping: Callable[[], bool]) -> None:
+    """Plan chunk after chunk, each in its transaction, until all is planned; a long one goes on in another task."""
+    if not _take(broadcast_id, now=clock.now()):
+        return
+    until = clock.monotonic() + LONGEST.total_seconds()
+    most = FIRST
+    while _plan_some(broadcast_id, most=most, now=clock.now()):
+        most = CHUNK
+        if stopping() or clock.monotonic() > until:
+            Broadcast.objects.filter(pk=broadcast_id).update(lease_until=None)
+            wake_ups.wake_planner(broadcast_id)
+            return
+
+
+def leases() -> dict[UUID, datetime | None]:
+    """Until when whoever plans a broadcast said that it would; each step of it says so anew."""
+    planning = Broadcast.objects.filter(state=_State.PLANNING, lease_until__isnull=False)
+    return dict(planning.values_list("pk", "lease_until"))
+
+
+def free(broadcast_ids: Sequence[UUID]) -> int:
+    """Nobody plans these any more; returns how many."""
+    return Broadcast.objects.filter(pk__in=broadcast_ids, state=_State.PLANNING).update(lease_until=None)
+
+
+def resume() -> None:
+    """Wake for every broadcast that should be planned and that nobody plans."""
+    for pk in _free(Broadcast.objects.all()).values_list("pk", flat=True):
+        wake_ups.wake_planner(pk)
+
+
+def finish(*, now: datetime) -> int:
+    """Mark broadcasts of which nothing can be sent any more; answers how many.
+
+    One delivery that is still open is remembered with each, so that the others are looked at only when that one ended.
+    """
+    finished = 0
+    for pk, waits_for in Broadcast.objects.filter(state=_State.RUNNING).values_list("pk", "waits_for"):
+        if waits_for and Delivery.objects.filter(pk=waits_for, state__in=Delivery.OPEN).exists():
+            continue
+        open_ = Delivery.objects.filter(event__in=Event.objects.filter(broadcast=pk), state__in=Delivery.OPEN)
+        last = open_.order_by("-id").values_list("pk", flat=True).first()
+        ended = {} if last else {"state": _State.FINISHED, "finished_at": now}
+        changed = Broadcast.objects.filter(pk=pk, state=_State.RUNNING).update(waits_for=last, **ended)
+        finished += changed if ended else 0
+    return finished
+
+
+def _take(broadcast_id: UUID, *, now: datetime) -> bool:
+    free = _free(Broadcast.objects.filter(pk=broadcast_id))
+    return bool(free.update(lease_until=now + LEASE))
+
+
+def _free(rows: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
+    return rows.filter(lease_until=None, state=_State.PLANNING)
+
+
+@transaction.atomic
+def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
+    """Plan for the next targets; False when there was nobody left, or it was cancelled."""
+    broadcast = Broadcast.objects.select_for_update().get(pk=broadcast_id)
+    if broadcast.state != _State.PLANNING:
+        return False
+    run = _run(broadcast)
+    targets = _next_devices(run, most=most) or _next_users(run, most=most)
+    row = Broadcast.objects.filter(pk=broadcast_id)
+    if targets is None:
+        row.update(state=_State.RUNNING, lease_until=None)
+        return False
+    _wake(_plan_targets(run, targets))
+    column = "planned_up_to" if targets.model is Device else "users_planned_up_to"
+    row.update(**{column: targets.ids[-1]}, lease_until=now + LEASE)
+    return True
+
+
+def _run(broadcast: Broadcast) -> _Run:
+    event = Event.objects.get(broadcast=broadcast)
+    values = planning.event_values(
+        event_id=event.pk,
+        type_code=event.type,
+        source=event.source,
+        occurred_at=event.occurred_at,
+        payload=event.payload,
+    )
+    occasion = Occasion(
+        event_id=event.pk,
+        values=values,
+        received_at=event.received_at,
+        expires_at=broadcast.expires_at,
+        priority=Priority.BROADCAST,
+        new_id=lambda: event.pk,
+        admins=devices.administrators(),
+    )
+    versions = broadcast.template_versions.select_related("template").order_by("pk")
+    chosen = [
+        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
+    ]
+    return _Run(broadcast, filters.parse(broadcast.audience), occasion, chosen, active_routes())
+
+
+def _next_devices(run: _Run, *, most: int) -> _Targets | None:
+    found = selection.devices(run.wanted, now=run.broadcast.created_at)
+    return _next(run, Device, found, mail="person__mail", after=run.broadcast.planned_up_to, most=most)
+
+
+def _next_users(run: _Run, *, most: int) -> _Targets | None:
+    found = selection.people_without_devices(run.wanted)
+    return _next(run, Person, found, mail="mail", after=run.broadcast.users_planned_up_to, most=most)
+
+
+def _next(
+    run: _Run, model: type[Device | Person], found: QuerySet[Any], *, mail: str, after: int, most: int
+) -> _Targets | None:
+    """Those that were there when the broadcast was accepted, in the order of their numbers."""
+    there = found.filter(pk__gt=after, uid__lt=first_id(run.broadcast.created_at + _MILLISECOND))
+    usual = Q(**{f"{mail}__regex": fanout.PLAIN}, length__range=fanout.PLAIN_LENGTHS)
+    plain = ExpressionWrapper(usual, output_field=BooleanField())
+    measured = there.order_by("pk").annotate(length=Length(mail))
+    rows = list(measured.annotate(plain=plain).values_list("pk", "plain")[:most])
+    if not rows:
+        return None
+    return _Targets(model, [pk for pk, _ in rows], [pk for pk, is_plain in rows if is_plain])
+
+
+def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
+    """Store their deliveries; answers the servers that have something to send."""
+    planned: list[Planned] = []
+    servers: set[int | None] = set()
+    for template in run.templates:
+        only = frozenset(map(ChannelKind, run.broadcast.channels)) or None
+        chosen, _ = planning.channels(template, only=only, routes=run.routes)
+        for channel in chosen:
+            rest = targets.ids
+            if fanout.takes(channel):
+                rest = sorted(set(targets.ids) - set(targets.plain))
+                servers.add(_fan_out(run, template, targets, per_device=channel.per_device))
+            planned += _planned(run, template, channel, model=targets.model, ids=rest)
+    if planned:
+        store.add(planned, now=run.broadcast.created_at)
+    return servers | {row.server_id for row in planned}
+
+
+def _fan_out(run: _Run, template: Template, targets: _Targets, *, per_device: bool) -> int | None:
+    route = run.routes.get(ServerKind.SMTP)
+    row = Planned(
+        id=run.occasion.event_id,
+        channel=ChannelKind.SMTP,
+        server_kind=ServerKind.SMTP,
+        to=Recipient(AddressKind.MAIL, ""),
+        expires_at=run.occasion.expires_at or run.occasion.received_at + template.lifetime,
+        event_id=run.occasion.event_id,
+        broadcast_id=run.broadcast.pk,
+        template_version_id=template.texts.version_id,
+        server_id=route.server_id if route else None,
+        priority=run.occasion.priority,
+        hold_unknown=template.hold_unknown,
+        wait_code="" if route else ReasonCode.NO_ACTIVE_SERVER.value,
+    )
+    fanout.insert(
+        row,
+        targets.plain,
+        of_devices=targets.model is Device,
+        per_device=per_device,
+        key=_key(row),
+        now=run.broadcast.created_at,
+    )
+    return row.server_id
+
+
+def _planned(
+    run: _Run,
+    template: Template,
+    channel: ChannelTexts,
+    *,
+    model: type[Device | Person],
+    ids: Sequence[int],
+) -> list[Planned]:
+    ways = planning.ways([(template, None)], only=frozenset({channel.kind}), routes=run.routes)
+    found = []
+    for target in _targets(model, ids, per_device=channel.per_device):
+        made = planning.plan(run.occasion, ways=ways, target=target, routes=run.routes)
+        found += [_own(row, broadcast=run.broadcast, per_device=channel.per_device) for row in made.deliveries]
+    return found
+
+
+def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bool) -> list[Target]:
+    if not ids:
+        return []
+    if model is Person:
+        return devices.find_targets(
+            [Subject(person=known_person(row)) for row in Person.objects.filter(pk__in=ids)], reach_phones=False
+        )
+    rows = Device.objects.filter(pk__in=ids).select_related("person").order_by("pk")
+    found = devices.find_targets([Subject(device=known_device(row)) for row in rows], reach_phones=True)
+    if per_device:
+        return found
+    owners = {target.person_id for target in found if target.has_sim is False}
+    phones = Device.objects.filter(person__in=owners - {None}).exclude(has_sim=False)
+    with_phone = set(phones.values_list("person_id", flat=True))
+    return [structs.replace(each, has_sim=None) if each.person_id in with_phone else each for each in found]
+
+
+def _own(row: Planned, *, broadcast: Broadcast, per_device: bool) -> Planned:
+    own = structs.replace(row, broadcast_id=broadcast.pk, priority=Priority.BROADCAST)
+    whom = ""
+    if not own.to.address or (per_device and own.channel is not ChannelKind.SECURE_HUB):
+        whom = f"d{own.device_id}" if own.device_id else "" if own.to.address else f"p{own.person_id}"
+    return structs.replace(own, id=fanout.delivery_id(f"{_key(own)}{whom}|{own.to.address}", now=broadcast.created_at))
+
+
+def _key(row: Planned) -> str:
+    """What the ids of its deliveries are made from, before whom and address."""
+    code = row.skip.code.value if row.skip else ""
+    return f"{row.broadcast_id}|{row.template_version_id}|{row.channel.value}|{code}|"
+
+
+def _wake(servers: Collection[int | None]) -> None:
+    for server_id in servers:
+        if server_id is not None:
+            transaction.on_commit(partial(wake_ups.wake, server_id))

@@ -1,0 +1,159 @@
+"""What the flow adds to the pages of others: its entries, what is wrong with it, a test of a template, past events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from console.kit import registry
+from console.kit.registry import Button, Entry, Finding, Level, Section
+from console.kit.views import ConsoleView
+from dispatch.dashboard import figures
+from dispatch.intake import sample
+from dispatch.models import Event, Withheld
+from dispatch.outbox import withheld
+from dispatch.rules.plan import event_values
+from foundation import audit
+from foundation.audit import Action
+from servers.models import Server
+from templates_app import queries
+from templates_app.models import NotificationTemplate
+from templates_app.texts import preview
+from transports.addresses import mail_address
+from transports.types import AddressKind, ChannelKind, Recipient
+
+PERMISSION = "dispatch.add_broadcast"
+_RECENT = 10
+
+
+def register() -> None:
+    registry.add_entry(
+        Entry("dashboard", gettext_lazy("Dashboard"), Section.ANALYZE, permission="dispatch.view_delivery", order=0)
+    )
+    registry.add_entry(
+        Entry(
+            "delivery-log", gettext_lazy("Delivery log"), Section.ANALYZE, permission="dispatch.view_delivery", order=20
+        )
+    )
+    registry.add_health(findings)
+    registry.add_impact("servers.Server", source=of_server)
+    registry.add_panel("template-editor", source=panel, order=20)
+    preview.add_events(HappenedEvents())
+
+
+def findings() -> Iterator[Finding]:
+    now = timezone.now()
+    rows = Withheld.objects.select_related("broadcast", "template_version__template")
+    for one in rows.filter(decision="").order_by("pk"):
+        yield _withheld(one)
+    for name, since in figures.waiting_long(now=now):
+        words = _("A message has waited for this server for %s.") % timesince(since, now, depth=1)
+        yield Finding(name, words, Level.WARNING, banner=True)
+
+
+def _withheld(one: Withheld) -> Finding:
+    """A broadcast or a text that a server refused message after message, with what can be done about the rest."""
+    waiting = withheld.count(one)
+    words = ngettext(
+        "%(server)s refused one message after the other with the same words: “%(words)s”. %(count)s message waits.",
+        "%(server)s refused one message after the other with the same words: “%(words)s”. %(count)s messages wait.",
+        waiting,
+    ) % {"server": one.server_name, "words": one.words, "count": _counted(waiting)}
+    buttons = tuple(
+        Button(decision.label, reverse("withheld", args=[one.pk, decision.value]), "dispatch.change_delivery")
+        for decision in (Withheld.Decision.SEND, Withheld.Decision.CANCEL)
+    )
+    return Finding(str(one), words, Level.WARNING, banner=True, buttons=buttons)
+
+
+def _counted(number: int) -> str:
+    return _("%d or more") % number if number >= withheld.CHUNK else str(number)
+
+
+def of_server(server: Server) -> Iterator[str]:
+    """How many messages wait for a server that is about to be deleted."""
+    waiting = figures.waiting_for(server)
+    if waiting:
+        yield (
+            ngettext(
+                "%d message waits for it. It goes out through the next server of its type that becomes active.",
+                "%d messages wait for it. They go out through the next server of its type that becomes active.",
+                waiting,
+            )
+            % waiting
+        )
+
+
+class SendToMe(ConsoleView):
+    """POST only: a mail of the template to whoever presses the button."""
+
+    http_method_names = ["post"]
+    permissions = ("templates_app.view_notificationtemplate", "dispatch.view_delivery")
+    write_permissions = (PERMISSION,)
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = get_object_or_404(NotificationTemplate.objects.kept(), pk=pk, current__isnull=False)
+        to = address_of(request)
+        if to is None or ChannelKind.SMTP not in queries.as_template(row).texts.channels:
+            return redirect("template", pk=pk)
+        with transaction.atomic():
+            delivery_id = sample.send(queries.as_template(row), to=to, now=timezone.now())
+            audit.record(audit.by_request(request), action=Action.TEST, instance=row, after={"recipient": to.address})
+        return redirect("delivery", pk=delivery_id)
+
+
+def address_of(request: HttpRequest) -> Recipient | None:
+    """The mail address of the account, None without a valid one."""
+    user = request.user
+    if not isinstance(user, User):
+        return None
+    try:
+        return Recipient(AddressKind.MAIL, mail_address.normalise(user.email), user.get_full_name() or user.username)
+    except ValueError:
+        return None
+
+
+def panel(request: HttpRequest, template: Any) -> str:
+    """The button beside the template's editor."""
+    version = queries.version_texts(template.current_id) if template.current_id else None
+    if version is None or ChannelKind.SMTP not in version.channels or not request.user.has_perm(PERMISSION):
+        return ""
+    context = {"template": template, "to": address_of(request), "number": version.number}
+    return render_to_string("dispatch/send_to_me.html", context, request)
+
+
+class HappenedEvents:
+    """The latest events of a type; their secrets are never read."""
+
+    def recent(self, type_code: str) -> Sequence[tuple[str, str]]:
+        rows = Event.objects.filter(type=type_code).select_related("person", "device").order_by("-id")[:_RECENT]
+        return [(str(row.pk), _words(row)) for row in rows]
+
+    def values(self, event_id: str) -> Mapping[str, Any] | None:
+        try:
+            row = Event.objects.filter(pk=UUID(event_id)).first()
+        except ValueError:
+            return None
+        if row is None:
+            return None
+        brought = event_values(
+            event_id=row.pk, type_code=row.type, source=row.source, occurred_at=row.occurred_at, payload=row.payload
+        )
+        return {**brought, **{name: row.payload[name] for name in ("user", "device") if row.payload.get(name)}}
+
+
+def _words(event: Event) -> str:
+    about = event.device or event.person or event.source
+    return f"{event.occurred_at:%Y-%m-%d %H:%M} {about}"

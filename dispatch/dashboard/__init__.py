@@ -1,0 +1,1 @@
+"""What was sent, counted and drawn."""

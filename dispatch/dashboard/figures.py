@@ -1,0 +1,174 @@
+"""What pages ask about deliveries; a fixed, small number of queries however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import connection
+from msgspec import Struct, json
+
+from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, latency
+from dispatch.models import Delivery, HourFigures
+from dispatch.outbox.indexes import IN_TROUBLE, in_state
+from foundation.sql import dialect
+from foundation.sql.ids import first_id
+from servers.models import Server
+
+State = Delivery.State
+MOST_COUNTED = 100_000
+_SENT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
+_FAILED = (State.FAILED, State.EXPIRED)
+_WAITING = timedelta(minutes=5)
+_HASTY = (0, 5)
+_OLDEST = ", ".join(
+    f"""(SELECT due_at FROM dispatch_delivery WHERE state = 'due' AND server_id = servers_server.id
+    AND priority = {priority} ORDER BY due_at LIMIT 1)"""  # noqa: S608 - constants of this module only
+    for priority in _HASTY
+)
+_WAITING_FOR_ACTIVE = f"""SELECT name, paused_until, {_OLDEST} FROM servers_server
+    WHERE active AND stopped_at IS NULL ORDER BY name"""  # noqa: S608 - as above
+_HOURS = "SELECT start, counts, median_ms, counted_at FROM dispatch_hourfigures WHERE start >= %s"
+_NEWEST = "SELECT created_at, sent_at FROM dispatch_delivery ORDER BY id DESC LIMIT %s"
+
+
+class Day(Struct, frozen=True):
+    """`sent` is {server kind: number}; times in seconds, None when nothing was sent."""
+
+    on: date
+    sent: dict[str, int]
+    failed: int
+    median: float | None
+
+
+class Now(Struct, frozen=True):
+    """The last 24 hours. `queued` and `failed` stop at MOST_COUNTED; `sent` is as of `counted_at`."""
+
+    sent: int
+    failed: int
+    queued: int
+    latency: Latency | None
+    counted_at: datetime | None
+    anything_sent: bool
+
+
+class Hour(Struct, frozen=True):
+    """What was accepted in it: `counts` is {server kind: {state: number}}."""
+
+    start: datetime
+    counts: dict[str, dict[str, int]]
+    median_ms: int | None
+    counted_at: datetime
+
+
+def hours(*, now: datetime) -> list[Hour]:
+    """Those of the last two weeks that were counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURS, [dialect.time(first_hour(now))])
+        return [
+            Hour(dialect.read_time(start), json.decode(counts), median_ms, dialect.read_time(counted_at))
+            for start, counts, median_ms, counted_at in cursor.fetchall()
+        ]
+
+
+def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
+    day_ago = now - timedelta(days=1)
+    lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
+    recent = _newest()
+    failed = sum(
+        Delivery.objects.filter(IN_TROUBLE, in_state(state), id__gte=first_id(day_ago))
+        .order_by()[:MOST_COUNTED]
+        .count()
+        for state in _FAILED
+    )
+    return Now(
+        sent=sum(_count(hour.counts, _SENT) for hour in lately),
+        failed=min(failed, MOST_COUNTED),
+        queued=Delivery.objects.filter(in_state(State.DUE)).order_by()[:MOST_COUNTED].count(),
+        latency=latency([pair for pair in recent if pair[0] >= day_ago]),
+        counted_at=max((hour.counted_at for hour in lately), default=None),
+        anything_sent=any(sent for _accepted, sent in recent) or _was_counted_as_sent(),
+    )
+
+
+def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
+    """The last two weeks by the day (UTC) of acceptance, oldest first."""
+    first = first_hour(now).date()
+    by_day: dict[date, list[Hour]] = {first + timedelta(days=number): [] for number in range(DAYS)}
+    for hour in hours:
+        on = hour.start.astimezone(UTC).date()
+        if on in by_day:
+            by_day[on].append(hour)
+    return [_day(on, rows) for on, rows in by_day.items()]
+
+
+def _newest() -> list[tuple[datetime, datetime | None]]:
+    """When the newest deliveries were accepted and sent."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [SAMPLE])
+        return [(dialect.read_time(at), dialect.read_time(sent) if sent else None) for at, sent in cursor.fetchall()]
+
+
+def _was_counted_as_sent() -> bool:
+    newest = HourFigures.objects.order_by("-start").values_list("counts", flat=True)[: 24 * DAYS]
+    return any(_count(counts, _SENT) for counts in newest)
+
+
+def recent_failures(*, limit: int = 8) -> list[Delivery]:
+    return list(
+        Delivery.objects.filter(IN_TROUBLE, in_state(State.FAILED))
+        .order_by("-id")
+        .only(
+            "id", "server_id", "server_kind", "address", "address_kind", "reason_code", "reason_detail", "created_at"
+        )[:limit]
+    )
+
+
+def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
+    """The active servers that neither stopped nor rest and yet let a message wait longer than they should.
+
+    Each with the time since when the oldest one waits that is no broadcast.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING_FOR_ACTIVE)
+        rows = cursor.fetchall()
+    for name, paused_until, *oldest in rows:
+        since = min((dialect.read_time(due) for due in oldest if due), default=now)
+        is_paused = paused_until and dialect.read_time(paused_until) > now
+        if now - since > _WAITING and not is_paused:
+            yield name, since
+
+
+def waiting_for(server: Server) -> int:
+    """How many messages wait for this server; stops at MOST_COUNTED."""
+    return Delivery.objects.filter(in_state(State.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
+
+
+def _count(counts: Mapping[str, Mapping[str, int]], states: Iterable[str]) -> int:
+    return sum(by_state.get(state, 0) for by_state in counts.values() for state in states)
+
+
+def _day(on: date, rows: Sequence[Hour]) -> Day:
+    sent: dict[str, int] = {}
+    weighted: list[tuple[int, int]] = []
+    for row in rows:
+        for kind, by_state in row.counts.items():
+            sent[kind] = sent.get(kind, 0) + sum(by_state.get(state, 0) for state in _SENT)
+        if row.median_ms is not None:
+            weighted.append((row.median_ms, _count(row.counts, _SENT)))
+    return Day(
+        on=on,
+        sent=sent,
+        failed=sum(_count(row.counts, _FAILED) for row in rows),
+        median=_weighted_median(weighted) / 1000 if weighted else None,
+    )
+
+
+def _weighted_median(pairs: list[tuple[int, int]]) -> int:
+    """The median of the hours' medians, each counting as often as its messages."""
+    half, passed = sum(weight for _value, weight in pairs) / 2, 0
+    for value, weight in sorted(pairs):
+        passed += weight
+        if passed >= half:
+            return value
+    return pairs[-1][0]

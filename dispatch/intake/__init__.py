@@ -1,0 +1,1 @@
+"""Events come in: checked, planned and stored in one transaction."""

@@ -1,0 +1,1 @@
+"""The log of deliveries: search, timeline, pages."""

@@ -1,0 +1,322 @@
+"""Analyze > Delivery log: the list with its filters, what a person may do, CSV, and one delivery's story."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.generic.base import TemplateView
+from msgspec import Struct, structs
+
+from console.kit.csp import sandboxed
+from console.kit.registry import Words
+from console.kit.views import ConsoleView, RemovedError
+from dispatch.log import search, timeline
+from dispatch.log.forms import LogFilter
+from dispatch.models import Attempt, Delivery
+from dispatch.outbox import interventions
+from dispatch.outbox.interventions import NotAllowedError
+from dispatch.upkeep.retention import EVENTS
+from foundation import audit, retention
+from foundation.audit import Action
+from servers.models import CarrierGateway, Server
+from templates_app.models import TemplateVersion
+
+PAGE = "delivery-log"
+MOST_AT_ONCE = 20_000
+MOST_EXPORTED = 100_000
+BODIES = "dispatch.view_deliverytext"
+_FORMULA = re.compile(
+    "(^|;)(?=[=+@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20-])"
+)  # with the wide signs, which spreadsheets read, too
+_NUMBER = re.compile(r"\+[0-9]+")
+
+
+class LogView(ConsoleView):
+    page = PAGE
+    permissions: tuple[str, ...] = ("dispatch.view_delivery",)
+    write_permissions: tuple[str, ...] = ("dispatch.change_delivery",)
+
+
+class LogPage(LogView, TemplateView):
+    template_name = "dispatch/log.html"
+    title = gettext_lazy("Delivery log")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        form = LogFilter(self.request.GET)
+        wanted = form.wanted()
+        page = search.page(wanted, after=_uid(self.request.GET.get("after", "")))
+        context = {
+            "form": form,
+            "rows": list(_named(page.rows)),
+            "page_of": page,
+            "older": _query(self.request.GET, after=page.after) if page.after else "",
+            "query": _query(self.request.GET),
+            "paged": "after" in self.request.GET,
+            "filtered": wanted != search.Wanted(),
+            "most": MOST_AT_ONCE,
+        }
+        return super().get_context_data(**context, **kwargs)
+
+
+class Deed(Struct, frozen=True):
+    """What a person may do to deliveries: one alone, or many of which only those in `states` are changed."""
+
+    states: tuple[Delivery.State, ...]
+    one: Callable[..., None]
+    many: Callable[..., int]
+    done: Words
+    counted: Callable[[int], str]
+
+
+DEEDS = {
+    "retry": Deed(
+        interventions.RETRIABLE,
+        interventions.retry,
+        interventions.retry_all,
+        gettext_lazy("The delivery will be sent again."),
+        lambda n: ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", n) % n,
+    ),
+    "cancel": Deed(
+        interventions.QUEUED,
+        interventions.cancel,
+        interventions.cancel_all,
+        gettext_lazy("The delivery was cancelled."),
+        lambda n: ngettext("%d delivery was cancelled.", "%d deliveries were cancelled.", n) % n,
+    ),
+    "sent": Deed(
+        interventions.HELD,
+        interventions.mark_sent,
+        interventions.mark_sent_all,
+        gettext_lazy("The delivery was marked as sent."),
+        lambda n: ngettext("%d delivery was marked as sent.", "%d deliveries were marked as sent.", n) % n,
+    ),
+}
+
+
+class LogBulk(LogView):
+    """Does something to what is ticked, or to everything that the filter matches."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        query = QueryDict(request.POST.get("query", ""))
+        do = request.POST.get("do", "")
+        if do not in DEEDS:
+            raise Http404
+        deed, changed = DEEDS[do], 0
+        back = redirect(f"{reverse(PAGE)}?{query.urlencode()}")
+        if request.POST.get("scope") != "all" and not request.POST.getlist("id"):
+            messages.error(request, _("Tick at least one delivery."))
+            return back
+        for chunk in self._chunks(request, query=query, deed=deed):
+            with transaction.atomic():
+                number = deed.many(chunk, now=timezone.now())
+                if number:
+                    self._audit(request, do=do, ids=chunk, words=deed.counted(number))
+            changed += number
+        messages.success(request, deed.counted(changed))
+        return back
+
+    def _audit(self, request: HttpRequest, *, do: str, ids: list[UUID], words: str) -> None:
+        """One entry a chunk: how many, and which were chosen or which filter chose them."""
+        everything = request.POST.get("scope") == "all"
+        chosen = request.POST.get("query", "") or "everything" if everything else [str(uid) for uid in ids]
+        told = {"do": do, "filter" if everything else "chosen": chosen}
+        audit.record(audit.by_request(request), action=Action.CHANGE, instance=Delivery(), after=told, name=words)
+
+    def _chunks(self, request: HttpRequest, *, query: QueryDict, deed: Deed) -> Iterable[list[UUID]]:
+        if request.POST.get("scope") != "all":
+            ticked = [uid for text in request.POST.getlist("id")[:1000] if (uid := _uid(text))]
+            return [ticked] if ticked else []
+        wanted = LogFilter(query).wanted()
+        fitting = frozenset(deed.states) & wanted.states if wanted.states else frozenset(deed.states)
+        if not fitting:
+            return []
+        found = search.pages(structs.replace(wanted, states=fitting), most=MOST_AT_ONCE)
+        return ([row.pk for row in rows] for rows in list(found))
+
+
+class LogExport(LogView):
+    """What the filter matches, as CSV."""
+
+    def get(self, request: HttpRequest) -> StreamingHttpResponse:
+        found = search.pages(LogFilter(request.GET).wanted(), most=MOST_EXPORTED)
+        response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
+        return response
+
+
+class DeliveryView(LogView):
+    """A page about one delivery."""
+
+    def find(self) -> Delivery:
+        rows = Delivery.objects.select_related("event__device", "event__person", "person", "device", "broadcast")
+        found = rows.filter(pk=self.kwargs["pk"]).first()
+        if found is None:
+            at = retention.removed_at(EVENTS, self.kwargs["pk"])
+            raise RemovedError(at) if at else Http404
+        return found
+
+
+class DeliveryPage(DeliveryView, TemplateView):
+    template_name = "dispatch/delivery.html"
+
+    def get_title(self) -> Words:
+        return _("Delivery to %s") % (self.delivery.address or self.delivery.address_name or _("nobody"))
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [(LogPage.title, reverse(PAGE))]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        self.delivery = self.find()
+        event = self.delivery.event
+        text = self.delivery.text
+        state = Delivery.State(self.delivery.state)
+        context = {
+            "delivery": self.delivery,
+            "named": next(_named([self.delivery])),
+            "tries": [_told(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")],
+            "receipts": self.delivery.receipts.all(),
+            "text": text,
+            "may_read": self.request.user.has_perm(BODIES),
+            "event": event,
+            "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
+            "may_read_event": self.request.user.has_perm("dispatch.view_event"),
+            "may_retry": state in interventions.RETRIABLE and bool(self.delivery.address),
+            "may_cancel": state in interventions.CANCELLABLE,
+            "may_mark": state in interventions.HELD,
+        }
+        return super().get_context_data(**context, **kwargs)
+
+
+class DeliveryHtml(DeliveryView):
+    """The HTML message as it was sent, for a frame that can do nothing."""
+
+    permissions = ("dispatch.view_delivery", BODIES)
+
+    def get(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        text = self.find().text
+        if text is None or not text.html:
+            raise Http404
+        return sandboxed(text.html)
+
+
+class Intervene(DeliveryView):
+    """Does something to one delivery."""
+
+    http_method_names = ["post"]
+    do = ""
+
+    def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        delivery, deed = self.find(), DEEDS[self.do]
+        try:
+            with transaction.atomic():
+                deed.one(pk, now=timezone.now())
+                before, after = {"state": delivery.state}, {"state": self.find().state}
+                actor = audit.by_request(request)
+                audit.record(actor, action=Action.CHANGE, instance=delivery, before=before, after=after)
+        except NotAllowedError:
+            messages.error(request, _("Its state changed meanwhile, so nothing was done."))
+        else:
+            messages.success(request, str(deed.done))
+        return redirect("delivery", pk=pk)
+
+
+def _named(rows: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
+    """Deliveries with the names of their templates, servers and carrier gateways, read in a query each."""
+    rows = list(rows)
+    versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in rows}).select_related(
+        "template"
+    )
+    templates = {version.pk: version for version in versions}
+    servers = dict(Server.objects.filter(pk__in={row.server_id for row in rows}).values_list("pk", "name"))
+    ways = {row.via_id for row in rows if row.via_id}
+    carriers = dict(CarrierGateway.objects.filter(pk__in=ways).values_list("pk", "carrier")) if ways else {}
+    for row in rows:
+        yield {
+            "row": row,
+            "version": templates.get(row.template_version_id),  # type: ignore[arg-type]
+            "server": servers.get(row.server_id, _("deleted") if row.server_id else ""),  # type: ignore[arg-type]
+            "via": carriers.get(row.via_id, _("a deleted carrier gateway")) if row.via_id else "",
+        }
+
+
+def _told(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
+    took = timedelta(milliseconds=attempt.duration_ms)
+    ended_at = attempt.started_at + took
+    following = timeline.following(attempt, ended_at=ended_at, delivery=delivery)
+    codes = [code for code in (attempt.reply, attempt.enhanced) if code and code not in attempt.detail]
+    said = " ".join([*codes, attempt.detail])
+    return {
+        "attempt": attempt,
+        "said": said,
+        "took": took.total_seconds(),
+        "ended_at": ended_at,
+        "following": following,
+    }
+
+
+def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
+    columns = ("id", "accepted", "state", "channel", "recipient", "name", "template", "server", "via", "tries", "sent")
+    line = csv.writer(_Echo())
+    yield line.writerow([*columns, "code", "detail"])
+    for rows in pages:
+        for named in _named(rows):
+            row, version = named["row"], named["version"]
+            cells = (
+                row.pk,
+                row.created_at.isoformat(),
+                row.state,
+                row.channel,
+                row.address,
+                row.address_name,
+                version.template.name if version else "",
+                named["server"],
+                named["via"],
+                row.attempt_count,
+                row.sent_at.isoformat() if row.sent_at else "",
+                row.reason_code,
+                row.reason_detail,
+            )
+            yield line.writerow([_harmless(str(cell)) for cell in cells])
+
+
+class _Echo:
+    """A file whose write answers the line."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _harmless(cell: str) -> str:
+    """A cell that no spreadsheet reads as a formula, whether its columns end at "," or ";"; phone numbers stay."""
+    return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
+
+
+def _uid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _query(given: QueryDict, **changes: Any) -> str:
+    kept = given.copy()
+    kept.pop("after", None)
+    for name, value in changes.items():
+        kept[name] = str(value)
+    return kept.urlencode()

@@ -1,0 +1,354 @@
+"""What happens to deliveries once they are stored: claim, begin, settle, give back, expire, reroute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Case, F, QuerySet, Value, When
+from msgspec import Struct, structs
+
+from dispatch.models import Delivery, Priority
+from dispatch.rules.settlement import Settlement
+from foundation.sql import dialect, statements
+from foundation.sql.statements import Statement
+from servers.values import ServerKind
+from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
+
+MOST_CHUNKS = 20
+_PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in Priority.values)
+_DUE = "state = 'due' AND server_id = %s AND due_at <= %s AND expires_at > %s"
+# The inner ORDER BY is what makes PostgreSQL use the partial index: without it, it reads the table for the first match.
+_MOST_URGENT = f"""SELECT p FROM ({_PRIORITY_ROWS}) AS v
+    WHERE (SELECT 1 FROM dispatch_delivery WHERE {_DUE} AND priority = v.p ORDER BY due_at LIMIT 1) = 1
+    ORDER BY p LIMIT 1"""  # noqa: S608 - constants of this module only
+
+
+class Claim(Struct, frozen=True):
+    """A delivery that this worker alone may touch while its lease lasts."""
+
+    id: UUID
+    event_id: UUID | None
+    broadcast_id: UUID | None
+    template_version_id: int | None
+    channel: ChannelKind
+    to: Recipient
+    language: str
+    time_zone: str
+    person_id: int | None
+    device_id: int | None
+    via_id: int | None
+    tries: int
+    attempt_count: int
+    hold_unknown: bool
+    lapsed: bool
+    text_id: UUID | None
+
+    def uncounted(self) -> Claim:
+        """The claim as it was before the try that began."""
+        return structs.replace(self, tries=self.tries - 1, attempt_count=self.attempt_count - 1)
+
+
+CLAIM_COLUMNS = (
+    "id, event_id, broadcast_id, template_version_id, channel, address_kind, address, address_name, language, "
+    "time_zone, person_id, device_id, via_id, tries, attempt_count, hold_unknown, lapsed, text_id"
+)
+
+
+class NewText(Struct, frozen=True):
+    """A text as DeliveryText keeps it; `id` goes out with the message."""
+
+    id: UUID
+    sender: str
+    subject: str
+    text: str
+    html: str
+    sound: str
+    visible_to: list[str]
+    empty: list[str]
+    sealed: str
+
+
+def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, now: datetime) -> list[Claim]:
+    """Take up to `most` due deliveries of the most urgent priority that has any; nothing is charged.
+
+    A delivery whose lease once lapsed comes alone, so that what kills a worker costs no other message a try. A claim
+    that a crash of the database undoes leaves rows that are due and can't begin under this lease.
+    """
+    sql = f"""WITH pick AS (
+            SELECT id, lapsed, due_at FROM dispatch_delivery
+            WHERE {_DUE} AND priority = ({_MOST_URGENT})
+            ORDER BY due_at, id LIMIT %s {dialect.skip_locked()}
+        ), numbered AS (
+            SELECT id, row_number() OVER w AS n, count(CASE WHEN lapsed THEN 1 END) OVER w AS lapsed_so_far
+            FROM pick WINDOW w AS (ORDER BY due_at, id)
+        )
+        UPDATE dispatch_delivery SET state = 'claimed', lease = %s, lease_until = %s, begun_at = NULL
+        WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
+        RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
+    moment = dialect.time(now)
+    due = [server_id, moment, moment]
+    values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
+    before = dialect.without(*dialect.SORTING, *dialect.WAITING_FOR_DISK)
+    found = statements.in_one_round_trip([*before, Statement(sql, values, binary=True)])[-1]
+    claims = [read_claim(row) for row in found]
+    claims.sort(key=lambda claim: claim.id.int)
+    return claims
+
+
+_BEGIN = {"delivery_id": "uuid", "text_id": "uuid"}
+_TEXT = {
+    "id": "uuid",
+    "sender": "text",
+    "subject": "text",
+    "body": "text",
+    "html": "text",
+    "sound": "text",
+    "visible_to": "json",
+    "empty": "json",
+    "sealed": "text",
+}
+
+
+def begin(
+    group: Sequence[tuple[UUID, UUID | None]], *, texts: Sequence[NewText], lease: UUID, until: datetime, now: datetime
+) -> set[UUID]:
+    """Count one try for each (delivery, text) about to be written, and keep new texts.
+
+    Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
+    """
+    asked = []
+    if texts:
+        rows, brought = dialect.table(
+            _TEXT,
+            [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
+        )
+        insert = f"""INSERT INTO dispatch_deliverytext
+                (id, sender, subject, text, html, sound, visible_to, empty, sealed)
+            SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
+            WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - constants of this module only
+        asked.append(Statement(insert, brought))
+    rows, brought = dialect.table(_BEGIN, group)
+    update = f"""UPDATE dispatch_delivery AS d
+        SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
+        FROM {rows}
+        WHERE id = x.delivery_id AND state = 'claimed' AND {dialect.checked_last("lease")} = %s
+        AND lease_until > %s AND begun_at IS NULL
+        RETURNING id"""  # noqa: S608
+    values = [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)]
+    begun = statements.in_one_round_trip([*asked, Statement(update, values, binary=True)])[-1]
+    return {dialect.read_uid(row[0]) for row in begun}
+
+
+_SETTLE = {
+    "id": "uuid",
+    "state": "text",
+    "tries": "int",
+    "attempt_count": "int",
+    "due_at": "time",
+    "sent_at": "time",
+    "reason_code": "text",
+    "reason_detail": "text",
+    "provider_id": "text",
+    "lapsed": "bool",
+    "started_at": "time",
+    "duration_ms": "int",
+    "outcome": "text",
+    "code": "text",
+    "reply": "text",
+    "enhanced": "text",
+    "detail": "text",
+    "dialogue": "text",
+    "next_try_at": "time",
+}
+
+
+def settle(
+    settlements: Sequence[Settlement],
+    *,
+    lease: UUID,
+    server_id: int | None,
+    server_name: str,
+) -> int:
+    """Write what became of a group, one Attempt each; answers how many it changed.
+
+    A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
+    """
+    rows, brought = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
+    ours = f"d.state = 'claimed' AND {dialect.checked_last('d.lease')} = %s"
+    attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
+            outcome, code, reply, enhanced, detail, dialogue, next_try_at)
+        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply,
+            x.enhanced, x.detail, x.dialogue, x.next_try_at FROM """
+    changes = """UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
+            due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
+            reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
+            lease = NULL, lease_until = NULL, begun_at = NULL FROM """
+    if dialect.is_postgresql():
+        both = f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
+            changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
+            {attempts} x JOIN changed USING (id) RETURNING 1"""  # noqa: S608
+        return len(statements.run(both, [*brought, dialect.uid(lease), server_id, server_name]))
+    first = f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}"
+    then = f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1"
+    _, changed = statements.in_one_round_trip(
+        [
+            Statement(first, [server_id, server_name, *brought, dialect.uid(lease)]),
+            Statement(then, [*brought, dialect.uid(lease)]),
+        ]
+    )
+    return len(changed)
+
+
+def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
+    """Hold what this lease still holds until then; answers how many. What is being written meanwhile is left out."""
+    if not ids:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE dispatch_delivery SET lease_until = %s WHERE id IN (SELECT id FROM dispatch_delivery
+                WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s {dialect.skip_locked()})""",  # noqa: S608
+            [dialect.time(lease_until), dialect.ids(ids), dialect.uid(lease)],
+        )
+        renewed: int = cursor.rowcount
+    return renewed
+
+
+_GIVE_BACK = """UPDATE dispatch_delivery SET state = 'due', lease = NULL, lease_until = NULL,
+    tries = CASE WHEN begun_at IS NULL THEN tries ELSE tries - 1 END,
+    attempt_count = CASE WHEN begun_at IS NULL THEN attempt_count ELSE attempt_count - 1 END,
+    begun_at = NULL, lapsed = lapsed OR %s"""
+
+
+def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
+    """Claimed rows become due again as if nothing had been tried; a begun one gets its try back.
+
+    `lapsed` marks those whose lease ran out, which are claimed alone from then on.
+    """
+    if not ids:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_GIVE_BACK} WHERE {dialect.in_ids('id')} AND state = 'claimed' AND lease = %s",
+            [lapsed, dialect.ids(ids), dialect.uid(lease)],
+        )
+        changed: int = cursor.rowcount
+    return changed
+
+
+def give_back_all(lease: UUID) -> int:
+    """As `give_back`, for whatever is claimed under this lease: also what was claimed without our knowing."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_GIVE_BACK} WHERE state = 'claimed' AND lease = %s", [False, dialect.uid(lease)])
+        changed: int = cursor.rowcount
+    return changed
+
+
+def put_aside(delivery_id: UUID, *, lease: UUID, state: Delivery.State, code: str, detail: str) -> bool:
+    """A claimed row that was not begun waits in `state` instead; False when it is not ours any more."""
+    ours = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.CLAIMED, lease=lease)
+    return bool(
+        ours.update(state=state, reason_code=code, reason_detail=detail, lease=None, lease_until=None, begun_at=None)
+    )
+
+
+@transaction.atomic
+def expire(ids: Sequence[UUID], *, now: datetime) -> int:
+    """Rows that wait and whose time is over end as expired; their last reason stays."""
+    waiting = Delivery.objects.filter(
+        id__in=ids, state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
+    )
+    return lock(waiting).update(
+        state=Delivery.State.EXPIRED,
+        reason_code=Case(When(reason_code="", then=Value("expired")), default=F("reason_code")),
+    )
+
+
+def lock(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Those of the rows that nobody writes at this moment, held until the transaction ends.
+
+    A change of many rows that waits for one of them holds the others, and also those that a drain claimed while it
+    waited: the drain then waits for it in turn. So each is passed over that another writes.
+    """
+    return Delivery.objects.filter(pk__in=list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)))
+
+
+def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: int = 5000) -> int:
+    """Move what is due for `source` to `target`, in chunks; None is no server, and a row without one says so.
+
+    Ends after MOST_CHUNKS of them; who calls again moves on.
+    """
+    total = 0
+    code = ReasonCode.NO_ACTIVE_SERVER.value
+    told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
+    waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
+    for _ in range(MOST_CHUNKS):
+        with transaction.atomic():
+            moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=told)
+        total += moved
+        if not moved:
+            break
+    return total
+
+
+def any_due(server_id: int, *, now: datetime) -> bool:
+    moment = dialect.time(now)
+    before = dialect.without(*dialect.SORTING)
+    return bool(statements.in_one_round_trip([*before, Statement(_MOST_URGENT, [server_id, moment, moment])])[-1])
+
+
+def _without(code: str) -> Case:
+    return Case(When(reason_code=code, then=Value("")), default=F("reason_code"))
+
+
+_CHANNELS = {kind.value: kind for kind in ChannelKind}
+_ADDRESSES = {kind.value: kind for kind in AddressKind}
+
+
+def read_claim(row: tuple[Any, ...]) -> Claim:
+    return Claim(
+        id=dialect.read_uid(row[0]),
+        event_id=row[1] and dialect.read_uid(row[1]),
+        broadcast_id=row[2] and dialect.read_uid(row[2]),
+        template_version_id=row[3],
+        channel=_CHANNELS[row[4]],
+        to=Recipient(_ADDRESSES[row[5]], row[6], row[7]),
+        language=row[8],
+        time_zone=row[9],
+        person_id=row[10],
+        device_id=row[11],
+        via_id=row[12],
+        tries=row[13],
+        attempt_count=row[14],
+        hold_unknown=bool(row[15]),
+        lapsed=bool(row[16]),
+        text_id=row[17] and dialect.read_uid(row[17]),
+    )
+
+
+def _settle_row(item: Settlement) -> tuple[Any, ...]:
+    attempt = item.attempt
+    return (
+        item.id,
+        item.state,
+        item.tries,
+        item.attempt_count,
+        item.due_at,
+        item.sent_at,
+        item.reason_code,
+        item.reason_detail,
+        item.provider_id,
+        item.lapsed,
+        attempt.started_at,
+        attempt.duration_ms,
+        attempt.outcome,
+        attempt.code,
+        attempt.reply,
+        attempt.enhanced,
+        attempt.detail,
+        attempt.dialogue,
+        attempt.next_try_at,
+    )

@@ -1,0 +1,1 @@
+"""What becomes due as time passes: the sweep, receipts, alerts, clocks, dead workers."""

@@ -1,0 +1,1 @@
+"""Workers hear that something is due, and it is seen who is alive."""

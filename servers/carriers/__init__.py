@@ -1,0 +1,1 @@
+"""Carrier gateways: mail addresses that reach a phone by its carrier."""

@@ -1,0 +1,1 @@
+"""Nexmo SMS gateways."""

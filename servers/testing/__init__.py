@@ -1,0 +1,1 @@
+"""Test Configuration: its stages, its runs, its page."""

@@ -1,0 +1,188 @@
+"""Test Configuration: a test of a server runs in a thread of this process and writes each stage as a row."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from msgspec import Struct
+
+from foundation import audit, retention
+from foundation.retention import Kept
+from foundation.sql.locks import hold
+from servers import edits, queries
+from servers.models import ServerTest, ServerTestStage
+from servers.testing import stages
+from servers.testing.stages import Testable, Trial
+from transports.stages import Stage
+from transports.types import Message, Recipient
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+AT_ONCE = 4
+A_MINUTE = 10
+KEPT = timedelta(days=7)
+PERMISSION = "servers.change_server"
+_STEPS = len(ServerTestStage.Name)
+_MINUTE = timedelta(minutes=1)
+_slots = threading.BoundedSemaphore(AT_ONCE)
+logger = logging.getLogger(__name__)
+
+
+class ProbeRefusedError(Exception):
+    """No test now: `code` is "busy" or "too_many", the text is for people, another try makes sense after `wait`."""
+
+    def __init__(self, words: str, *, code: str, wait: timedelta) -> None:
+        super().__init__(words)
+        self.code = code
+        self.wait = wait
+
+
+class Asker(Struct, frozen=True):
+    """Who asks for a test. `actor` is whose tests are counted, such as "user:3"; `user` None is for an API key."""
+
+    actor: str
+    name: str
+    user: User | None = None
+    address: str = ""
+
+    @classmethod
+    def of(cls, user: User, *, address: str = "") -> Asker:
+        return cls(f"user:{user.pk}", user.get_username(), user, address)
+
+
+class _Run(Struct, frozen=True):
+    """What the thread needs; the secrets in it never leave memory."""
+
+    test: ServerTest
+    server: Testable
+    trial: Trial
+    message: Message
+
+
+def start(server: Testable, *, to: str, asker: Asker, now: datetime) -> ServerTest:
+    """Begin a test of `server` as it stands here, stored or not, with one real message to `to`.
+
+    A silence is waited for a minute at most. What it found is noted with the server whose stored settings are, at its
+    end, those that were tested.
+    Raises PermissionDenied, ValidationError (by field), ProbeRefusedError.
+    """
+    if asker.user is not None and not asker.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    recipient = stages.recipient(server, to=to)
+    trial = stages.trial(server)
+    if not _slots.acquire(blocking=False):
+        message = _("%d tests are running already. Try again in a moment.") % AT_ONCE
+        raise ProbeRefusedError(message, code="busy", wait=timedelta(seconds=5))
+    try:
+        run = _begin(server, trial=trial, to=recipient, asker=asker, now=now)
+        threading.Thread(target=_work, args=(run, recipient), daemon=True, name="server-test").start()
+    except BaseException:
+        _slots.release()
+        raise
+    return run.test
+
+
+def register() -> None:
+    """Old tests go with time too, where nobody begins another one."""
+    retention.register(Kept("tests", lambda: KEPT.days, _remove))
+
+
+def _remove(before: datetime) -> int:
+    return ServerTest.objects.filter(started_at__lt=before).delete()[0]
+
+
+def is_lost(test: ServerTest, *, now: datetime) -> bool:
+    """Whether its process ended before the test did."""
+    return test.finished_at is None and now > test.ends_by
+
+
+@transaction.atomic
+def _begin(server: Testable, *, trial: Trial, to: Recipient, asker: Asker, now: datetime) -> _Run:
+    hold(f"server-test:{asker.actor}")
+    ServerTest.objects.filter(started_at__lt=now - KEPT).delete()
+    if ServerTest.objects.filter(actor=asker.actor, started_at__gt=now - _MINUTE).count() >= A_MINUTE:
+        message = _("Only %d tests a minute. Wait a minute, then try again.") % A_MINUTE
+        raise ProbeRefusedError(message, code="too_many", wait=_MINUTE)
+    test = ServerTest.objects.create(
+        server_id=server.pk,
+        actor=asker.actor,
+        to=to.address,
+        started_at=now,
+        ends_by=now + _STEPS * trial.timeout + _MINUTE,
+    )
+    audit.record(
+        audit.Actor(asker.name, asker.user, asker.address),
+        action=audit.Action.TEST,
+        instance=server,
+        after={**trial.shown, "to": to.address},
+    )
+    return _Run(test, server, trial, _message(test, trial=trial, name=server.name, now=now))
+
+
+def _is_stored(run: _Run) -> bool:
+    """Whether what was tested is what is stored by now, be it that it was saved meanwhile."""
+    stored = queries.find(run.server.pk) if run.server.pk else None
+    try:
+        return isinstance(stored, type(run.server)) and stages.trial(stored) == run.trial
+    except ValidationError:
+        return False
+
+
+def _message(test: ServerTest, *, trial: Trial, name: str, now: datetime) -> Message:
+    console = settings.XMNOTIFY_CONSOLE_NAME
+    text = trial.text % {"console": console, "name": name or trial.peer}
+    return Message(test.pk, trial.subject % console, text, now)
+
+
+def _work(run: _Run, to: Recipient) -> None:
+    passed = False
+    try:
+        passed = _record(run, to)
+    finally:
+        try:
+            _finish(run, passed=passed)
+        finally:
+            connection.close()
+            _slots.release()
+
+
+def _record(run: _Run, to: Recipient) -> bool:
+    passed = False
+    for number, stage in enumerate(run.trial.run(run.message, to), start=1):
+        ServerTestStage.objects.create(test=run.test, number=number, **_columns(stage))
+        passed = stage.ok
+    return passed
+
+
+def _columns(stage: Stage) -> dict[str, Any]:
+    return {
+        "name": stage.name.value,
+        "ok": stage.ok,
+        "duration_ms": round(stage.duration / timedelta(milliseconds=1)),
+        "detail": _storable(stage.detail),
+        "cause": stage.cause,
+        "hint": stage.hint,
+        "code": stage.code.value if stage.code else "",
+    }
+
+
+def _storable(words: str) -> str:
+    """A peer's words without what a database does not take."""
+    return words.replace("\0", "")
+
+
+def _finish(run: _Run, *, passed: bool) -> None:
+    now = timezone.now()
+    ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
+    if _is_stored(run):
+        edits.tested(run.server.pk, passed=passed, now=now)
+    logger.info("server.tested %s passed=%s", run.trial.peer, passed)

@@ -1,0 +1,327 @@
+"""The form of a notification template: its own fields, and the texts of each channel in each language."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.conf import global_settings
+from django.forms import BoundField
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from msgspec import Struct
+
+from templates_app.models import NotificationTemplate, TemplateChannel
+from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
+from templates_app.texts.validators import SOUNDS, Finding, check, check_type
+from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TYPES, TemplateType
+from transports.types import ChannelKind
+
+PANELS = (ChannelKind.SECURE_HUB, ChannelKind.SMTP, ChannelKind.SMS)
+"""The channels in the order in which the form has them."""
+
+_OWN = {
+    ChannelKind.SECURE_HUB: ("sound",),
+    ChannelKind.SMTP: ("sender", "recipient"),
+    ChannelKind.SMS: ("recipient",),
+}
+_TEXTS = {
+    ChannelKind.SECURE_HUB: ("message",),
+    ChannelKind.SMTP: ("subject", "message", "html"),
+    ChannelKind.SMS: ("message",),
+}
+_REQUIRED = {
+    ChannelKind.SECURE_HUB: ("message",),
+    ChannelKind.SMTP: ("recipient", "subject"),
+    ChannelKind.SMS: ("recipient", "message"),
+}
+LABELS = {
+    "sender": _("Sender"),
+    "recipient": _("Recipient"),
+    "sound": _("Sound File"),
+    "subject": _("Subject"),
+    "message": _("Message"),
+    "html": _("HTML message"),
+}
+_HELP = {
+    "sender": _("A name, an address, or both as Name <address>. Empty: the server's own."),
+    "recipient": _("Separate several with a semicolon (;). The macro stands for whoever the event is about."),
+    "html": _("Optional. The message above is always sent too, for readers without HTML."),
+}
+
+
+_COLUMNS = {
+    "name": "name",
+    "description": "description",
+    "on_unknown": "on_unknown",
+    "lifetime_hours": "lifetime",
+}
+"""The fields besides the texts, with the columns of the template that they stand for."""
+
+
+class Text(Struct, frozen=True):
+    """The fields of one panel in one language."""
+
+    language: str
+    fields: tuple[BoundField, ...]
+
+
+class Panel(Struct, frozen=True):
+    """One channel of the form; `ready` when it has an active server."""
+
+    kind: ChannelKind
+    label: str
+    ready: bool
+    active: BoundField
+    before: tuple[BoundField, ...]
+    text: Text
+    after: tuple[BoundField, ...]
+    translations: tuple[Text, ...]
+
+
+class TemplateForm(forms.ModelForm[NotificationTemplate]):
+    """`kind` is the type, `before` the stored content, `base` the id of its version; both are absent for a new one.
+
+    Fields of channels are named as findings name them: "smtp.subject", in German "smtp.de.subject".
+    """
+
+    base = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    languages = forms.CharField(required=False, widget=forms.HiddenInput)
+    lifetime_hours = forms.IntegerField(
+        label=_("Expires after"),
+        min_value=1,
+        max_value=8760,
+        initial=72,
+        help_text=_("Hours for which a message is tried at most."),
+    )
+
+    class Meta:
+        model = NotificationTemplate
+        fields = ("name", "description", "on_unknown")
+        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+        help_texts = {
+            "on_unknown": _("What happens when a server took a message but its answer was lost."),
+        }
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        kind: TemplateType,
+        ready: Collection[ChannelKind],
+        languages: Collection[str],
+        before: Content | None = None,
+        initial: Mapping[str, Any] | None = None,
+        instance: NotificationTemplate | None = None,
+        country: str = "",
+    ) -> None:
+        super().__init__(data, initial={**(initial or {}), "languages": ",".join(languages)}, instance=instance)
+        self.kind, self.ready, self.before, self.country = kind, ready, before, country
+        self.tags = list(languages)
+        self.findings: tuple[Finding, ...] = ()
+        self._said = Content()
+        for name in _COLUMNS:
+            self.fields[name].show_hidden_initial = instance is not None
+        for channel in PANELS:
+            self._add_channel(channel)
+
+    def _add_channel(self, channel: ChannelKind) -> None:
+        supported = channel in self.kind.channels
+        was_active = self.before is not None and self.before.channel(channel).active
+        locked = channel not in self.ready and channel is not ChannelKind.SECURE_HUB and not was_active
+        self.fields[f"{channel}.active"] = forms.BooleanField(label=_("Activate"), required=False, disabled=locked)
+        for name in _OWN[channel]:
+            self.fields[f"{channel}.{name}"] = self._field(channel, name=name, supported=supported)
+        for language in ("", *self.tags):
+            prefix = field_prefix(channel, language=language)
+            for name in _TEXTS[channel]:
+                self.fields[f"{prefix}.{name}"] = self._field(
+                    channel, name=name, supported=supported, prefix=prefix, language=language
+                )
+
+    def _field(
+        self, channel: ChannelKind, *, name: str, supported: bool, prefix: str = "", language: str = ""
+    ) -> forms.Field:
+        if name == "sound":
+            choices = [(each, each or _("None")) for each in SOUNDS]
+            hidden = None if supported else forms.HiddenInput()
+            return forms.ChoiceField(label=LABELS[name], choices=choices, required=False, widget=hidden)
+        label: Any = LABELS[name]
+        if name in _REQUIRED[channel] and self.kind.code != ADHOC:
+            label = format_html('{} <span class="required" aria-hidden="true">*</span>', label)
+        attributes = {"data-macros": "", "autocomplete": "off", "dir": "auto"}
+        if language:
+            attributes["lang"] = language
+        widget: forms.Widget = forms.HiddenInput()
+        if supported and name in {"message", "html"}:
+            rows = "8" if name == "message" and channel is ChannelKind.SMTP else "4"
+            widget = forms.Textarea(attrs={**attributes, "rows": rows})
+        elif supported:
+            widget = forms.TextInput(attrs=attributes)
+        return forms.CharField(
+            label=label,
+            required=False,
+            strip=name not in {"message", "html"},
+            widget=widget,
+            help_text=_words(f"{prefix or channel}.{name}", help_text=_HELP.get(name, "")),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        self._said = Content(tuple(self._channel(channel) for channel in self.kind.channels))
+        self.findings = check(self._said, kind=self.kind, ready=self.ready, before=self.before, country=self.country)
+        for finding in self.findings:
+            if not finding.warning:
+                self.add_error(finding.field if finding.field in self.fields else None, finding.message)
+        return cleaned
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if NotificationTemplate.objects.kept().filter(name=name).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError(_("A template with this name exists already."), code="unique")
+        return name
+
+    def content(self) -> Content:
+        """What the form says, mistakes included, once its data is cleaned."""
+        return self._said
+
+    def _channel(self, channel: ChannelKind) -> Channel:
+        texts = (self._wording(channel, language=language) for language in ("", *self.tags))
+        own = {name: self._cleaned(f"{channel}.{name}") for name in _OWN[channel]}
+        return Channel(
+            kind=channel,
+            active=bool(self.cleaned_data.get(f"{channel}.active")),
+            wordings=tuple(sorted((text for text in texts if _says(text)), key=lambda text: text.language)),
+            **own,
+        )
+
+    def _wording(self, channel: ChannelKind, *, language: str) -> Wording:
+        prefix = field_prefix(channel, language=language)
+        return Wording(language, **{name: self._cleaned(f"{prefix}.{name}") for name in _TEXTS[channel]})
+
+    def _cleaned(self, name: str) -> str:
+        """A text with the line ends of the database; browsers send CRLF."""
+        return str(self.cleaned_data.get(name) or "").replace("\r\n", "\n")
+
+    def stored(self) -> NotificationTemplate:
+        """The template with what the form says of it; `changed_columns` are those that differ."""
+        template = self.instance
+        template.lifetime = timedelta(hours=self.cleaned_data["lifetime_hours"])
+        return template
+
+    def changed_columns(self) -> list[str]:
+        """The columns that this form changed, whatever others changed meanwhile."""
+        return [column for name, column in _COLUMNS.items() if name in self.changed_data]
+
+    def shown_first(self) -> list[SafeString]:
+        """What the template's own fields were when the form was opened, as hidden fields."""
+        fields = (self[name] for name in _COLUMNS if self.fields[name].show_hidden_initial)
+        return [field.as_hidden(only_initial=True) for field in fields]
+
+    def panels(self) -> Iterator[Panel]:
+        """The channels of the type, ready to be shown."""
+        for channel in PANELS:
+            if channel in self.kind.channels:
+                own = tuple(self[f"{channel}.{name}"] for name in _OWN[channel])
+                below = channel is ChannelKind.SECURE_HUB
+                yield Panel(
+                    kind=channel,
+                    label=TemplateChannel.Kind(channel.value).label,
+                    ready=channel in self.ready,
+                    active=self[f"{channel}.active"],
+                    before=() if below else own,
+                    text=self._text(channel, language=""),
+                    after=own if below else (),
+                    translations=tuple(self._text(channel, language=language) for language in self.tags),
+                )
+
+    def _text(self, channel: ChannelKind, *, language: str) -> Text:
+        prefix = field_prefix(channel, language=language)
+        return Text(language, tuple(self[f"{prefix}.{name}"] for name in _TEXTS[channel]))
+
+    def carried(self) -> Iterator[BoundField]:
+        """What was typed for channels that the type lacks: it comes back when the type is changed back."""
+        for name in self.fields:
+            if name.partition(".")[0] in set(PANELS) - set(self.kind.channels) and not name.endswith(".active"):
+                yield self[name]
+
+
+KNOWN_LANGUAGES = tuple((tag, name) for tag, name in global_settings.LANGUAGES)
+"""Offered when a language is added; any other tag may be typed."""
+
+
+class TypeForm(forms.Form):
+    """The type of a new template."""
+
+    type = forms.ChoiceField(
+        label=_("Type"),
+        choices=[(kind.code, kind.name) for kind in TYPES if kind.code != APNS_EXPIRATION],
+        widget=forms.Select(
+            attrs={
+                "hx-post": "",
+                "hx-trigger": "change",
+                "hx-target": "#channels",
+                "hx-select": "#channels",
+                "hx-select-oob": "#manual-words",
+                "hx-swap": "outerHTML",
+            }
+        ),
+    )
+
+    def clean_type(self) -> str:
+        return check_type(self.cleaned_data["type"]).code
+
+
+def initial(template: NotificationTemplate, content: Content) -> dict[str, Any]:
+    """A stored template as the form shows it."""
+    values: dict[str, Any] = {
+        "base": template.current_id,
+        "lifetime_hours": max(1, round(template.lifetime.total_seconds() / 3600)),
+    }
+    for channel in content.channels:
+        values[f"{channel.kind}.active"] = channel.active
+        for name in _OWN[channel.kind]:
+            values[f"{channel.kind}.{name}"] = getattr(channel, name)
+        for wording in channel.wordings:
+            prefix = field_prefix(channel.kind, language=wording.language)
+            values |= {f"{prefix}.{name}": getattr(wording, name) for name in _TEXTS[channel.kind]}
+    return values
+
+
+def fresh(kind: TemplateType) -> dict[str, Any]:
+    """A new template of a type: its pre-built recipients."""
+    return {f"{channel}.recipient": kind.recipient(channel) for channel in kind.channels}
+
+
+def retyped(data: Mapping[str, Any], *, kind: TemplateType) -> dict[str, Any]:
+    """What was typed, for another type: recipients that are still the pre-built ones follow it."""
+    values = dict(data)
+    for channel in kind.channels:
+        name = f"{channel}.recipient"
+        prebuilt = {each.recipient(channel) for each in BY_CODE.values()}
+        if values.get(name, "").strip() in prebuilt:
+            values[name] = kind.recipient(channel)
+    return values
+
+
+def languages_of(content: Content) -> list[str]:
+    """The languages that any channel has a text in, besides the one for everybody."""
+    return sorted({wording.language for channel in content.channels for wording in channel.wordings} - {""})
+
+
+def languages_in(data: Mapping[str, Any]) -> list[str]:
+    """The languages that a posted form has fields for, each once."""
+    named = {folded(tag): tag for tag in str(data.get("languages", "")).replace(" ", "").split(",") if tag}
+    return [tag for tag in named.values() if tag.replace("-", "").isalnum()][:40]
+
+
+def _words(name: str, *, help_text: Any) -> Any:
+    """The help beneath a field, with the place where the lint speaks."""
+    return format_html('{}<span class="lint" id="lint-{}"></span>', help_text, name)
+
+
+def _says(wording: Wording) -> bool:
+    return not wording.language or bool(wording.subject.strip() or wording.message.strip() or wording.html.strip())

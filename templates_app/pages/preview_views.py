@@ -1,0 +1,87 @@
+"""The preview beside the editor, the names it completes, and the frame of an HTML message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from console.kit.csp import sandboxed
+from console.kit.views import ConsoleView, FragmentMixin
+from devices import coverage
+from servers.queries import country
+from templates_app.macros.functions import OPERANDS, PIPES
+from templates_app.macros.names import NAMES
+from templates_app.pages import forms
+from templates_app.pages.forms import TemplateForm
+from templates_app.texts import preview
+from templates_app.types import ADHOC, BY_CODE
+from transports.types import ChannelKind
+
+_PEOPLE = ("devices.view_person", "devices.view_device")
+_EVENTS = "dispatch.view_event"
+
+
+class _Reading(ConsoleView):
+    permissions = ("templates_app.view_notificationtemplate",)
+
+
+class PreviewView(FragmentMixin, _Reading):
+    """The texts in the form, unsaved, as they would be sent; and the lint of each field."""
+
+    http_method_names = ["post"]
+
+    def whole_page(self) -> str:
+        return reverse("notification-templates")
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        kind = BY_CODE.get(request.POST.get("type", ""), BY_CODE[ADHOC])
+        form = TemplateForm(
+            request.POST, kind=kind, languages=forms.languages_in(request.POST), ready=frozenset(ChannelKind)
+        )
+        form.is_valid()
+        content = form.content()
+        known = preview.reader(**self._chosen(request))
+        said: dict[str, list[Any]] = {
+            name: []
+            for name, field in form.fields.items()
+            if name.count(".") and field.help_text and not field.widget.is_hidden
+        }
+        for finding in preview.findings(content, kind=kind, country=country()):
+            said.get(finding.field, []).append(finding)
+        shown = list(preview.show(content, kind=kind, known=known))
+        html = next((each.text.html for each in shown if each.text and each.text.html), "")
+        context = {"shown": shown, "said": said, "problem": known.problem, "html": html}
+        return render(request, "templates_app/preview.html", context)
+
+    def _chosen(self, request: HttpRequest) -> dict[str, str]:
+        """Whom the preview is for; other people's data only for those who may see it."""
+        given = {name: request.POST.get(f"preview_{name}", "") for name in ("user", "device", "event", "language")}
+        if not request.user.has_perms(_PEOPLE):
+            given |= {"user": "", "device": ""}
+        if not request.user.has_perm(_EVENTS):
+            given["event"] = ""
+        return given
+
+
+class PreviewFrame(_Reading):
+    """Gives a posted HTML message back to the frame that shows it; it can run nothing and load nothing."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return sandboxed(request.POST.get("html", ""))
+
+
+class MacroNames(_Reading):
+    """The names and functions that macros may use, as JSON."""
+
+    def get(self, request: HttpRequest) -> JsonResponse:
+        names = [{"text": name.path, "meaning": name.meaning} for name in NAMES]
+        taken = {name.path for name in NAMES}
+        names += [{"text": path, "meaning": ""} for path in sorted(coverage.properties() - taken)]
+        names += [{"text": each.usage, "meaning": each.meaning} for each in OPERANDS.values()]
+        pipes = [{"text": each.usage, "meaning": each.meaning} for each in PIPES.values()]
+        return JsonResponse({"names": names, "functions": pipes})

@@ -1,0 +1,298 @@
+"""Settings > Notification Templates: the list, the editor, the message about channels that are not set up, deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic.base import TemplateResponseMixin, TemplateView
+
+from console.kit import registry
+from console.kit.editing import DeletePage, ObjectView
+from console.kit.pages import SettingsChildView
+from console.kit.registry import Words
+from console.kit.views import is_fragment
+from devices.models import Device
+from foundation import audit
+from foundation.audit import Action
+from servers.queries import country
+from templates_app import edits, queries
+from templates_app.edits import StaleError
+from templates_app.macros.problems import MacroError
+from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.pages import forms
+from templates_app.pages.forms import TemplateForm, TypeForm
+from templates_app.texts import preview
+from templates_app.texts.content import Content, changes
+from templates_app.types import ADHOC, BY_CODE, CHANNELS, TemplateType
+from transports.types import ChannelKind
+
+PAGE = "notification-templates"
+WAITING = "templates_app.adding"
+"""The session's key for a template that waits until its channels are set up."""
+
+
+class TemplateList(SettingsChildView, TemplateView):
+    template_name = "templates_app/list.html"
+    title = gettext_lazy("Notification Templates")
+    page = PAGE
+    permissions = ("templates_app.view_notificationtemplate",)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        ready = queries.ready_kinds()
+        found = NotificationTemplate.objects.kept().select_related("current").order_by(Lower("name"))
+        rows = [
+            {
+                "template": template,
+                "type": BY_CODE[template.type].name,
+                "channels": queries.channel_states(template, ready=ready),
+                "manual": queries.manual_sending_supported(template),
+            }
+            for template in found
+        ]
+        return super().get_context_data(rows=rows, missing=missing_channels(), **kwargs)
+
+
+class TemplatePage(SettingsChildView, ObjectView[NotificationTemplate]):
+    """A page about one template."""
+
+    model = NotificationTemplate
+    page = PAGE
+    permissions: tuple[str, ...] = ("templates_app.view_notificationtemplate",)
+    write_permissions: tuple[str, ...] = ("templates_app.change_notificationtemplate",)
+
+    def get_queryset(self) -> QuerySet[NotificationTemplate]:
+        return NotificationTemplate.objects.kept().select_related("current")
+
+    def get_success_url(self) -> str:
+        return reverse(PAGE)
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (TemplateList.title, reverse(PAGE))]
+
+
+class Editor(TemplateResponseMixin, TemplatePage):
+    """The form in its two uses. A POST without `do=save` only changes the form itself: its type or languages."""
+
+    template_name = "templates_app/editor.html"
+
+    def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
+        context = {
+            "form": form,
+            "instance": form.instance,
+            "panels": list(form.panels()),
+            "manual": form.kind.manual and _manual(form),
+            "known_languages": forms.KNOWN_LANGUAGES,
+            **self._samples(form.kind),
+            "back": self.get_success_url(),
+            "warnings": [finding for finding in form.findings if finding.warning],
+            **context,
+        }
+        return self.render_to_response(self.get_context_data(**context), status=status)
+
+    def _samples(self, kind: TemplateType) -> dict[str, Any]:
+        """Whom the preview offers; other people's data only for those who may see it."""
+        user = self.request.user
+        may_see = user.has_perms(("devices.view_person", "devices.view_device"))
+        latest = Device.objects.select_related("person").order_by("-id")[:20] if may_see else ()
+        events = preview.events().recent(kind.code) if user.has_perm("dispatch.view_event") else ()
+        return {"may_see_people": may_see, "sample_devices": latest, "sample_events": events}
+
+    def reshaped(self, request: HttpRequest, *, kind: TemplateType, **kwargs: Any) -> HttpResponse:
+        """The same form with another type or other languages, everything typed still in it."""
+        tags = forms.languages_in(request.POST)
+        do, _colon, tag = request.POST.get("do", "").partition(":")
+        if do == "drop":
+            tags = [each for each in tags if each != tag]
+        if do == "language":
+            tags = forms.languages_in({"languages": ",".join([*tags, request.POST.get("language", "")])})
+        typed = forms.retyped(request.POST.dict(), kind=kind)
+        typed |= {f"{each}.active": f"{each}.active" in request.POST for each in CHANNELS}
+        form = TemplateForm(initial=typed, kind=kind, languages=tags, ready=queries.ready_kinds(), **kwargs)
+        return self.render_form(form)
+
+
+class AddTemplate(Editor):
+    permissions = ("templates_app.view_notificationtemplate", "templates_app.add_notificationtemplate")
+    write_permissions = ()
+    title = gettext_lazy("Add Notification Template")
+
+    def get_title(self) -> Words:
+        return self.title
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        missing = missing_channels()
+        if missing and "later" not in request.GET:
+            return self._ask_for_set_up(request, missing=missing)
+        request.session.pop(WAITING, None)
+        kind = BY_CODE[ADHOC]
+        form = TemplateForm(initial=forms.fresh(kind), kind=kind, languages=(), ready=queries.ready_kinds())
+        return self.render_form(form)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        chosen = TypeForm(request.POST)
+        kind = BY_CODE[chosen.cleaned_data["type"] if chosen.is_valid() else ADHOC]
+        if request.POST.get("do") != "save":
+            return self.reshaped(request, kind=kind)
+        form = TemplateForm(
+            request.POST,
+            kind=kind,
+            languages=forms.languages_in(request.POST),
+            ready=queries.ready_kinds(),
+            country=country(),
+        )
+        if form.is_valid() and chosen.is_valid():
+            try:
+                self._add(form)
+            except ValidationError as error:
+                form.add_error(None, error)
+            else:
+                messages.success(request, _("“%s” was added.") % form.instance)
+                return redirect(PAGE)
+        return self.render_form(form, status=422, types=chosen)
+
+    def _add(self, form: TemplateForm) -> None:
+        template = form.stored()
+        template.type = form.kind.code
+        with transaction.atomic():
+            edits.add(template, form.content(), author=author_of(self.request))
+            audit.record(
+                audit.by_request(self.request), action=Action.ADD, instance=template, after=audit.snapshot(template)
+            )
+
+    def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
+        context = {"adding": True, "types": TypeForm(initial={"type": form.kind.code}), **context}
+        return super().render_form(form, status=status, **context)
+
+    def _ask_for_set_up(self, request: HttpRequest, *, missing: list[ChannelKind]) -> HttpResponse:
+        request.session[WAITING] = True
+        dialog = is_fragment(request)
+        context = self.get_context_data(missing=missing, is_dialog=dialog, back=self.get_success_url())
+        response = render(request, f"templates_app/set_up{'_body' if dialog else ''}.html", context)
+        response.headers["Vary"] = "HX-Request, Cookie"
+        return response
+
+
+class EditTemplate(Editor):
+    def get_title(self) -> Words:
+        return str(self.instance)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_object()
+        content = queries.current_content(self.instance)
+        form = TemplateForm(
+            initial=forms.initial(self.instance, content), languages=forms.languages_of(content), **self._known(content)
+        )
+        return self.render_form(form)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.instance = self.get_object()
+        content = queries.current_content(self.instance)
+        if request.POST.get("do") != "save":
+            known = self._known(content)
+            return self.reshaped(request, **{name: value for name, value in known.items() if name != "ready"})
+        before = audit.snapshot(self.instance)
+        form = TemplateForm(
+            request.POST, languages=forms.languages_in(request.POST), country=country(), **self._known(content)
+        )
+        if form.is_valid():
+            try:
+                version = self._save(form, before=before, content=content)
+            except StaleError as stale:
+                return self._refuse(form, current=stale.current)
+            except ValidationError as error:
+                form.add_error(None, error)
+            else:
+                words = _("“%(name)s” was saved; version %(number)d is current.")
+                messages.success(request, words % {"name": form.instance, "number": version.number})
+                return redirect(PAGE)
+        return self.render_form(form, status=422)
+
+    def _known(self, content: Content) -> dict[str, Any]:
+        kind = BY_CODE[self.instance.type]
+        return {"instance": self.instance, "kind": kind, "before": content, "ready": queries.ready_kinds()}
+
+    def _save(self, form: TemplateForm, *, before: Mapping[str, Any], content: Content) -> TemplateVersion:
+        template, now = form.stored(), form.content()
+        fields = form.changed_columns()
+        with transaction.atomic():
+            version = edits.change(
+                template, now, fields=fields, author=author_of(self.request), base=form.cleaned_data["base"]
+            )
+            record_change(self.request, template, before=before, content=content, now=now)
+        return version
+
+    def _refuse(self, form: TemplateForm, *, current: TemplateVersion) -> HttpResponse:
+        """Somebody saved meanwhile: show what a second save would change, and let it be one."""
+        form.data = {**form.data.dict(), "base": current.pk}  # type: ignore[attr-defined]
+        differing = changes(edits.content_of(current), form.content())
+        return self.render_form(form, status=409, stale=current, changes=differing)
+
+    def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
+        panels = registry.panels("template-editor", self.request, instance=self.instance)
+        type_name = BY_CODE[self.instance.type].name
+        return super().render_form(form, status=status, type_name=type_name, aside=panels, **context)
+
+
+class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
+    write_permissions = ("templates_app.delete_notificationtemplate",)
+
+    def why_kept(self, instance: NotificationTemplate) -> Words:
+        return edits.why_kept(instance)
+
+    def remove(self, instance: NotificationTemplate) -> None:
+        try:
+            edits.delete(instance, now=timezone.now())
+        except NotificationTemplate.DoesNotExist:
+            raise Http404 from None
+
+
+def missing_channels() -> list[ChannelKind]:
+    """The channels that need a server of ours and have no active one."""
+    ready = queries.ready_kinds()
+    return [kind for kind in (ChannelKind.SMTP, ChannelKind.SMS) if kind not in ready]
+
+
+def record_change(
+    request: HttpRequest,
+    template: NotificationTemplate,
+    *,
+    before: Mapping[str, Any],
+    content: Content,
+    now: Content,
+) -> None:
+    """Tell the audit trail what differs, in the template's own fields and in its texts."""
+    differing = changes(content, now)
+    audit.record(
+        audit.by_request(request),
+        action=Action.CHANGE,
+        instance=template,
+        before={**before, **{change.field: change.before for change in differing}},
+        after={**audit.snapshot(template), **{change.field: change.after for change in differing}},
+    )
+
+
+def _manual(form: TemplateForm) -> bool:
+    """Whether the texts as they stand in the form allow sending by hand."""
+    checked = form.is_bound and hasattr(form, "cleaned_data")
+    content = form.content() if checked else form.before or Content()
+    try:
+        return content.allows_manual_sending()
+    except MacroError:
+        return True
+
+
+def author_of(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None

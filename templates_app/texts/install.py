@@ -1,0 +1,51 @@
+"""Puts the predefined templates into the database, as often as wanted; called by migrations."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from templates_app.edits import PREDEFINED_NOTE, read, store
+from templates_app.texts import predefined
+from templates_app.texts.content import Content
+from templates_app.types import TYPES, TemplateType
+
+
+class Models(Protocol):
+    """Django's registry of models, today's or a migration's."""
+
+    def get_model(self, app_label: str, model_name: str) -> Any: ...
+
+
+def install(models: Models) -> None:
+    """Add the predefined templates that are missing, and new texts to those that nobody has changed."""
+    templates = models.get_model("templates_app", "NotificationTemplate")
+    for kind in TYPES:
+        template = templates.objects.filter(type=kind.code, predefined=True).select_related("current").first()
+        if template is None:
+            template = templates.objects.create(
+                name=_free_name(kind, templates=templates),
+                description=predefined.TEXTS[kind.code].description,
+                type=kind.code,
+                predefined=True,
+            )
+        if template.current is None or template.current.note == PREDEFINED_NOTE:
+            _renew(template, predefined.content(kind), models=models)
+
+
+def _free_name(kind: TemplateType, *, templates: Any) -> str:
+    taken = templates.objects.filter(name=kind.name).exists()
+    return f"{kind.name} (predefined)" if taken else kind.name
+
+
+def _renew(template: Any, content: Content, *, models: Models) -> None:
+    channels = models.get_model("templates_app", "TemplateChannel")
+    texts = models.get_model("templates_app", "TemplateText")
+    if template.current is not None and read(template.current.pk, channels=channels) == content:
+        return
+    number = template.current.number + 1 if template.current is not None else 1
+    version = models.get_model("templates_app", "TemplateVersion").objects.create(
+        template=template, number=number, note=PREDEFINED_NOTE
+    )
+    store(content, version=version, channels=channels, texts=texts)
+    template.current = version
+    template.save(update_fields=["current"])

@@ -1,0 +1,172 @@
+"""Template texts and values become a message: the one way for delivery, preview and lint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from msgspec import Struct
+
+from templates_app.macros.budget import TextTooLongError
+from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
+from templates_app.macros.recipients import Entry, entries
+from templates_app.macros.values import Values
+from templates_app.texts.content import Channel, Content, Wording, folded
+from transports.addresses import mail_address
+from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
+
+LIMITS = {ChannelKind.SMTP: 100_000, ChannelKind.SMS: 1_600, ChannelKind.SECURE_HUB: 4_096}
+"""Characters for a mail and an SMS, bytes for a push; its transport measures the whole payload again."""
+
+_MESSAGE_MODE = {ChannelKind.SMTP: Mode.TEXT, ChannelKind.SMS: Mode.SMS, ChannelKind.SECURE_HUB: Mode.TEXT}
+
+_NOTHING = Rendered(text="", masked="")
+
+
+class LanguageText(Struct, frozen=True):
+    """Subject and message in one language, compiled."""
+
+    subject: Program
+    message: Program
+    html: Program | None = None
+
+
+class ChannelTexts(Struct, frozen=True):
+    """How one version uses one channel; `texts` has the language "" that everybody falls back to.
+
+    `per_device`: texts or recipients may differ between the devices of a user.
+    """
+
+    kind: ChannelKind
+    active: bool
+    sender: Program | None
+    recipients: tuple[Entry, ...]
+    sound: str
+    texts: Mapping[str, LanguageText]
+    per_device: bool = False
+
+    def in_language(self, language: str) -> LanguageText:
+        """The text for a BCP 47 tag: "de-AT", then "de", then the one for everybody."""
+        tag = language.replace("_", "-").lower()
+        while tag:
+            if tag in self.texts:
+                return self.texts[tag]
+            tag = tag.rpartition("-")[0]
+        return self.texts[""]
+
+
+class VersionTexts(Struct, frozen=True):
+    """One version of a template, compiled; never changes, so it is cached by its id."""
+
+    version_id: int
+    template_id: int
+    number: int
+    channels: Mapping[ChannelKind, ChannelTexts]
+
+
+class Template(Struct, frozen=True):
+    """A template as it applies now."""
+
+    id: int
+    name: str
+    type: str
+    predefined: bool
+    hold_unknown: bool
+    lifetime: timedelta
+    texts: VersionTexts
+
+
+class RenderedText(Struct, frozen=True):
+    """The parts of a message for one recipient. `masked` has them with secrets masked; without secrets it is None.
+
+    `empty` names the macros that had no value, and says of others why they had none that fits.
+    """
+
+    sender: str
+    subject: str
+    text: str
+    html: str
+    sound: str
+    empty: tuple[str, ...]
+    masked: RenderedText | None = None
+
+
+def compiled(content: Content) -> dict[ChannelKind, ChannelTexts]:
+    """The channels of a content, ready to be rendered. Raises MacroError where a text is no template."""
+    return {channel.kind: _channel(channel) for channel in content.channels}
+
+
+def _channel(channel: Channel) -> ChannelTexts:
+    texts = {folded(wording.language): _text(wording, kind=channel.kind) for wording in (Wording(), *channel.wordings)}
+    return ChannelTexts(
+        kind=channel.kind,
+        active=channel.active,
+        sender=program(channel.sender, mode=Mode.SENDER) if channel.sender else None,
+        recipients=entries(channel.recipient),
+        sound=channel.sound,
+        texts=texts,
+        per_device=channel.is_per_device(),
+    )
+
+
+def _text(wording: Wording, *, kind: ChannelKind) -> LanguageText:
+    return LanguageText(
+        subject=program(wording.subject, mode=Mode.SUBJECT),
+        message=program(wording.message, mode=_MESSAGE_MODE[kind]),
+        html=program(wording.html, mode=Mode.HTML) if wording.html else None,
+    )
+
+
+def render(
+    channel: ChannelTexts,
+    values: Values,
+    *,
+    language: str,
+    zone: str,
+    secrets: frozenset[str] = frozenset(),
+) -> RenderedText | Reason:
+    """Fill in the macros for one recipient; a Reason when a text gets longer than its channel takes.
+
+    `language` (BCP 47, "" for unknown) chooses the text and writes dates and numbers, `zone` is an IANA name, `secrets`
+    are paths such as "enrollment.pin".
+    """
+    texts = channel.in_language(language)
+    limit = LIMITS[channel.kind]
+    programs = (channel.sender, texts.subject, texts.message, texts.html)
+    try:
+        made = [
+            evaluate(each, values, zone=zone or "UTC", language=language or "en", secrets=secrets, limit=limit)
+            if each
+            else _NOTHING
+            for each in programs
+        ]
+    except TextTooLongError as error:
+        return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, str(error))
+    sender, subject, text, html = made
+    if channel.kind is ChannelKind.SECURE_HUB and len(text.text.encode()) > limit:
+        return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, f"the text has more than {limit:,} bytes")
+    said = [*sender.empty, *sender.notes, *subject.empty, *subject.notes]
+    said += [*text.empty, *text.notes, *html.empty, *html.notes]
+    empty = tuple(dict.fromkeys(said))
+    masked = None
+    if secrets and any(part.masked is not part.text for part in made):
+        masked = RenderedText(sender.masked, subject.masked, text.masked, html.masked, channel.sound, empty)
+    return RenderedText(sender.text, subject.text, text.text, html.text, channel.sound, empty, masked)
+
+
+def parse_sender(text: str) -> Recipient | None:
+    """A filled Sender: a name, an address, or `Name <address>`; None when it is empty or nothing of it can be used.
+
+    Without a valid address only the name is taken, before the server's own address.
+    """
+    name, address = mail_address.parse_sender(text)
+    if address:
+        return _mailbox(address, name=name)
+    return Recipient(AddressKind.MAIL, "", name) if name else None
+
+
+def _mailbox(address: str, *, name: str) -> Recipient | None:
+    try:
+        return Recipient(AddressKind.MAIL, mail_address.normalise(address), name)
+    except ValueError:
+        return Recipient(AddressKind.MAIL, "", name) if name else None

@@ -1,0 +1,1 @@
+"""Mail addresses and phone numbers, read and normalised; how many parts an SMS has."""

@@ -1,0 +1,1 @@
+"""Connections: which hosts may be reached, deadlines, TLS, HTTP, OAuth."""

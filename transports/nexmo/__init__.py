@@ -1,0 +1,1 @@
+"""SMS over Nexmo's interface and those compatible with it."""
