@@ -1,4 +1,4 @@
-"""What makes and revokes API keys and webhooks: nobody gives a key more than they hold; all is audited."""
+"""What makes, changes and revokes API keys and webhooks: nobody gives a key more than they hold; all is audited."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from api.access import keys, webhooks
 from api.access.keys import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import grants
+from console.accounts.edits import require_unchanged
 from foundation import audit
-from foundation.audit import Action, Actor
+from foundation.audit import Action, Actor, Snapshot
 
 
 def create_key(
@@ -29,6 +30,18 @@ def create_key(
         key = ApiKey.objects.get(name=name)
         audit.record(actor, action=Action.ADD, instance=key, after=_told(key))
     return text
+
+
+def change_key(key: ApiKey, *, actor: Actor, before: Snapshot) -> None:
+    """How much it may post, and to whom, becomes what `key` says; `before` is its snapshot when it was read.
+
+    Raises grants.BeyondError, and StaleError where somebody changed or revoked it since.
+    """
+    with audit.change(actor, action=Action.CHANGE, instance=key, before=before):
+        stored = ApiKey.objects.select_for_update().get(pk=key.pk)
+        grants.require(actor, keys.held(stored.scopes))
+        require_unchanged(stored, since=before)
+        key.save(update_fields=["rate_limit", "burst", "known_recipients_only"])
 
 
 def revoke_key(key: ApiKey, *, actor: Actor, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The form of a new API key."""
+"""The forms of API keys."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ _SCOPES = (
     (ApiScope.ADMIN, _("Change servers and templates")),
 )
 _LIFETIMES = (("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("", _("It does not expire")))
+
+
+class ApiKeyLimitsForm(forms.ModelForm[ApiKey]):
+    """What can be changed of a key: how much it may post, and to whom."""
+
+    class Meta:
+        model = ApiKey
+        fields = ["rate_limit", "burst", "known_recipients_only"]
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):

@@ -1,4 +1,4 @@
-"""Settings > API keys: make one, see it once, revoke it."""
+"""Settings > API keys: make one, see it once, change its limits, revoke it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -16,16 +17,18 @@ from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin, TemplateView
 
 from api.access import edits, keys
-from api.access.forms import ApiKeyForm
+from api.access.forms import ApiKeyForm, ApiKeyLimitsForm
 from api.access.keys import ApiScope
 from api.models import ApiKey
 from console.accounts import grants
 from console.accounts.grants import BeyondError
 from console.kit import registry
+from console.kit.editing import FormPage
 from console.kit.pages import SettingsChildView
 from console.kit.registry import Group, Level, State, Tile, Words
 from console.kit.views import ConsoleView
 from foundation import audit
+from foundation.audit import Snapshot
 
 
 class ApiKeysPage(SettingsChildView, TemplateView):
@@ -82,6 +85,36 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
 
     def _context(self, **kwargs: Any) -> dict[str, Any]:
         return self.get_context_data(back=reverse("api-keys"), adding=True, **kwargs)
+
+
+class ApiKeyPage(SettingsChildView, FormPage[ApiKey]):
+    """Its limits, for those alone who may do all that it may."""
+
+    template_name = "api/key.html"
+    page = "api-keys"
+    model = ApiKey
+    form_class = ApiKeyLimitsForm
+    permissions = ("api.view_apikey",)
+    write_permissions = ("api.change_apikey",)
+    asks_password = True
+
+    def get_object(self) -> ApiKey:
+        found = super().get_object()
+        if found.revoked_at or not grants.covers(
+            grants.of_actor(audit.by_request(self.request)), keys.held(found.scopes)
+        ):
+            raise Http404
+        return found
+
+    def store(self, form: ModelForm[ApiKey], *, before: Snapshot) -> ApiKey:
+        edits.change_key(form.instance, actor=audit.by_request(self.request), before=before)
+        return form.instance
+
+    def get_success_url(self) -> str:
+        return reverse("api-keys")
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [*super().get_crumbs(), (_("API keys"), reverse("api-keys"))]
 
 
 class ApiKeyRevokeView(ConsoleView):

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Model
 from django.forms import ModelForm
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,12 @@ from foundation.audit import Action, Actor, Snapshot
 
 class StaleError(ValidationError):
     """The row was changed since it was read."""
+
+
+def require_unchanged(stored: Model, *, since: Snapshot) -> None:
+    """Raise StaleError where the row, locked, is not what it was when `since` was taken."""
+    if audit.snapshot(stored) != since:
+        raise StaleError(_("Somebody saved this meanwhile. Open it again to see what is stored now."))
 
 
 def save_administrator(form: ModelForm[User], *, actor: Actor, before: Snapshot) -> User:
@@ -96,8 +103,7 @@ def _saving(instance: User | Group, *, actor: Actor, before: Snapshot) -> Iterat
         if instance.pk:
             stored = type(instance).objects.select_for_update().get(pk=instance.pk)
             grants.require(actor, _held(stored))
-            if audit.snapshot(stored) != before:
-                raise StaleError(_("Somebody saved this meanwhile. Open it again to see what is stored now."))
+            require_unchanged(stored, since=before)
         yield
         grants.require(actor, _held(instance))
 

@@ -235,6 +235,21 @@ def adding_an_api_key(page):
     assert sorted(ApiKey.objects.get(name="Device management").scopes) == ["devices", "events"]
 
 
+@case("settings/api-keys/<int:pk>/")
+def changing_an_api_key(page):
+    keys.create("Device management", scopes=[keys.ApiScope.EVENTS])
+    page.goto("/settings/api-keys/")
+    page.get_by_role("link", name="Device management").click()
+    burst = page.get_by_label("Burst")
+    burst.fill("0")
+    press(page, "Save")
+    refused(page, burst, "greater than or equal to 1", typed="0")
+    burst.fill("20")
+    press(page, "Save")
+    says(page, "“Device management” was saved.")
+    assert ApiKey.objects.get().burst == 20
+
+
 @case("settings/api-keys/<int:pk>/revoke/")
 def revoking_an_api_key(page):
     keys.create("Device management", scopes=[keys.ApiScope.EVENTS])

@@ -5,8 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from api.access import keys
+from api.access import edits, keys
 from api.models import ApiKey
+from console.accounts.edits import StaleError
+from foundation import audit
+from foundation.audit import Actor
 from foundation.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -65,4 +68,69 @@ def test_a_name_is_taken_once(admin_client):
 
 def test_the_list_says_how_much_a_key_may_post_and_to_whom(admin_client):
     add(admin_client)
-    assert "1,000 a second, 50,000 after a pause" in text(admin_client.get(PAGE))
+    shown = text(admin_client.get(PAGE))
+    assert "1,000 a second" in shown
+    assert "50,000 after a pause" in shown
+    assert "known recipients only" not in shown
+    ApiKey.objects.update(rate_limit=0, known_recipients_only=True)
+    shown = text(admin_client.get(PAGE))
+    assert "Any number" in shown
+    assert "known recipients only" in shown
+
+
+@pytest.fixture
+def key():
+    """A key that was in use, with the address of its page."""
+    keys.create("Device management", scopes=[keys.ApiScope.EVENTS])
+    ApiKey.objects.update(tokens=7, tokens_at=timezone.now())
+    made = ApiKey.objects.get()
+    return made, f"{PAGE}{made.pk}/"
+
+
+def test_what_a_key_may_post_is_changed_and_stands_in_the_trail(admin_client, key):
+    made, page = key
+    shown = admin_client.get(page).context
+    assert f'href="{page}"' in text(admin_client.get(PAGE))
+    typed = {"rate_limit": "5", "burst": "20", "known_recipients_only": "on", "seen": shown["seen"]}
+    ApiKey.objects.update(tokens=3)  # it goes on being used
+    assert admin_client.post(page, typed).status_code == 302
+    now = ApiKey.objects.get()
+    assert (now.rate_limit, now.burst, now.known_recipients_only, now.tokens) == (5, 20, True, 3)
+    assert (now.name, now.scopes, now.digest) == (made.name, made.scopes, made.digest)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.object_name) == ("change", "admin", "Device management")
+    assert entry.before == {"rate_limit": 1_000, "burst": 50_000, "known_recipients_only": False}
+    assert entry.after == {"rate_limit": 5, "burst": 20, "known_recipients_only": True}
+
+
+@pytest.mark.parametrize("typed", [{"rate_limit": "-1"}, {"rate_limit": ""}, {"rate_limit": "1000001"}, {"burst": "0"}])
+def test_a_limit_that_can_not_be_is_refused(admin_client, key, typed):
+    answer = admin_client.post(key[1], {"rate_limit": "5", "burst": "20", **typed})
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, list(typed))
+    assert ApiKey.objects.get().rate_limit == 1_000
+    assert not AuditEntry.objects.exists()
+
+
+def test_what_somebody_saved_meanwhile_is_not_overwritten_unseen(admin_client, key):
+    seen = admin_client.get(key[1]).context["seen"]
+    ApiKey.objects.update(burst=9)
+    answer = admin_client.post(key[1], {"rate_limit": "5", "burst": "20", "seen": seen})
+    assert answer.status_code == 422
+    assert "Somebody saved this meanwhile" in text(answer)
+    assert ApiKey.objects.get().rate_limit == 1_000
+
+
+def test_a_key_that_changed_since_it_was_read_is_not_changed_by_anybody(key):
+    read = ApiKey.objects.get()
+    before = audit.snapshot(read)
+    edits.revoke_key(key[0], actor=Actor("other"), now=timezone.now())
+    read.rate_limit = 5
+    with pytest.raises(StaleError):
+        edits.change_key(read, actor=Actor("one"), before=before)
+    assert ApiKey.objects.get().rate_limit == 1_000
+
+
+def test_a_revoked_key_has_no_page_any_more(admin_client, key):
+    edits.revoke_key(key[0], actor=Actor("other"), now=timezone.now())
+    assert f'href="{key[1]}"' not in text(admin_client.get(PAGE))
+    assert admin_client.get(key[1]).status_code == 404

@@ -13,6 +13,7 @@ from api.access.keys import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import edits, grants, roles
 from console.accounts.forms import AdministratorForm
+from console.accounts.grants import BeyondError
 from console.models import SecondFactor
 from foundation import audit
 from foundation.audit import Actor
@@ -203,6 +204,9 @@ def test_a_scope_is_given_by_whoever_holds_all_that_it_needs(client, scope):
         assert scope.value not in offered
         assert client.post("/settings/api-keys/add/", fields | {"name": "Other"}).status_code == 422
         assert client.post(f"/settings/api-keys/{theirs.pk}/revoke/").status_code == 403
+        assert client.post(f"/settings/api-keys/{theirs.pk}/", {"rate_limit": 1, "burst": 1}).status_code == 404
+        with pytest.raises(BeyondError):
+            api_edits.change_key(theirs, actor=Actor("maker", user=maker), before=audit.snapshot(theirs))
         maker.user_permissions.add(*named(name))
     assert client.post(f"/settings/api-keys/{theirs.pk}/revoke/").status_code == 302
 

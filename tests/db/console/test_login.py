@@ -325,6 +325,7 @@ def test_what_changes_secrets_keys_administrators_and_roles_asks():
         "role",
         "role-delete",
         "api-key-add",
+        "api-key",
         "api-key-revoke",
         "smtp-server-add",
         "smtp-server",
