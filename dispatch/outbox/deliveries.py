@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -122,10 +123,8 @@ def begin(
     """
     asked = []
     if texts:
-        rows, brought = dialect.table(
-            _TEXT,
-            [(t.id, t.sender, t.subject, t.text, t.html, t.sound, t.visible_to, t.empty, t.sealed) for t in texts],
-        )
+        # In the order of their ids: several lanes may keep the same texts, and would wait for each other.
+        rows, brought = dialect.table(_TEXT, [_text_row(text) for text in sorted(texts, key=attrgetter("id"))])
         insert = f"""INSERT INTO dispatch_deliverytext
                 (id, sender, subject, text, html, sound, visible_to, empty, sealed)
             SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
@@ -327,6 +326,9 @@ def read_claim(row: tuple[Any, ...]) -> Claim:
         lapsed=bool(row[16]),
         text_id=row[17] and dialect.read_uid(row[17]),
     )
+
+
+_text_row: Callable[[NewText], tuple[Any, ...]] = attrgetter(*NewText.__struct_fields__)
 
 
 def _settle_row(item: Settlement) -> tuple[Any, ...]:
