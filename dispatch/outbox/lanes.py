@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from msgspec import Struct
 
-from dispatch.models import Lane
+from dispatch.models import Delivery, Lane
 from dispatch.outbox import trouble
 from dispatch.outbox.trouble import Standing
 from foundation.sql import dialect, statements
@@ -65,9 +66,18 @@ def renew(held: Held, *, limits: Limits, now: datetime) -> bool:
     return bool(Lane.objects.filter(pk=held.id, lease=held.lease).update(lease_until=now + limits.lease))
 
 
+@transaction.atomic
 def free(leases: Sequence[UUID]) -> int:
-    """Free the lanes of workers that are dead; returns how many. What is claimed under these is taken back before."""
-    return Lane.objects.filter(lease__in=leases).update(lease=None, lease_until=None, worker=None)
+    """Free the lanes of workers that are dead; returns how many.
+
+    What is claimed under these is taken back before. A lane under which something is left, as what somebody just
+    writes, stays, and so does one that somebody else frees or renews at this moment: the next look takes it.
+    """
+    claimed = Delivery.objects.filter(state=Delivery.State.CLAIMED, lease=OuterRef("lease"))
+    empty = Lane.objects.filter(~Exists(claimed), lease__in=leases).select_for_update(skip_locked=True)
+    return Lane.objects.filter(pk__in=list(empty.values_list("pk", flat=True))).update(
+        lease=None, lease_until=None, worker=None
+    )
 
 
 def look(held: Held, *, now: datetime) -> Standing | None:

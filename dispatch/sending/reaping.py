@@ -33,12 +33,13 @@ _LOST_BEFORE = Deferred(Reason(ReasonCode.LEASE_LAPSED, Scope.MESSAGE, "its work
 def free_worker(worker_id: UUID, *, now: datetime) -> int:
     """Take back what a worker held whose process has certainly ended; returns how many deliveries.
 
-    What it had not begun is due, what it had begun has an unknown outcome: who knows better settles that before.
+    What it had not begun is due, what it had begun has an unknown outcome: who knows better settles that before. The
+    worker is forgotten once nothing of it is left.
     """
     leases = held_by_worker().get(worker_id, [])
     reaped = reap(leases, now=now)
-    lanes.free(leases)
-    workers.gone(worker_id)
+    if lanes.free(leases) == len(leases):
+        workers.gone(worker_id)
     return reaped
 
 

@@ -105,10 +105,11 @@ def look(*, now: datetime) -> int:
             lost = list(held.values_list("server_id", "lease"))
             count = reaping.reap(leases, said=left.testimony, now=now)
             lanes.free(leases)
-            reaping.free_worker(left.worker, now=now)
+            count += reaping.free_worker(left.worker, now=now)
             for server_id in {server_id for server_id, lease in lost if lease in left.probing}:
                 trouble.probe_again(server_id, now=now)
-            left.remove()
+            if not held.exists():  # else somebody just writes some of it: the next look
+                left.remove()
             for server_id in {server_id for server_id, _ in lost}:
                 wake_ups.wake(server_id)
             if lost:

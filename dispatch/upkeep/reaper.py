@@ -65,11 +65,12 @@ class Reaper(Struct):
 
     def _dead_workers(self, *, clock: Clock) -> int:
         held = reaping.held_by_worker()
-        pulses = {pk: (pulse, lost) for pk, pulse, lost in Worker.objects.values_list("pk", "pulse", "lost")}
-        unknown = {worker: (0, False) for worker in held if worker not in pulses}
-        still = self._pulses.look(pulses | unknown, at=clock.monotonic())
+        known = {pk: (pulse, lost) for pk, pulse, lost in Worker.objects.values_list("pk", "pulse", "lost")}
+        unknown = {worker: (0, False) for worker in held if worker not in known}
+        every = known | unknown
+        still = self._pulses.look({worker: pulse for worker, (pulse, _lost) in every.items()}, at=clock.monotonic())
         freed = 0
-        for worker, (pulse, lost) in (pulses | unknown).items():
+        for worker, (pulse, lost) in every.items():
             leases, silence = held.get(worker, []), timedelta(seconds=still[worker])
             if lost and silence >= _REMEMBERED:
                 workers.gone(worker)

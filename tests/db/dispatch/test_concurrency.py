@@ -10,13 +10,15 @@ import pytest
 from django.db import connection, transaction
 
 from dispatch.intake import accept
-from dispatch.models import Attempt, Delivery, Event
+from dispatch.models import Attempt, Delivery, DeliveryText, Event, Lane, Worker
 from dispatch.outbox import deliveries, interventions, lanes, store
 from dispatch.rules.clock import SystemClock
 from dispatch.rules.settlement import AttemptRecord, Settlement
-from dispatch.sending import reaping
+from dispatch.sending import reaping, recovery
 from dispatch.sending.drain import drain
+from dispatch.sending.journal import Journal
 from dispatch.upkeep import sweep
+from dispatch.upkeep.reaper import Reaper
 from servers.models import Server, SmsGateway
 from servers.values import ServerKind
 from tests import waiting
@@ -31,6 +33,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKERS = 4
 LEASE, WORKER = uuid4(), uuid4()
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one lock for all that is written"
+)
 
 
 def at_once(*jobs):
@@ -210,7 +215,7 @@ def test_a_tarpit_server_does_not_slow_another_one(monkeypatch):
     assert held_up == 50
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all that is written")
+@on_postgresql
 @pytest.mark.parametrize(
     ("state", "act"),
     [
@@ -230,14 +235,9 @@ def test_a_change_of_many_waits_for_none_that_is_being_written(state, act):
     leased = {"lease": LEASE, "lease_until": NOW} if state == "claimed" else {}
     Delivery.objects.update(state=state, reason_code="known", **leased)
 
-    def change():
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '5s'")
-        return act(ids)
-
     with transaction.atomic():
         Delivery.objects.select_for_update().get(pk=ids[20])
-        assert at_once(change) == [49]
+        assert at_once(impatiently(lambda: act(ids))) == [49]
     assert act(ids) in {1, 50}
 
 
@@ -246,3 +246,89 @@ def test_a_sweep_that_finds_all_it_looks_for_being_written_ends(monkeypatch):
     monkeypatch.setattr(sweep, "CHUNK", 3)
     monkeypatch.setattr(deliveries, "expire", lambda ids, *, now: 0)
     assert sweep.expire(now=NOW + timedelta(days=4)) == 0
+
+
+def impatiently(act):
+    """One that fails where it would wait for another's lock."""
+
+    def run():
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        return act()
+
+    return run
+
+
+@pytest.fixture
+def dead(settings, tmp_path):
+    """A dead process that claimed three and handed over two, of which one was taken; the ids of the three."""
+    settings.XMNOTIFY_JOURNAL = tmp_path / "journal"
+    server = world.smtp_server()
+    worker = Worker.objects.create(id=WORKER, name="machine:1", started_at=NOW)
+    held = lanes.take(server.pk, limits=server.limits(), worker=worker.pk, now=NOW)
+    ids = flow.deliveries(3, server_id=server.pk, hold_unknown=True)
+    claims = flow.claim(server.pk, lease=held.lease)
+    flow.begin(claims, lease=held.lease)
+    kept = Journal(settings.XMNOTIFY_JOURNAL, worker=worker.pk)
+    kept.taken(held.lease)
+    kept.handing_over(held.lease, ids[:2])
+    kept.outcomes(held.lease, [flow.settled(claims[0], Sent("id"))])
+    kept.close()
+    return ids
+
+
+@on_postgresql
+def test_what_a_dead_process_held_and_somebody_just_writes_is_taken_back_as_its_journal_says_at_the_next_look(dead):
+    with transaction.atomic():
+        Delivery.objects.select_for_update().get(pk=dead[0])
+        at_once(impatiently(lambda: recovery.look(now=NOW)))
+    assert flow.states() == {"claimed": 1, "held": 1, "due": 1}
+    assert Lane.objects.exclude(lease=None).count() == 1
+    assert recovery.look(now=NOW) == 1
+    assert flow.states() == {"sent": 1, "held": 1, "due": 1}
+    assert not Lane.objects.exclude(lease=None).exists()
+    assert not Worker.objects.exists()
+
+
+@on_postgresql
+def test_the_sweep_frees_no_lane_under_which_something_is_left(dead):
+    reaper, clock = Reaper(), HandClock(NOW)
+    reaper.look(clock=clock)
+    clock.pass_time(timedelta(seconds=16))
+    with transaction.atomic():
+        Delivery.objects.select_for_update().get(pk=dead[2])
+        at_once(impatiently(lambda: reaper.look(clock=clock)))
+    assert flow.states() == {"sent": 1, "held": 1, "claimed": 1}
+    assert reaper.look(clock=clock) == 2
+    assert flow.states() == {"sent": 1, "held": 1, "due": 1}
+    assert not Lane.objects.exclude(lease=None).exists()
+
+
+@on_postgresql
+def test_lanes_keep_their_texts_in_one_order():
+    """Two that begin the same texts, each in an order of its own, while a third one begins the one in the middle."""
+    server = world.smtp_server()
+    ids = flow.deliveries(3, server_id=server.pk)
+    texts = [deliveries.NewText(pk, "", "Hello", "Hello", "", "", [], [], "") for pk in ids]
+
+    def begin(order):
+        return lambda: deliveries.begin([(ids[0], None)], texts=order, lease=LEASE, until=NOW, now=NOW)
+
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            deliveries.begin([(ids[0], None)], texts=texts[1:2], lease=LEASE, until=NOW, now=NOW)
+            begun = beside.submit(at_once, begin(texts), begin(texts[::-1]))
+            waiting.until(lambda: waiting_for_locks() == 2)
+            transaction.set_rollback(True)
+        begun.result()
+    assert DeliveryText.objects.count() == 3
+
+
+def waiting_for_locks():
+    """How many connections wait for another's lock at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return cursor.fetchone()[0]
