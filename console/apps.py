@@ -12,11 +12,25 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in, user_login_failed
+        from django.urls import path
 
-        from console.accounts import log_ins, past_log_ins, views
-        from console.kit import confirmation, pages
+        from console.accounts import factor_views, lockout, log_ins, login, own_password, past_log_ins, sessions, views
+        from console.kit import confirmation, log_in, pages
         from console.trail import views as trail
 
+        log_in.supply(
+            log_in.LogIn(
+                may_enter=sessions.may_enter,
+                locked_until=lockout.locked_until,
+                note_log_out=log_ins.note_log_out,
+                page=login.LogInPage,
+                password_page=own_password.OwnPasswordPage,
+                urls=[
+                    path("login/code/", login.CodePage.as_view(), name="login-code"),
+                    path("second_factor/", factor_views.SecondFactorPage.as_view(), name="second-factor"),
+                ],
+            )
+        )
         pages.register()
         views.register()
         trail.register()

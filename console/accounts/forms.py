@@ -1,8 +1,7 @@
-"""Forms of the console's own pages: administrators, roles, the audit trail's filter."""
+"""The forms of administrators and roles."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -16,7 +15,6 @@ from console.accounts import grants
 from console.accounts.grants import Held
 from console.accounts.roles import APPS, OFFERED, VERBS
 from console.models import RoleRule
-from foundation.audit import Action
 
 
 class RoleChoice(forms.ModelMultipleChoiceField[Group]):
@@ -126,26 +124,3 @@ def _offered(holder: Held) -> list[Permission]:
         if grants.covers(holder, Held(frozenset({grants.full_name(row)}))):
             by_model.setdefault(_kind(row), []).append(row)
     return [row for label in OFFERED for row in by_model.get(label, [])]
-
-
-def end_of(day: date) -> datetime:
-    """The first moment after this day (UTC); after the calendar's last day there is none, and it is that day's last."""
-    last = datetime.combine(day, time.max, tzinfo=UTC)
-    return last if day == date.max else last + timedelta(microseconds=1)
-
-
-class AuditFilter(forms.Form):
-    """All optional; what can't be read filters nothing."""
-
-    actor = forms.CharField(label=_("Who"), required=False)
-    action = forms.ChoiceField(label=_("Action"), required=False)
-    kind = forms.ChoiceField(label=_("Type"), required=False)
-    name = forms.CharField(label=_("Name"), required=False)
-    since = forms.DateField(label=_("From day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("To day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-
-    def __init__(self, *args: Any, kinds: list[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        actions = [(action.value, action.value.capitalize()) for action in Action]
-        for name, choices in (("action", actions), ("kind", kinds)):
-            self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]

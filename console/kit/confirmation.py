@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.accounts import lockout
+from console.kit import log_in
 from console.kit.site import ConsoleSite
 from foundation.secrets import SecretUnreadableError, seal, unseal
 
@@ -58,7 +58,7 @@ def is_right(request: HttpRequest) -> bool:
 
 def locked_until(request: HttpRequest) -> datetime | None:
     """When the next password of this user is looked at; None for immediately."""
-    return lockout.locked_until(request, request.user.get_username(), now=timezone.now())
+    return log_in.supplied().locked_until(request, request.user.get_username(), now=timezone.now())
 
 
 def ask(request: HttpRequest, *, page: str, back: str) -> HttpResponse:

@@ -8,13 +8,12 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, URLResolver, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from console.accounts.sessions import may_enter
-from console.kit import registry
+from console.kit import log_in, registry
 from console.kit.registry import Entry, Group, Level, Section, Tile
 
 
@@ -28,7 +27,7 @@ class ConsoleSite(AdminSite):
     password_change_done_template = "console/password_change_done.html"  # noqa: S105 - as above
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return may_enter(request.user)
+        return log_in.supplied().may_enter(request.user)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return self.page_context(request)
@@ -39,33 +38,22 @@ class ConsoleSite(AdminSite):
         return context | {"shell": shell(request, view=view)} if context["has_permission"] else context
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from console.accounts.factor_views import SecondFactorPage  # noqa: PLC0415 - its pages need this site
-        from console.accounts.login import CodePage  # noqa: PLC0415 - as above
-
-        return [
-            path("login/code/", CodePage.as_view(), name="login-code"),
-            path("second_factor/", SecondFactorPage.as_view(), name="second-factor"),
-            *super().get_urls(),
-        ]
+        return [*log_in.supplied().urls, *super().get_urls()]
 
     @method_decorator(never_cache)
     def login(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        from console.accounts.login import LogInPage  # noqa: PLC0415 - as above
-
         if request.method == "GET" and self.has_permission(request):
             return redirect("admin:index")
         context = {**self.each_context(request), "title": _("Log in"), "app_path": request.get_full_path()}
-        return LogInPage.as_view(extra_context=context | (extra_context or {}))(request)
+        return log_in.supplied().page.as_view(extra_context=context | (extra_context or {}))(request)
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        from console.accounts.own_password import OwnPasswordPage  # noqa: PLC0415 - as above
-
         context = {**self.each_context(request), **(extra_context or {})}
-        return OwnPasswordPage.as_view(
+        return log_in.supplied().password_page.as_view(
             template_name=self.password_change_template,
             success_url=reverse("admin:password_change_done"),
             extra_context=context,
@@ -74,10 +62,8 @@ class ConsoleSite(AdminSite):
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        from console.accounts import log_ins  # noqa: PLC0415 - as above
-
         if request.method == "POST":
-            log_ins.note_log_out(request)
+            log_in.supplied().note_log_out(request)
         return super().logout(request, extra_context)
 
     def index(  # type: ignore[override]

@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateView
 from msgspec import Struct
 
-from console.accounts.forms import AuditFilter, end_of
 from console.kit import registry
+from console.kit.filters import end_of
 from console.kit.registry import Entry, Section
 from console.kit.views import ConsoleView
+from console.trail.forms import AuditFilter
 from foundation.models import AuditEntry
 
 PAGE_SIZE = 50

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts.forms import end_of
+from console.kit.filters import end_of
 from dispatch.log.search import Wanted
 from dispatch.models import Delivery
 from servers.models import Server
