@@ -7,7 +7,7 @@ import django
 django.setup()
 
 from api.access import keys  # noqa: E402 - after the set-up
-from api.access.keys import ApiScope  # noqa: E402
+from api.kit.callers import ApiScope  # noqa: E402
 from bench import load  # noqa: E402
 from devices.models import Device  # noqa: E402
 

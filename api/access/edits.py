@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from api.access import keys, webhooks
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import grants
 from console.accounts.edits import require_unchanged

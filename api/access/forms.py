@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.accounts import grants
 from console.accounts.grants import Held

@@ -8,13 +8,12 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from msgspec import Struct
 
+from api.kit.callers import ApiScope, Caller, Key
 from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
 from console.accounts import grants
 from console.accounts.grants import Held
@@ -36,17 +35,6 @@ _BY_LOOKUP = """SELECT k.id, k.name, k.digest, k.scopes, k.expires_at, k.last_us
     FROM api_apikey k LEFT JOIN auth_user u ON u.id = k.created_by_id
     WHERE k.lookup = %s AND k.revoked_at IS NULL"""
 """The key, whether it needs nobody's permissions, and else its maker's, which count as they are now."""
-
-
-class ApiScope(StrEnum):
-    """What a key may do; `messages` is to read bodies."""
-
-    EVENTS = "events"
-    READ = "read"
-    MESSAGES = "messages"
-    DEVICES = "devices"
-    SEND = "send"
-    ADMIN = "admin"
 
 
 _VERBS = ("add", "change", "delete")
@@ -123,27 +111,15 @@ def create(
     return text
 
 
-class Key(Struct, frozen=True):
-    """What a key's settings say: `rate` events a second (0: any number), further recipients."""
-
-    pk: int
-    rate: int
-    known_recipients_only: bool
-
-
-class Caller(Struct, frozen=True):
-    """Who calls, and what they may do. `origin` is kept with what they post; `key` is None for a webhook."""
-
-    origin: str
-    name: str
-    scopes: frozenset[str]
-    key: Key | None = None
-
-
 def text_of(headers: Mapping[str, str]) -> str:
     """The key that a request brings; empty if it brings none."""
     scheme, _, text = headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def of_request(headers: Mapping[str, str], *, now: datetime) -> Caller | None:
+    """Whose live key comes with a request."""
+    return check(text_of(headers), now=now)
 
 
 def check(text: str, *, now: datetime) -> Caller | None:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from django.db import transaction
 from msgspec import Struct
 
-from api.access.keys import Caller
+from api.kit.callers import Caller
 from api.kit.problems import ProblemError
 from api.models import ApiKey
 

@@ -18,7 +18,7 @@ from django.views.generic.base import TemplateResponseMixin, TemplateView
 
 from api.access import edits, keys
 from api.access.forms import ApiKeyForm, ApiKeyLimitsForm
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.accounts import grants
 from console.accounts.grants import BeyondError

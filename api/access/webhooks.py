@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from api.access.keys import ApiScope, Caller
+from api.kit.callers import ApiScope, Caller
 from api.kit.problems import ProblemError
 from api.models import Webhook
 from foundation.secrets import Secret, SecretUnreadableError

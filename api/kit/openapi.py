@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,6 @@ from django.views.decorators.http import require_safe
 from api.kit import cloudevents
 from api.kit.operation import JSON, NoQuery, Operation
 from api.kit.problems import Problem
-from api.v1.table import OPERATIONS
 
 _REFERENCE = "#/components/schemas/{name}"
 _UUIDS = {"event_id", "delivery_id", "template_id", "test_id"}
@@ -28,9 +27,15 @@ with `Retry-After`, and nothing of the request was taken. `503` with `Retry-Afte
 most 100 further recipients; a key may be kept to the addresses of known users and devices. Encoded bodies are `415`."""
 
 
-@require_safe
-def document(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(encoded(), content_type=JSON)
+def document(operations: Sequence[Operation], *, prefix: str) -> Callable[[HttpRequest], HttpResponse]:
+    """The view that answers their description; `prefix` is where their paths begin."""
+    encoded = cache(lambda: msgspec.json.encode(described(operations, prefix=prefix)))
+
+    @require_safe
+    def view(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(encoded(), content_type=JSON)
+
+    return view
 
 
 @require_safe
@@ -39,12 +44,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "api/docs.html")
 
 
-@lru_cache(maxsize=1)
-def encoded() -> bytes:
-    return msgspec.json.encode(described(OPERATIONS))
-
-
-def described(operations: Sequence[Operation]) -> dict[str, Any]:
+def described(operations: Sequence[Operation], *, prefix: str) -> dict[str, Any]:
     """The document of these operations."""
     types = [Problem, *(each for operation in operations for each in _types(operation))]
     unique = list(dict.fromkeys(types))
@@ -59,7 +59,7 @@ def described(operations: Sequence[Operation]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "xmnotify", "version": "1", "description": _DESCRIPTION},
-        "servers": [{"url": "/api/v1"}],
+        "servers": [{"url": prefix}],
         "paths": paths,
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if name not in queries},

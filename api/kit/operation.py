@@ -17,9 +17,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from msgspec import Struct
 
-from api.access import keys, webhooks
-from api.access.keys import ApiScope, Caller
 from api.kit import choices, problems, strict_json, texts
+from api.kit.callers import ApiScope, Authentication, Caller
 from api.kit.problems import ProblemError, unprocessable
 from dispatch.intake.turn import LateError
 from foundation.audit import Actor
@@ -62,7 +61,7 @@ class Call(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True):
-    """What is served at a method and a path below /api/v1, for the router and for the OpenAPI document.
+    """What is served at a method and a path below its prefix, for the router and for the OpenAPI document.
 
     `scopes`: one of them is needed. `body` is the type of the body; it is read into `Call.body` unless `reads_raw`.
     `signed`: a webhook's signature is taken as well as a key. `creates`: the answer may also be 201.
@@ -86,13 +85,14 @@ class Operation(Struct, frozen=True):
     headers: tuple[str, ...] = ()
 
 
-def patterns(operations: Sequence[Operation]) -> list[URLPattern]:
-    """The routes of the operations; those of one path are told apart by their method."""
+def patterns(operations: Sequence[Operation], *, prefix: str, authentication: Authentication) -> list[URLPattern]:
+    """The routes of the operations below `prefix`; those of one path are told apart by their method."""
     _look_at_types()
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method.value] = operation
-    return [path(_route(where), csrf_exempt(partial(_serve, found))) for where, found in by_path.items()]
+    serve = partial(_serve, authentication)
+    return [path(f"{prefix}{_route(where)}", csrf_exempt(partial(serve, found))) for where, found in by_path.items()]
 
 
 def answer(body: object, *, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
@@ -137,20 +137,24 @@ def read(tree: Any, *, into: Any, strict: bool = True) -> Any:
         raise
 
 
-def _serve(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
-    response = _answered(operations, request, **named)
+def _serve(
+    authentication: Authentication, operations: Mapping[str, Operation], request: HttpRequest, **named: Any
+) -> HttpResponse:
+    response = _answered(authentication, operations, request, **named)
     response.headers["Cache-Control"] = "no-store"  # names, addresses and texts are kept by nobody on the way
     return response
 
 
-def _answered(operations: Mapping[str, Operation], request: HttpRequest, **named: Any) -> HttpResponse:
+def _answered(
+    authentication: Authentication, operations: Mapping[str, Operation], request: HttpRequest, **named: Any
+) -> HttpResponse:
     try:
         operation = operations.get(request.method or "")
         if operation is None:
             return _no_such_method(operations)
         if any(isinstance(value, int) and value > _LARGEST_ID for value in named.values()):
             raise not_found("record")
-        return operation.view(_call(operation, request), **named)
+        return operation.view(_call(operation, request, authentication=authentication), **named)
     except ProblemError as problem:
         return problems.response(problem)
     except LateError:
@@ -169,14 +173,14 @@ def _no_such_method(operations: Mapping[str, Operation]) -> HttpResponse:
     return refusal
 
 
-def _call(operation: Operation, request: HttpRequest) -> Call:
+def _call(operation: Operation, request: HttpRequest, *, authentication: Authentication) -> Call:
     now = timezone.now()
-    signed = operation.signed and webhooks.is_signed(request.headers)
-    caller = None if signed else _holder_of_key(request, now=now)
+    signed = operation.signed and authentication.is_signed(request.headers)
+    caller = None if signed else _holder_of_key(authentication.by_key(request.headers, now=now))
     most = EVENT_BYTES if signed else operation.most_bytes
     raw = _raw_body(operation, request, most=most) if operation.body is not None else b""
     if caller is None:
-        caller = webhooks.check(request.headers, raw, now=now)
+        caller = authentication.by_signature(request.headers, raw, now=now)
     if operation.scopes and not caller.scopes.intersection(operation.scopes):
         raise ProblemError(HTTPStatus.FORBIDDEN, f"This needs the scope {' or '.join(operation.scopes)}.")
     body = None
@@ -185,8 +189,7 @@ def _call(operation: Operation, request: HttpRequest) -> Call:
     return Call(request, caller, now, raw, body, _query(operation, request))
 
 
-def _holder_of_key(request: HttpRequest, *, now: datetime) -> Caller:
-    caller = keys.check(keys.text_of(request.headers), now=now)
+def _holder_of_key(caller: Caller | None) -> Caller:
     if caller is None:
         raise ProblemError(HTTPStatus.UNAUTHORIZED, "Send a live API key as `Authorization: Bearer xmn_...`.")
     return caller
@@ -240,4 +243,4 @@ def _invalid(told: str, *, into: Any) -> ProblemError:
 def _route(where: str) -> str:
     for name, converter in _CONVERTERS.items():
         where = where.replace(f"{{{name}}}", f"<{converter}:{name}>")
-    return f"v1{where}"
+    return where

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api.access.keys import ApiScope
 from api.kit import operation
+from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.kit.problems import invalid
 from api.v1.bodies import Text, told

@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api.access.keys import ApiScope
 from api.kit import operation
+from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.kit.problems import FieldError, ProblemError
 from api.v1 import pages

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.access.keys import ApiScope, Caller
 from api.kit import strict_json, texts
+from api.kit.callers import ApiScope, Caller
 from api.kit.operation import read
 from api.kit.problems import unprocessable
 from api.kit.strict_json import Parsed

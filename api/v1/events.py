@@ -11,8 +11,8 @@ from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from api.access.keys import ApiScope
 from api.kit import operation
+from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, Moment

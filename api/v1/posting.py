@@ -12,8 +12,8 @@ from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.access import rate, webhooks
-from api.access.keys import ApiScope
 from api.kit import cloudevents, operation, strict_json, texts
+from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.kit.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.kit.strict_json import Parsed

@@ -14,8 +14,8 @@ from django.db.models import Model
 from django.http import HttpResponse
 from msgspec import Struct
 
-from api.access.keys import ApiScope
 from api.kit import operation
+from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import told

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.access.keys import ApiScope
 from api.kit import operation, texts
+from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
 from api.v1.bodies import Line

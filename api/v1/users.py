@@ -10,8 +10,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.access.keys import ApiScope
 from api.kit import operation, strict_json
+from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, UserFields, filter_in, key_in, told

@@ -8,6 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import expect
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.accounts import roles, second_factor
 from console.models import SecondFactor
@@ -219,7 +220,7 @@ def deleting_a_role(page):
 
 @case("settings/api-keys/add/")
 def adding_an_api_key(page):
-    keys.create("Taken", scopes=[keys.ApiScope.EVENTS])
+    keys.create("Taken", scopes=[ApiScope.EVENTS])
     page.goto("/settings/api-keys/")
     page.get_by_role("link", name="Add API key").click()
     name = page.get_by_label("Name")
@@ -252,7 +253,7 @@ def changing_an_api_key(page):
 
 @case("settings/api-keys/<int:pk>/revoke/")
 def revoking_an_api_key(page):
-    keys.create("Device management", scopes=[keys.ApiScope.EVENTS])
+    keys.create("Device management", scopes=[ApiScope.EVENTS])
     page.goto("/settings/api-keys/")
     press(page, "Revoke Device management")
     says(page, "“Device management” is revoked")

@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group, Permission, User
 from playwright.sync_api import expect
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.models import RoleRule
 from tests.browser import looks
@@ -54,8 +55,8 @@ def test_a_role_that_holds_more_is_read_only(member, show):
 
 
 def test_a_key_whose_maker_lost_the_right_says_so(staff_page, show):
-    keys.create("By command", scopes=[keys.ApiScope.EVENTS])
-    keys.create("Of one who left", scopes=[keys.ApiScope.EVENTS])
+    keys.create("By command", scopes=[ApiScope.EVENTS])
+    keys.create("Of one who left", scopes=[ApiScope.EVENTS])
     ApiKey.objects.filter(name="Of one who left").update(by_command=False)
     staff_page.goto("/settings/api-keys/")
     expect(staff_page.get_by_text("Refused: its maker may not do this")).to_be_visible()

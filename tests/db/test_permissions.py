@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.v1.table import OPERATIONS
 from console.accounts import roles
 from xmnotify.operations import permissions

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils.timezone import now
 
 from api.access import keys, webhooks
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import second_factor
 from console.models import SecondFactor

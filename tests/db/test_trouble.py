@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from api.access import keys, webhooks
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from dispatch.intake import turn
 from dispatch.models import Attempt
 from foundation.sql import trouble

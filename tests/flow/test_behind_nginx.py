@@ -5,7 +5,7 @@ import os
 import pytest
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from dispatch.models import Event
 from tests import private_servers
 from tests.db import world

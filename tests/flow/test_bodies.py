@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from api.access import keys, webhooks
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from dispatch.models import Event
 from servers.models import SmsGateway
 from servers.values import RECEIPT_PATH

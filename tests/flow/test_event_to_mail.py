@@ -5,6 +5,7 @@ import json
 import pytest
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from dispatch.models import Delivery
 from dispatch.upkeep import sweep
 from dispatch.wakeup import publisher
@@ -19,7 +20,7 @@ ANY_PORT = {"XMNOTIFY_SMTP_PORTS": "any"}
 
 @pytest.fixture
 def events_key(transactional_db):
-    return keys.create("tests", scopes=[keys.ApiScope.EVENTS])
+    return keys.create("tests", scopes=[ApiScope.EVENTS])
 
 
 @pytest.fixture

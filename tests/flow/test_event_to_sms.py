@@ -3,6 +3,7 @@
 import pytest
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from dispatch.models import Delivery
 from dispatch.upkeep import sweep
 from simulators.nexmo import NexmoSimulator
@@ -48,7 +49,7 @@ def test_a_posted_event_becomes_an_sms_whose_signed_receipts_come_back(
     client, live_server, start_worker, nexmo, order, state
 ):
     nexmo.receipts.order = order
-    key = keys.create("tests", scopes=[keys.ApiScope.EVENTS])
+    key = keys.create("tests", scopes=[ApiScope.EVENTS])
     world.simulated_gateway(nexmo.url, **SIGNED)
     world.sms_template(message="Hello ${user.displayname} " + "x" * 200)
     world.device(owner=world.person(mobile="07700900123"))
@@ -64,7 +65,7 @@ def test_a_posted_event_becomes_an_sms_whose_signed_receipts_come_back(
 @pytest.mark.parametrize("forged", ["none", "wrong", "old"])
 def test_forged_receipts_change_nothing(client, live_server, start_worker, nexmo, forged):
     nexmo.receipts.order = Order(forged=forged)
-    key = keys.create("tests", scopes=[keys.ApiScope.EVENTS])
+    key = keys.create("tests", scopes=[ApiScope.EVENTS])
     world.simulated_gateway(nexmo.url, **SIGNED)
     world.sms_template()
     world.device(owner=world.person(mobile="07700900123"))

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from dispatch.models import Event
 from tests.db import world
 from tests.flow import raw

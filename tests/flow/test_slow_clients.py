@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from dispatch.models import Event
 from tests.db import world
 from tests.flow import raw

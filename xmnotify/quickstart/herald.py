@@ -14,6 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from api.access import edits, keys
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from foundation.audit import Actor
 from simulators.mailbox import read_ledger
@@ -98,7 +99,7 @@ def _api_key(kept: Path) -> str:
     actor = Actor("quick start")
     for former in ApiKey.objects.filter(name=_KEY_NAME):
         edits.delete_key(former, actor=actor)
-    text = edits.create_key(_KEY_NAME, scopes=(keys.ApiScope.EVENTS, keys.ApiScope.READ), actor=actor)
+    text = edits.create_key(_KEY_NAME, scopes=(ApiScope.EVENTS, ApiScope.READ), actor=actor)
     kept.touch(mode=0o600)
     kept.write_text(text + "\n")
     return text

@@ -40,7 +40,7 @@ def is_known(environ: dict[str, Any]) -> bool:
     close_old_connections()
     try:
         if request.path_info.startswith(_API):
-            return keys.check(keys.text_of(request.headers), now=timezone.now()) is not None
+            return keys.of_request(request.headers, now=timezone.now()) is not None
         store = import_module(settings.SESSION_ENGINE).SessionStore
         request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         return bool(auth.get_user(request).is_authenticated)

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
-from api.access import edits, keys
+from api.access import edits
+from api.kit.callers import ApiScope
 from api.models import DEFAULT_BURST, DEFAULT_RATE, MOST_BURST, MOST_RATE
 from foundation.audit import Actor
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
             "--scope",
             dest="scopes",
             required=True,
-            help=f"separated by commas: {', '.join(keys.ApiScope)}",
+            help=f"separated by commas: {', '.join(ApiScope)}",
         )
         parser.add_argument(
             "--rate",
@@ -41,16 +42,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = [word.strip() for word in options["scopes"].split(",") if word.strip()]
-        unknown = [word for word in wanted if word not in set(keys.ApiScope)]
+        unknown = [word for word in wanted if word not in set(ApiScope)]
         if unknown or not wanted:
-            raise CommandError(f"--scopes: {', '.join(unknown) or 'none'}; known scopes: {', '.join(keys.ApiScope)}.")
+            raise CommandError(f"--scopes: {', '.join(unknown) or 'none'}; known scopes: {', '.join(ApiScope)}.")
         for name, least, most in (("rate", 0, MOST_RATE), ("burst", 1, MOST_BURST)):
             if not least <= options[name] <= most:
                 raise CommandError(f"--{name} is a number from {least} to {most}.")
         try:
             text = edits.create_key(
                 options["name"],
-                scopes=[keys.ApiScope(word) for word in wanted],
+                scopes=[ApiScope(word) for word in wanted],
                 actor=Actor("create_api_key"),
                 rate_limit=options["rate"],
                 burst=options["burst"],

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
 from api.access import edits
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import Webhook
 from foundation.audit import Actor
 

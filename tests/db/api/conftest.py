@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from tests.db import world
 
 

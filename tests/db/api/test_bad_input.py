@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from api.access import keys
+from api.kit.callers import ApiScope
 from api.models import ApiKey
 from devices.models import Device
 from dispatch.models import Delivery, Event
@@ -316,7 +316,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path", "scopes"), ROUTES)
 def test_every_address_asks_for_its_scope(api, problem, method, path, scopes):
-    wrong = sorted(set(keys.ApiScope) - scopes)
+    wrong = sorted(set(ApiScope) - scopes)
     problem(api(*wrong).send(method, path, b"[]"), 403)
     nobody = api("read")
     nobody.key = ""

@@ -13,7 +13,7 @@ from api.models import ApiKey
 from api.v1.table import OPERATIONS
 
 pytestmark = pytest.mark.django_db
-DOCUMENT = described(OPERATIONS)
+DOCUMENT = described(OPERATIONS, prefix="/api/v1")
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 

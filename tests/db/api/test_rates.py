@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from api.access import keys, rate
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.kit.problems import ProblemError
 from api.models import ApiKey
 from dispatch.models import Delivery, Event

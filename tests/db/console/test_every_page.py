@@ -6,6 +6,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils.timezone import now
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from console.kit.views import ConsoleView
 from dispatch.models import Delivery, Event
 from foundation.audit import Action, Actor, record
@@ -116,7 +117,7 @@ def _evil_world():
     )
     user = User.objects.create_user(MARKUP, first_name=MARKUP, email="a@example.com", is_staff=True)
     group = Group.objects.create(name=MARKUP)
-    keys.create(MARKUP, scopes=[keys.ApiScope.EVENTS])
+    keys.create(MARKUP, scopes=[ApiScope.EVENTS])
     test = ServerTest.objects.create(
         server=server, actor=MARKUP, to="a@example.com", started_at=now(), ends_by=now(), finished_at=now()
     )

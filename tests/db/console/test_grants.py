@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from api.access import edits as api_edits
 from api.access import keys
-from api.access.keys import ApiScope
+from api.kit.callers import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import edits, grants, roles
 from console.accounts.forms import AdministratorForm

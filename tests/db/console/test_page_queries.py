@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from console.kit import registry
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
@@ -30,7 +31,7 @@ def more(round_):
     group = Group.objects.create(name=f"Role {name}")
     user = User.objects.create_user(f"user{name}", is_staff=True)
     user.groups.add(group)
-    keys.create(f"Key {name}", scopes=[keys.ApiScope.EVENTS])
+    keys.create(f"Key {name}", scopes=[ApiScope.EVENTS])
     record(Actor("ada"), action=Action.CHANGE, instance=server, before={"host": "a"}, after={"host": name})
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from api.access import keys
+from api.kit.callers import ApiScope
 from devices.models import Device, Person
 from dispatch.broadcasts import planning
 from dispatch.intake import accept
@@ -31,7 +32,7 @@ def server():
 
 @pytest.fixture
 def api(client):
-    key = keys.create("Reader", scopes=list(keys.ApiScope))
+    key = keys.create("Reader", scopes=list(ApiScope))
     return lambda path: client.get(f"/api/v1{path}", headers={"Authorization": f"Bearer {key}"})
 
 
