@@ -19,7 +19,7 @@ from django.views.generic.base import TemplateResponseMixin, TemplateView
 from api.access import edits, keys
 from api.access.forms import ApiKeyForm, ApiKeyLimitsForm
 from api.kit.callers import ApiScope
-from api.models import ApiKey
+from api.models import ApiKey, Webhook
 from console.accounts import grants
 from console.accounts.grants import BeyondError
 from console.kit import registry
@@ -148,7 +148,24 @@ def _state(key: ApiKey, *, now: datetime, backed: bool) -> State:
     return State(_("Valid"), Level.OK)
 
 
+_POSTERS: dict[str, tuple[type[ApiKey | Webhook], Words, Words]] = {
+    "key": (ApiKey, gettext_lazy("API key “%s”"), gettext_lazy("A deleted API key")),
+    "hook": (Webhook, gettext_lazy("Webhook “%s”"), gettext_lazy("A deleted webhook")),
+}
+
+
+def _poster(_request: HttpRequest, event: Any) -> str:
+    """Who posted an event, by name; else its origin, which is a part of the program."""
+    kind, _sign, pk = event.origin.partition(":")
+    if kind not in _POSTERS:
+        return str(event.origin)
+    model, words, deleted = _POSTERS[kind]
+    found = model._default_manager.filter(pk=pk).first()  # noqa: SLF001 - Django's documented name for it
+    return str(words) % found if found else str(deleted)
+
+
 def register() -> None:
+    registry.add_panel("event-origin", source=_poster)
     registry.add_tile(
         Tile(
             "api-keys",

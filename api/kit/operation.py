@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from msgspec import Struct
 
-from api.kit import choices, problems, strict_json, texts
+from api.kit import choices, expected, problems, strict_json, texts
 from api.kit.callers import ApiScope, Authentication, Caller
 from api.kit.problems import ProblemError, unprocessable
 from dispatch.intake.turn import LateError
@@ -237,7 +237,7 @@ def _invalid(told: str, *, into: Any) -> ProblemError:
         return unprocessable(path or "body", "invalid", f"Give one of {', '.join(known)}.")
     if message.startswith(_NO_MATCH):
         return unprocessable(path, *texts.refusal(message.removeprefix(_NO_MATCH)))
-    return unprocessable(path or "body", "invalid", f"{strict_json.shown(message, most=300)}.")
+    return unprocessable(path or "body", "invalid", strict_json.shown(expected.plain(message), most=300))
 
 
 def _route(where: str) -> str:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct, structs
 
+from console.kit import registry
 from console.kit.csp import sandboxed
 from console.kit.registry import Words
 from console.kit.views import ConsoleView, RemovedError
@@ -195,6 +196,7 @@ class DeliveryPage(DeliveryView, TemplateView):
             "may_read": self.request.user.has_perm(BODIES),
             "event": event,
             "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
+            "posted_by": "".join(registry.panels("event-origin", self.request, instance=event)) if event else "",
             "may_read_event": self.request.user.has_perm("dispatch.view_event"),
             "may_retry": state in interventions.RETRIABLE and bool(self.delivery.address),
             "may_cancel": state in interventions.CANCELLABLE,

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
+from api.models import ApiKey, Webhook
 from dispatch.log import reasons, search
 from dispatch.log.search import Wanted
-from dispatch.models import Attempt, Delivery
+from dispatch.models import Attempt, Delivery, Event
 from foundation.models import AuditEntry
 from foundation.sql.ids import moment_of, new_uid
 from tests.db import world
@@ -287,3 +288,24 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(server, admin_client, sign):
 
 def test_every_reason_has_its_sentence():
     assert set(reasons.WORDS) == {code.value for code in ReasonCode}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"origin": "key:7"}, "API key “MDM &lt;1&gt;”"),
+        ({"origin": "key:8"}, "A deleted API key"),
+        ({"origin": "hook:7"}, "Webhook “MDM”"),
+        ({"origin": "hook:8"}, "A deleted webhook"),
+        ({"origin": "console"}, "console"),
+        ({"origin": "key:7", "source": "MDM itself"}, "MDM itself"),
+    ],
+)
+def test_the_page_of_a_delivery_names_who_posted_its_event(server, admin_client, fields, words):
+    (one,) = flow.deliveries(1, server_id=server.pk)
+    ApiKey.objects.create(pk=7, name="MDM <1>", lookup="a" * 8)
+    Webhook.objects.create(pk=7, name="MDM")
+    Event.objects.update(**fields)
+    page = admin_client.get(f"{LOG}{one}/").content.decode()
+    source = page.partition("<dt>Source</dt>")[2].partition("</dd>")[0].partition("<dd>")[2]
+    assert source.strip() == words
