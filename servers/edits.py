@@ -148,7 +148,11 @@ def remove_carrier(gateway: CarrierGateway) -> None:
 
 
 def _renew_routes() -> None:
-    """What is remembered of an SMS gateway holds for one revision, and its carriers are part of it."""
+    """What is remembered of an SMS gateway holds for one revision, and its carriers are part of it.
+
+    Whoever changes several servers of a kind holds it first, or two of them could wait for each other's.
+    """
+    hold(ServerKind.SMS)
     Server.objects.filter(kind=ServerKind.SMS).update(revision=F("revision") + 1)
 
 

@@ -43,15 +43,19 @@ def of_events(ids: Iterable[UUID], *, now: datetime) -> None:
 
 
 def of_deliveries(ids: Iterable[UUID], *, now: datetime) -> None:
-    """Those that wait are cancelled. One that is being sent at this moment is noted, and follows when it has an end."""
+    """Those that wait are cancelled. One that is being sent, or that somebody else writes at this moment, is noted,
+    and follows when that has come to an end. Called inside a transaction.
+    """
     for some in _chunks(ids):
         rows = Delivery.objects.filter(pk__in=some)
-        deliveries.lock(rows.filter(state__in=CANCELLABLE)).update(
+        free = deliveries.lock(rows.exclude(state=Delivery.State.CLAIMED))
+        free.filter(state__in=CANCELLABLE).update(
             state=Delivery.State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
         )
-        claimed = list(rows.filter(state=Delivery.State.CLAIMED).values_list("pk", flat=True))
-        Removed.objects.bulk_create([Removed(delivery=pk, at=now) for pk in claimed], ignore_conflicts=True)
-        _clear([pk for pk in some if pk not in set(claimed)], now=now)
+        mine = set(free.values_list("pk", flat=True))
+        others = rows.exclude(pk__in=mine).values_list("pk", flat=True)
+        Removed.objects.bulk_create([Removed(delivery=pk, at=now) for pk in others], ignore_conflicts=True)
+        _clear(mine, now=now)
 
 
 def follow() -> None:

@@ -85,8 +85,9 @@ def set_back(by: timedelta, *, now: datetime) -> int:
 
     Returns how many deliveries. When they expire stays: the clock may be wrong now rather than then.
     """
-    Server.objects.filter(paused_until__gt=now).update(paused_until=now)
-    Server.objects.filter(rate_free_at__gt=now).update(rate_free_at=None)
+    for server_id in Server.objects.values_list("pk", flat=True):  # one by one, so that none is held while one waits
+        Server.objects.filter(pk=server_id, paused_until__gt=now).update(paused_until=now)
+        Server.objects.filter(pk=server_id, rate_free_at__gt=now).update(rate_free_at=None)
     ahead = now + BACK
     tried = Exists(Attempt.objects.filter(delivery=OuterRef("pk"), started_at__gt=ahead))
     planned = Delivery.objects.filter(Q(id__gte=first_id(ahead)) | Q(attempt_count__gt=0) & tried)

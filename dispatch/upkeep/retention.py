@@ -27,7 +27,8 @@ def register() -> None:
 def remove(before: datetime) -> int:
     """A chunk of deliveries of events from before, with texts, attempts and receipts, or of such events without any.
 
-    An event that something still waits for stays. Ids tell the time of acceptance, so no index is needed for it.
+    An event that something still waits for stays, and so does for now what somebody else writes at this moment. Ids
+    tell the time of acceptance, so no index is needed for it.
     """
     open_ones = Delivery.objects.filter(event=OuterRef("pk"), state__in=Delivery.OPEN)
     waiting = Schedule.objects.filter(event=OuterRef("pk"), state=Schedule.State.WAITING)
@@ -35,7 +36,8 @@ def remove(before: datetime) -> int:
     events = list(old.values_list("pk", flat=True)[:_EVENTS])
     if not events:
         return HourFigures.objects.filter(start__lt=before).delete()[0]
-    rows = list(Delivery.objects.filter(event__in=events).values_list("pk", "text")[:_DELIVERIES])
+    ended = Delivery.objects.filter(event__in=events).exclude(state__in=Delivery.OPEN)
+    rows = list(ended.select_for_update(skip_locked=True).values_list("pk", "text")[:_DELIVERIES])
     return _remove_deliveries(rows, events=events) if rows else _remove_events(events)
 
 
@@ -53,7 +55,7 @@ def _remove_deliveries(rows: Sequence[tuple[UUID, UUID | None]], *, events: Sequ
 
 
 def _remove_events(events: Sequence[UUID]) -> int:
-    found = Event.objects.filter(pk__in=events)
+    found = Event.objects.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk"))), pk__in=events)
     broadcasts = set(found.exclude(broadcast=None).values_list("broadcast", flat=True))
     removed = found.delete()[0]
     still = set(Event.objects.filter(broadcast__in=broadcasts).values_list("broadcast", flat=True))

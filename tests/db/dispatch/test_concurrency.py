@@ -10,16 +10,18 @@ import pytest
 from django.db import connection, transaction
 
 from dispatch.intake import accept
-from dispatch.models import Attempt, Delivery, DeliveryText, Event, Lane, Worker
-from dispatch.outbox import deliveries, interventions, lanes, store
+from dispatch.models import Attempt, Delivery, DeliveryText, Event, Lane, Removed, Worker
+from dispatch.outbox import deliveries, interventions, lanes, removal, store
 from dispatch.rules.clock import SystemClock
 from dispatch.rules.settlement import AttemptRecord, Settlement
 from dispatch.sending import reaping, recovery
 from dispatch.sending.drain import drain
 from dispatch.sending.journal import Journal
-from dispatch.upkeep import sweep
+from dispatch.upkeep import clocks, retention, sweep
 from dispatch.upkeep.reaper import Reaper
-from servers.models import Server, SmsGateway
+from foundation.sql import locks
+from servers import edits
+from servers.models import CarrierGateway, Server, SmsGateway
 from servers.values import ServerKind
 from tests import waiting
 from tests.db import world
@@ -332,3 +334,120 @@ def waiting_for_locks():
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
         return cursor.fetchone()[0]
+
+
+@on_postgresql
+def test_what_is_claimed_while_its_person_is_removed_goes_out_as_it_is_and_keeps_no_word_afterwards():
+    server = world.smtp_server()
+    ids = flow.deliveries(3, server_id=server.pk)
+    here = Delivery.objects.filter(pk=ids[1])
+
+    def remove():
+        with transaction.atomic():
+            removal.of_deliveries(ids, now=NOW)
+
+    with transaction.atomic():
+        here.update(state="claimed", lease=LEASE, lease_until=NOW)
+        at_once(impatiently(remove))
+    assert flow.states() == {"cancelled": 2, "claimed": 1}
+    assert sorted(Delivery.objects.values_list("address", flat=True)) == ["", "", "user1@example.com"]
+    removal.follow()
+    assert here.get().state == "claimed"
+    here.update(state="sent", lease=None, lease_until=None, sent_at=NOW)
+    removal.follow()
+    assert set(Delivery.objects.values_list("address", flat=True)) == {""}
+    assert flow.states() == {"cancelled": 2, "sent": 1}
+    assert not Removed.objects.exists()
+
+
+@on_postgresql
+def test_what_is_too_old_stays_while_somebody_writes_it():
+    flow.deliveries(3, server_id=1)
+    Delivery.objects.update(state="sent", sent_at=NOW)
+    last = Delivery.objects.order_by("pk").last()
+    purge = impatiently(lambda: retention.remove(SystemClock().now() + timedelta(days=1)))
+    with transaction.atomic():
+        Delivery.objects.select_for_update().get(pk=last.pk)
+        assert at_once(purge) == [2]
+        assert at_once(purge) == [0]
+    assert list(Delivery.objects.all()) == [last]
+    assert purge() == 1
+    assert purge() == 1
+    assert not Event.objects.exists()
+
+
+@on_postgresql
+def test_a_message_that_a_person_sends_again_is_not_too_old():
+    """Between the look for what is too old and its removal."""
+    flow.deliveries(1, server_id=1)
+    Delivery.objects.update(state="failed", reason_code="address_unknown")
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            Delivery.objects.update(state="due", reason_code="")
+            purged = beside.submit(at_once, lambda: retention.remove(SystemClock().now() + timedelta(days=1)))
+            waiting.until(lambda: purged.done() or waiting_for_locks() == 1)
+        purged.result()
+    assert flow.states() == {"due": 1}
+
+
+@on_postgresql
+def test_a_clock_that_is_set_back_and_an_activation_wait_for_each_other_in_no_circle():
+    """Whoever changes several servers in one transaction, in whatever order."""
+    first, second = world.smtp_server(), world.smtp_server(name="Other", active=False)
+    Server.objects.update(paused_until=NOW + timedelta(hours=1), rate_free_at=NOW + timedelta(hours=1))
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            Server.objects.filter(pk=second.pk).update(active=False)
+            moved = beside.submit(at_once, lambda: clocks.set_back(timedelta(hours=1), now=NOW))
+            waiting.until(lambda: waiting_for_locks() == 1)
+            Server.objects.filter(pk=first.pk).update(active=False)
+        moved.result()
+    assert set(Server.objects.values_list("paused_until", "rate_free_at")) == {(NOW, None)}
+
+
+@on_postgresql
+def test_a_carrier_gateway_is_stored_after_whoever_changes_several_gateways():
+    first, second = world.sms_gateway(), world.sms_gateway(name="Other", active=False)
+    gateway = CarrierGateway(carrier="AT&T", carrier_key="at&t", domain="sms.att.example", country="US")
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            locks.hold(ServerKind.SMS)
+            Server.objects.filter(pk=second.pk).update(active=False)
+            kept = beside.submit(at_once, lambda: edits.keep_carrier(gateway))
+            waiting.until(lambda: waiting_for_locks() == 1)
+            Server.objects.filter(pk=first.pk).update(active=False)
+        kept.result()
+    assert CarrierGateway.objects.count() == 1
+    assert set(Server.objects.values_list("revision", flat=True)) == {first.revision + 1}
+
+
+@on_postgresql
+def test_outcomes_whose_write_ends_in_a_deadlock_are_written_again_and_nothing_is_sent_twice(channel):
+    """A person's deletion changes all of their rows, whatever becomes of them: the database ends who waited first."""
+    server = world.smtp_server(max_recipients=1, connections=1)
+    ids = flow.deliveries(3, server_id=server.pk, template_version_id=world.template(recipient="").current_id)
+    sent, held = threading.Event(), threading.Event()
+
+    def answer(wire, to):
+        if len(channel.handed_over) == 3:
+            sent.set()
+            assert held.wait(waiting.PATIENCE)
+        return Sent()
+
+    channel.answer = answer
+    clock = HandClock(NOW)
+    with ThreadPoolExecutor(1) as beside:
+        drained = beside.submit(at_once, lambda: drain(server.pk, clock=clock, stopping=lambda: False))
+        assert sent.wait(waiting.PATIENCE)
+        with transaction.atomic():
+            Delivery.objects.select_for_update().get(pk=ids[1])
+            held.set()
+            waiting.until(lambda: waiting_for_locks() == 1)
+            assert Delivery.objects.filter(pk__in=ids).update(person=None) == 3
+        assert drained.result() == [0]
+    assert flow.states() == {"claimed": 3}
+    assert recovery.write_remainders(clock=clock)
+    assert flow.states() == {"sent": 3}
+    assert len(channel.handed_over) == 3
+    assert Attempt.objects.count() == 3
+    assert not Lane.objects.exclude(lease=None).exists()
