@@ -70,6 +70,7 @@ def _fill(targets: int, *, port: int) -> None:
     from django.db import connection  # noqa: PLC0415
 
     from devices.models import Device, Person  # noqa: PLC0415
+    from foundation.audit import Actor  # noqa: PLC0415
     from servers.models import SmtpServer  # noqa: PLC0415
     from templates_app import edits  # noqa: PLC0415
     from templates_app.models import NotificationTemplate  # noqa: PLC0415
@@ -81,7 +82,7 @@ def _fill(targets: int, *, port: int) -> None:
     )
     text = Wording(subject="Closed", message="Dear ${user.displayname}, the office is closed.")
     mail = Channel(ChannelKind.SMTP, active=True, recipient="${user.mail}", wordings=(text,))
-    edits.save(NotificationTemplate.objects.create(name="Bench", type="adhoc"), Content((mail,)))
+    edits.add(NotificationTemplate(name="Bench", type="adhoc"), Content((mail,)), actor=Actor("bench"))
     for start in range(0, targets, _AT_ONCE):
         people = Person.objects.bulk_create(
             Person(loginname=f"u{number}", mail=f"u{number}@example.com", displayname=f"User {number}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from foundation.models import AuditEntry
 
+M = TypeVar("M", bound=models.Model)
 MASK = "••••••"
 NEW_MASK = f"{MASK} (new)"
 _SECRET_NAMES = frozenset({"password", "digest"})
@@ -81,20 +82,27 @@ def snapshot(instance: models.Model) -> Snapshot:
 
 
 @contextmanager
-def change(actor: Actor, *, action: Action, instance: models.Model, before: Snapshot | None = None) -> Iterator[None]:
+def change(
+    actor: Actor,
+    *,
+    action: Action,
+    instance: M,
+    before: Snapshot | None = None,
+    show: Callable[[M], Snapshot] = snapshot,
+) -> Iterator[None]:
     """One transaction in which `instance` is added, changed or deleted, with the entry of what differs.
 
     `before` is its snapshot where the object was touched already (a form fills its instance while it validates).
-    What the block raises undoes both.
+    `show` makes the snapshots of an object that is more than its columns. What the block raises undoes both.
     """
     with transaction.atomic():
-        old = snapshot(instance) if before is None else before
+        old = show(instance) if before is None else before
         if action is Action.DELETE:  # a deleted object has no id any more
             record(actor, action=action, instance=instance, before=old)
             yield
         else:
             yield
-            record(actor, action=action, instance=instance, before=old, after=snapshot(instance))
+            record(actor, action=action, instance=instance, before=old, after=show(instance))
 
 
 def record(

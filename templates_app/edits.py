@@ -1,25 +1,28 @@
-"""Every save of a template is a version: add, save, read, roll back, reset, delete."""
+"""Every write to a template: add, change, roll back, reset, delete. Console, API and commands call these alone.
+
+Each validates, looks whether somebody else saved meanwhile, writes, and tells the audit trail, in one transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import PROTECT
 from django.utils.translation import gettext as _
+from msgspec import Struct
 
+from foundation import audit
+from foundation.audit import Action, Actor, Snapshot
+from servers.queries import country
+from templates_app import queries
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
-from templates_app.texts import predefined
-from templates_app.texts.content import Channel, Content, Wording
-from templates_app.types import BY_CODE, CHANNELS
-from transports.types import ChannelKind
-
-PREDEFINED_NOTE = "Predefined text"
+from templates_app.texts import validators
+from templates_app.texts.content import Content, fields_of
+from templates_app.texts.validators import Finding
+from templates_app.types import BY_CODE, TemplateType
 
 
 class StaleError(Exception):
@@ -30,68 +33,83 @@ class StaleError(Exception):
         self.current = current
 
 
+class Saved(Struct, frozen=True):
+    """A template as it is stored now, and what its texts are warned of."""
+
+    template: NotificationTemplate
+    version: TemplateVersion
+    warnings: tuple[Finding, ...] = ()
+
+
 @transaction.atomic
-def add(template: NotificationTemplate, content: Content, *, author: User | None) -> TemplateVersion:
-    """Store a new template with its first version. Raises ValidationError when its name was taken meanwhile."""
-    _store(template)
-    return save(template, content, author=author)
+def add(template: NotificationTemplate, content: Content, *, actor: Actor) -> Saved:
+    """Store a new template with its first version.
+
+    Raises ValidationError by field: for its type, its name when that is taken, and for whatever its texts have wrong.
+    """
+    warnings = _check(content, kind=_type_to_add(template.type), before=None)
+    with audit.change(actor, action=Action.ADD, instance=template, show=_shown):
+        _store(template)
+        version = _make_current(template, content, actor=actor)
+    return Saved(template, version, warnings)
 
 
 @transaction.atomic
 def change(
     template: NotificationTemplate,
-    content: Content,
+    content: Content | None,
     *,
-    fields: Collection[str],
-    author: User | None,
+    values: Mapping[str, Any],
+    actor: Actor,
     base: int | None,
-) -> TemplateVersion:
-    """Store these fields of the template and its content, which was edited from the version `base`.
+) -> Saved:
+    """Store these values of its columns, and a content, which was edited from the version with the number `base`.
 
-    Raises StaleError when another version is current and says something else, ValidationError when the name was taken
-    meanwhile, NotificationTemplate.DoesNotExist when the template was deleted.
+    Without a content the texts stay, without a base they replace what is current, whatever that is. Raises StaleError
+    when another version is current and says something else, ValidationError by field as `add` does,
+    NotificationTemplate.DoesNotExist when the template was deleted.
     """
     locked = _locked(template)
-    if locked.current and locked.current.pk != base and content_of(locked.current) != content:
+    stored = queries.current_content(locked)
+    if locked.current and base not in {None, locked.current.number} and content != stored:
         raise StaleError(locked.current)
-    if fields:
-        _store(template, fields=fields)
-    return save(template, content, author=author)
+    wanted = stored if content is None else content
+    warnings = _check(wanted, kind=BY_CODE[locked.type], before=stored)
+    with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
+        for name, value in values.items():
+            setattr(locked, name, value)
+        if values:
+            _store(locked, fields=values)
+        version = _make_current(locked, wanted, actor=actor)
+    return Saved(locked, version, warnings)
 
 
-def _store(template: NotificationTemplate, *, fields: Collection[str] | None = None) -> None:
-    try:
-        with transaction.atomic():
-            template.save(update_fields=fields)
-    except IntegrityError:
-        template.validate_constraints()
-        raise
+def roll_back(template: NotificationTemplate, *, number: int, actor: Actor) -> TemplateVersion:
+    """Make an older version's content current again, as a new version. Raises TemplateVersion.DoesNotExist."""
+    content = queries.content_of(template.versions.get(number=number))
+    return _replace(template, content, actor=actor, note=_("Rolled back to version %d") % number)
 
 
-def _locked(template: NotificationTemplate) -> NotificationTemplate:
-    """Its row as it stands, held until the transaction ends. Raises DoesNotExist when it is deleted."""
-    rows = NotificationTemplate.objects.kept().select_for_update(of=("self",))
-    return rows.select_related("current").get(pk=template.pk)
+def reset(template: NotificationTemplate, *, actor: Actor) -> TemplateVersion:
+    """Make the default content of a predefined template current again, as a new version.
+
+    Raises ValidationError for one that is not predefined.
+    """
+    return _replace(template, queries.default_content(template), actor=actor, note=_("Reset to default"))
 
 
 @transaction.atomic
-def save(
-    template: NotificationTemplate, content: Content, *, author: User | None = None, note: str = ""
-) -> TemplateVersion:
-    """Make this content the current version of a stored template; the current one again when nothing differs.
+def delete(template: NotificationTemplate, *, actor: Actor, now: datetime) -> None:
+    """Hide a template everywhere and free its name; the deliveries made from it keep its versions.
 
-    The content must have passed `validators.check`. Two saves at once both get a number, the later one is current.
+    Raises ValidationError when `queries.why_kept` has a reason, NotificationTemplate.DoesNotExist when it is deleted.
     """
     locked = _locked(template)
-    if locked.current and content_of(locked.current) == content:
-        template.current = locked.current
-        return locked.current
-    latest = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    version = TemplateVersion.objects.create(template=locked, number=latest + 1, author=author, note=note)
-    store(content, version=version, channels=TemplateChannel, texts=TemplateText)
-    NotificationTemplate.objects.filter(pk=locked.pk).update(current=version)
-    template.current = version
-    return version
+    reason = queries.why_kept(locked)
+    if reason:
+        raise ValidationError(reason, code="predefined" if locked.predefined else "in_use")
+    with audit.change(actor, action=Action.DELETE, instance=locked, show=_shown):
+        NotificationTemplate.objects.filter(pk=locked.pk).update(deleted_at=now)
 
 
 def store(content: Content, *, version: Any, channels: Any, texts: Any) -> None:
@@ -117,81 +135,57 @@ def store(content: Content, *, version: Any, channels: Any, texts: Any) -> None:
         )
 
 
-def content_of(version: TemplateVersion) -> Content:
-    """What a version says; read from the database once, since a version never changes."""
-    return _content(version.pk, version.created_at)
+def _type_to_add(code: str) -> TemplateType:
+    try:
+        return validators.check_type(code)
+    except ValidationError as error:
+        raise ValidationError({"type": error}) from None
 
 
-@lru_cache(maxsize=2048)
-def _content(version_id: int, created_at: object) -> Content:
-    """`created_at` tells apart two databases, or a restored one, that gave the same id to different versions."""
-    return read(version_id, channels=TemplateChannel)
+def _check(content: Content, *, kind: TemplateType, before: Content | None) -> tuple[Finding, ...]:
+    """The warnings. Raises ValidationError for the rest."""
+    findings = validators.check(content, kind=kind, ready=queries.ready_kinds(), before=before, country=country())
+    validators.refuse(findings)
+    return tuple(finding for finding in findings if finding.warning)
 
 
-def read(version_id: int, *, channels: Any) -> Content:
-    """The content of a version from its rows; a migration passes its own model."""
-    rows = channels.objects.filter(version_id=version_id).prefetch_related("texts")
-    found = [_channel(row) for row in rows]
-    return Content(channels=tuple(sorted(found, key=lambda channel: CHANNELS.index(channel.kind))))
+def _store(template: NotificationTemplate, *, fields: Collection[str] | None = None) -> None:
+    """Raises ValidationError when its name was taken meanwhile."""
+    try:
+        with transaction.atomic():
+            template.save(update_fields=fields)
+    except IntegrityError:
+        if NotificationTemplate.objects.kept().filter(name=template.name).exclude(pk=template.pk).exists():
+            raise ValidationError({"name": validators.name_taken()}) from None
+        raise
 
 
-def _channel(row: Any) -> Channel:
-    texts = sorted(row.texts.all(), key=lambda text: text.language)
-    return Channel(
-        kind=ChannelKind(row.kind),
-        active=row.active,
-        sender=row.sender,
-        recipient=row.recipient,
-        sound=row.sound,
-        wordings=tuple(Wording(text.language, text.subject, text.message, text.html) for text in texts),
-    )
-
-
-def roll_back(template: NotificationTemplate, *, number: int, author: User | None) -> TemplateVersion:
-    """Make an older version's content current again, as a new version. Raises TemplateVersion.DoesNotExist."""
-    old = template.versions.get(number=number)
-    return save(template, content_of(old), author=author, note=_("Rolled back to version %d") % number)
-
-
-def default_content(template: NotificationTemplate) -> Content:
-    """What "Reset to default" would store. Raises ValidationError for a template that is not predefined."""
-    if not template.predefined:
-        raise ValidationError(_("Only a predefined template has a default."), code="not_predefined")
-    return predefined.content(BY_CODE[template.type])
-
-
-def reset(template: NotificationTemplate, *, author: User | None) -> TemplateVersion:
-    """Make the default content of a predefined template current again, as a new version."""
-    return save(template, default_content(template), author=author, note=_("Reset to default"))
+def _locked(template: NotificationTemplate) -> NotificationTemplate:
+    """Its row as it stands, held until the transaction ends. Raises DoesNotExist when it is deleted."""
+    rows = NotificationTemplate.objects.kept().select_for_update(of=("self",))
+    return rows.select_related("current").get(pk=template.pk)
 
 
 @transaction.atomic
-def delete(template: NotificationTemplate, *, now: datetime) -> None:
-    """Hide a template everywhere and free its name; the deliveries made from it keep its versions.
-
-    Raises ValidationError when `why_kept` has a reason, NotificationTemplate.DoesNotExist when it is deleted.
-    """
+def _replace(template: NotificationTemplate, content: Content, *, actor: Actor, note: str) -> TemplateVersion:
     locked = _locked(template)
-    reason = why_kept(locked)
-    if reason:
-        raise ValidationError(reason, code="predefined" if locked.predefined else "in_use")
-    NotificationTemplate.objects.filter(pk=locked.pk).update(deleted_at=now)
+    with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
+        return _make_current(locked, content, actor=actor, note=note)
 
 
-def why_kept(template: NotificationTemplate) -> str:
-    """Why it can't be deleted: it is predefined, or automated actions send it. Empty when it can."""
-    if template.predefined:
-        return _("A predefined template can't be deleted.")
-    if _protected(template):
-        return _("“%s” is sent by automated actions. Give them another template first, then delete it.") % template.name
-    return ""
+def _make_current(locked: NotificationTemplate, content: Content, *, actor: Actor, note: str = "") -> TemplateVersion:
+    """A new version with this content; the current one where nothing differs."""
+    if locked.current and queries.content_of(locked.current) == content:
+        return locked.current
+    latest = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    version = TemplateVersion.objects.create(template=locked, number=latest + 1, saved_by=actor.name[:255], note=note)
+    store(content, version=version, channels=TemplateChannel, texts=TemplateText)
+    locked.current = version
+    locked.save(update_fields=["current"])
+    return version
 
 
-def _protected(template: NotificationTemplate) -> bool:
-    """Whether rows of a room above stand on it, as their foreign key says."""
-    relations = template._meta.related_objects  # noqa: SLF001 - public, as Django documents it
-    return any(
-        getattr(template, name).exists()
-        for relation in relations
-        if relation.on_delete is PROTECT and (name := relation.get_accessor_name())
-    )
+def _shown(template: NotificationTemplate) -> Snapshot:
+    """What the audit trail compares: its columns, and each text that is not empty."""
+    texts = fields_of(queries.current_content(template))
+    return {**audit.snapshot(template), **{name: text for name, text in texts if text}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -80,12 +79,15 @@ class NotificationTemplate(models.Model):
 
 
 class TemplateVersion(models.Model):
-    """One saved state of a template; never changed afterwards, so it can be cached for ever by its id."""
+    """One saved state of a template; never changed afterwards, so it can be cached for ever by its id.
+
+    `saved_by` is the name of the administrator or API key, as the audit trail has it; empty for the predefined text.
+    """
 
     template = models.ForeignKey(NotificationTemplate, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    saved_by = models.CharField(max_length=255, blank=True, default="")
     note = models.CharField(max_length=255, blank=True)
 
     class Meta:

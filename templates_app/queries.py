@@ -1,4 +1,4 @@
-"""Which templates apply, with their texts compiled; which can be sent by hand, and have their channels ready."""
+"""What is read of templates: which apply, what their versions say, what can be sent by hand, reset or deleted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.db.models import PROTECT
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -15,9 +17,9 @@ from msgspec import Struct
 from foundation.sql.statements import Query, Statement
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
-from templates_app.edits import content_of
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
-from templates_app.texts.content import Channel, Content
+from templates_app.texts import predefined
+from templates_app.texts.content import Channel, Content, Wording
 from templates_app.texts.render import Template, VersionTexts, compiled
 from templates_app.texts.validators import missing
 from templates_app.types import ADHOC, BY_CODE, CHANNELS
@@ -101,9 +103,65 @@ def ready_kinds() -> frozenset[ChannelKind]:
     return frozenset(channel for channel, kinds in KINDS_OF_CHANNEL.items() if active.intersection(kinds))
 
 
+def content_of(version: TemplateVersion) -> Content:
+    """What a version says; read from the database once, since a version never changes."""
+    return _content(version.pk, version.created_at)
+
+
+@lru_cache(maxsize=2048)
+def _content(version_id: int, created_at: object) -> Content:
+    """`created_at` tells apart two databases, or a restored one, that gave the same id to different versions."""
+    return read(version_id, channels=TemplateChannel)
+
+
+def read(version_id: int, *, channels: Any) -> Content:
+    """The content of a version from its rows; a migration passes its own model."""
+    rows = channels.objects.filter(version_id=version_id).prefetch_related("texts")
+    found = [_channel(row) for row in rows]
+    return Content(channels=tuple(sorted(found, key=lambda channel: CHANNELS.index(channel.kind))))
+
+
+def _channel(row: Any) -> Channel:
+    texts = sorted(row.texts.all(), key=lambda text: text.language)
+    return Channel(
+        kind=ChannelKind(row.kind),
+        active=row.active,
+        sender=row.sender,
+        recipient=row.recipient,
+        sound=row.sound,
+        wordings=tuple(Wording(text.language, text.subject, text.message, text.html) for text in texts),
+    )
+
+
 def current_content(template: NotificationTemplate) -> Content:
     """What the template says now; nothing as long as it was never saved with a content."""
     return content_of(template.current) if template.current else Content()
+
+
+def default_content(template: NotificationTemplate) -> Content:
+    """What "Reset to default" would store. Raises ValidationError for a template that is not predefined."""
+    if not template.predefined:
+        raise ValidationError(_("Only a predefined template has a default."), code="not_predefined")
+    return predefined.content(BY_CODE[template.type])
+
+
+def why_kept(template: NotificationTemplate) -> str:
+    """Why it can't be deleted: it is predefined, or automated actions send it. Empty when it can."""
+    if template.predefined:
+        return _("A predefined template can't be deleted.")
+    if _protected(template):
+        return _("“%s” is sent by automated actions. Give them another template first, then delete it.") % template.name
+    return ""
+
+
+def _protected(template: NotificationTemplate) -> bool:
+    """Whether rows of a room above stand on it, as their foreign key says."""
+    relations = template._meta.related_objects  # noqa: SLF001 - public, as Django documents it
+    return any(
+        getattr(template, name).exists()
+        for relation in relations
+        if relation.on_delete is PROTECT and (name := relation.get_accessor_name())
+    )
 
 
 def manual_sending_supported(template: NotificationTemplate) -> bool:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPMethod, HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.kit import operation, texts
 from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
-from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
+from api.kit.problems import FieldError, ProblemError, invalid
 from api.v1.bodies import Line
 from api.v1.records import WarningBody
-from foundation import audit
-from foundation.audit import Action
-from servers.queries import country
 from templates_app import edits, queries
+from templates_app.edits import Saved, StaleError
 from templates_app.models import NotificationTemplate
-from templates_app.texts import validators
 from templates_app.texts.content import Channel, Content, Wording
-from templates_app.types import BY_CODE
 from transports.types import ChannelKind
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=texts.LINE)]
@@ -61,6 +56,12 @@ class TemplateFields(Struct, forbid_unknown_fields=True):
     channels: Annotated[list[ChannelBody], Meta(max_length=3)] | UnsetType = UNSET
 
 
+class ChangedTemplate(TemplateFields, forbid_unknown_fields=True):
+    """`version` is the number of the one that the change was made from: 409 where another is current by now."""
+
+    version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
 class NewTemplate(TemplateFields, forbid_unknown_fields=True, kw_only=True):
     name: Name
     type: Annotated[str, Meta(max_length=64)]
@@ -94,70 +95,56 @@ def show_template(call: Call, template_id: UUID) -> HttpResponse:
 
 def create_template(call: Call) -> HttpResponse:
     body: NewTemplate = call.body
+    template = NotificationTemplate(type=body.type, **_values(body))
     try:
-        validators.check_type(body.type)
+        saved = edits.add(template, _content(body.channels) or Content(), actor=call.actor)
     except ValidationError as error:
-        raise unprocessable("type", error.code or "invalid", " ".join(error.messages)) from None
-    answer = _save(call, NotificationTemplate(type=body.type), body, action=Action.ADD)
-    answer.status_code = HTTPStatus.CREATED.value
-    return answer
+        raise invalid(error) from None
+    return operation.answer(_saved(saved), status=HTTPStatus.CREATED)
 
 
 def change_template(call: Call, template_id: UUID) -> HttpResponse:
-    return _save(call, _find(template_id), call.body, action=Action.CHANGE)
+    body: ChangedTemplate = call.body
+    base = None if body.version is UNSET else body.version
+    try:
+        saved = edits.change(
+            _find(template_id), _content(body.channels), values=_values(body), actor=call.actor, base=base
+        )
+    except ValidationError as error:
+        raise invalid(error) from None
+    except StaleError as stale:
+        words = f"Version {stale.current.number} is current; it was saved meanwhile."
+        raise _conflict("version", "stale", words) from None
+    except NotificationTemplate.DoesNotExist:
+        raise operation.not_found("template") from None
+    return operation.answer(_saved(saved))
 
 
 def delete_template(call: Call, template_id: UUID) -> HttpResponse:
-    template = _find(template_id)
-    before = audit.snapshot(template)
     try:
-        with transaction.atomic():
-            audit.record(call.actor, action=Action.DELETE, instance=template, before=before)
-            edits.delete(template, now=call.now)
+        edits.delete(_find(template_id), actor=call.actor, now=call.now)
     except ValidationError as error:
-        words = " ".join(error.messages)
-        raise ProblemError(
-            HTTPStatus.CONFLICT, words, errors=[FieldError("body", error.code or "kept", words)]
-        ) from None
+        raise _conflict("body", error.code or "kept", " ".join(error.messages)) from None
+    except NotificationTemplate.DoesNotExist:
+        raise operation.not_found("template") from None
     return operation.nothing()
 
 
-def _save(call: Call, template: NotificationTemplate, body: TemplateFields, *, action: Action) -> HttpResponse:
-    before = audit.snapshot(template)
-    content = queries.current_content(template) if body.channels is UNSET else _content(body.channels)
-    findings = validators.check(
-        content,
-        kind=BY_CODE[template.type],
-        ready=queries.ready_kinds(),
-        before=queries.current_content(template) if template.pk else None,
-        country=country(),
-    )
-    try:
-        validators.refuse(findings)
-    except ValidationError as error:
-        raise invalid(error) from None
-    _set(template, body)
-    try:
-        with transaction.atomic():
-            template.save()
-            edits.save(template, content)
-            audit.record(call.actor, action=action, instance=template, before=before, after=audit.snapshot(template))
-    except IntegrityError:
-        raise unprocessable("name", "taken", "Another template has this name.") from None
-    warnings = [WarningBody(each.field, each.code, each.message) for each in findings if each.warning]
-    return operation.answer(_detail(template, warnings=warnings))
-
-
-def _set(template: NotificationTemplate, body: TemplateFields) -> None:
-    for name in ("name", "description", "on_unknown"):
-        value = getattr(body, name)
-        if value is not UNSET:
-            setattr(template, name, value)
+def _values(body: TemplateFields) -> dict[str, Any]:
+    """The columns that the body names."""
+    given = {name: getattr(body, name) for name in ("name", "description", "on_unknown")}
     if body.lifetime_seconds is not UNSET:
-        template.lifetime = timedelta(seconds=body.lifetime_seconds)
+        given["lifetime"] = timedelta(seconds=body.lifetime_seconds)
+    return {name: value for name, value in given.items() if value is not UNSET}
 
 
-def _content(channels: list[ChannelBody]) -> Content:
+def _conflict(field: str, code: str, words: str) -> ProblemError:
+    return ProblemError(HTTPStatus.CONFLICT, words, errors=[FieldError(field, code, words)])
+
+
+def _content(channels: list[ChannelBody] | UnsetType) -> Content | None:
+    if channels is UNSET:
+        return None
     return Content(
         tuple(
             Channel(
@@ -171,6 +158,11 @@ def _content(channels: list[ChannelBody]) -> Content:
             for each in channels
         )
     )
+
+
+def _saved(saved: Saved) -> TemplateDetail:
+    warnings = [WarningBody(each.field, each.code, each.message) for each in saved.warnings]
+    return _detail(saved.template, warnings=warnings)
 
 
 def _detail(row: NotificationTemplate, *, warnings: list[WarningBody] | None = None) -> TemplateDetail:
@@ -228,7 +220,7 @@ OPERATIONS = (
         "Change a template; new texts are a new version",
         answer=TemplateDetail,
         scopes=_WRITERS,
-        body=TemplateFields,
+        body=ChangedTemplate,
     ),
     Operation(
         HTTPMethod.DELETE,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import migrations
 
-from templates_app.texts.install import install
+from templates_app.install import install
 
 
 def forwards(apps: Any, schema_editor: Any) -> None:

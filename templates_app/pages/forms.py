@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.conf import global_settings
+from django.core.exceptions import ValidationError
 from django.forms import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from templates_app.models import NotificationTemplate, TemplateChannel
 from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
-from templates_app.texts.validators import SOUNDS, Finding, check, check_type
+from templates_app.texts.validators import SOUNDS, Finding, check, check_type, name_taken
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TYPES, TemplateType
 from transports.types import ChannelKind
 
@@ -83,7 +84,7 @@ class Panel(Struct, frozen=True):
 
 
 class TemplateForm(forms.ModelForm[NotificationTemplate]):
-    """`kind` is the type, `before` the stored content, `base` the id of its version; both are absent for a new one.
+    """`kind` is the type, `before` the stored content, `base` the number of its version; both are absent for a new one.
 
     Fields of channels are named as findings name them: "smtp.subject", in German "smtp.de.subject".
     """
@@ -181,7 +182,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if NotificationTemplate.objects.kept().filter(name=name).exclude(pk=self.instance.pk).exists():
-            raise forms.ValidationError(_("A template with this name exists already."), code="unique")
+            raise name_taken()
         return name
 
     def content(self) -> Content:
@@ -206,15 +207,21 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         """A text with the line ends of the database; browsers send CRLF."""
         return str(self.cleaned_data.get(name) or "").replace("\r\n", "\n")
 
-    def stored(self) -> NotificationTemplate:
-        """The template with what the form says of it; `changed_columns` are those that differ."""
-        template = self.instance
-        template.lifetime = timedelta(hours=self.cleaned_data["lifetime_hours"])
-        return template
+    def values(self) -> dict[str, Any]:
+        """The template's own columns, as the form says them."""
+        lifetime = timedelta(hours=self.cleaned_data["lifetime_hours"])
+        return {**{name: self.cleaned_data[name] for name in self.Meta.fields}, "lifetime": lifetime}
 
-    def changed_columns(self) -> list[str]:
-        """The columns that this form changed, whatever others changed meanwhile."""
-        return [column for name, column in _COLUMNS.items() if name in self.changed_data]
+    def changed_values(self) -> dict[str, Any]:
+        """Those that this form changed, whatever others changed meanwhile."""
+        changed = {column for name, column in _COLUMNS.items() if name in self.changed_data}
+        return {column: value for column, value in self.values().items() if column in changed}
+
+    def refuse(self, error: ValidationError) -> None:
+        """Show what was wrong only when it came to saving, beside its fields where they are known."""
+        for field, found in error.error_dict.items():
+            for each in found:
+                self.add_error(field if field in self.fields else None, each)
 
     def shown_first(self) -> list[SafeString]:
         """What the template's own fields were when the form was opened, as hidden fields."""
@@ -278,7 +285,7 @@ class TypeForm(forms.Form):
 def initial(template: NotificationTemplate, content: Content) -> dict[str, Any]:
     """A stored template as the form shows it."""
     values: dict[str, Any] = {
-        "base": template.current_id,
+        "base": template.current.number if template.current else None,
         "lifetime_hours": max(1, round(template.lifetime.total_seconds() / 3600)),
     }
     for channel in content.channels:

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -16,8 +15,8 @@ from django.views.generic.base import TemplateResponseMixin
 from console.kit.registry import Words
 from foundation import audit
 from templates_app import edits, queries
-from templates_app.models import TemplateVersion
-from templates_app.pages.views import TemplatePage, author_of, record_change
+from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.pages.views import TemplatePage
 from templates_app.texts.content import Content, changes
 
 
@@ -42,7 +41,7 @@ class VersionList(OneTemplatePage):
         return _("Versions")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        rows = list(self.instance.versions.select_related("author").order_by("-number")[:200])
+        rows = list(self.instance.versions.order_by("-number")[:200])
         return self.render_to_response(self.get_context_data(instance=self.instance, rows=rows))
 
 
@@ -64,10 +63,10 @@ class _Replacement(OneTemplatePage):
         )
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        before, content = audit.snapshot(self.instance), queries.current_content(self.instance)
-        with transaction.atomic():
+        try:
             version = self.replace()
-            record_change(request, self.instance, before=before, content=content, now=edits.content_of(version))
+        except (NotificationTemplate.DoesNotExist, TemplateVersion.DoesNotExist):
+            raise Http404 from None
         messages.success(request, _("Version %d is current.") % version.number)
         return redirect(self.get_success_url())
 
@@ -82,7 +81,7 @@ class VersionPage(_Replacement):
         version = self.instance.versions.filter(number=self.kwargs["number"]).first()
         if version is None:
             raise Http404
-        return edits.content_of(version)
+        return queries.content_of(version)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         question = _("Going back to version %d changes the current texts like this:") % self.kwargs["number"]
@@ -93,10 +92,7 @@ class VersionPage(_Replacement):
         return [*super().get_crumbs(), (_("Versions"), reverse("template-versions", args=[self.instance.pk]))]
 
     def replace(self) -> TemplateVersion:
-        try:
-            return edits.roll_back(self.instance, number=self.kwargs["number"], author=author_of(self.request))
-        except TemplateVersion.DoesNotExist:
-            raise Http404 from None
+        return edits.roll_back(self.instance, number=self.kwargs["number"], actor=audit.by_request(self.request))
 
 
 class ResetPage(_Replacement):
@@ -107,7 +103,7 @@ class ResetPage(_Replacement):
 
     def content(self) -> Content:
         try:
-            return edits.default_content(self.instance)
+            return queries.default_content(self.instance)
         except ValidationError:
             raise Http404 from None
 
@@ -116,4 +112,4 @@ class ResetPage(_Replacement):
         return super().get_context_data(**{**kwargs, "question": question, "button": _("Reset to default")})
 
     def replace(self) -> TemplateVersion:
-        return edits.reset(self.instance, author=author_of(self.request))
+        return edits.reset(self.instance, actor=audit.by_request(self.request))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse
@@ -26,10 +23,9 @@ from console.kit.registry import Words
 from console.kit.views import is_fragment
 from devices.models import Device
 from foundation import audit
-from foundation.audit import Action
 from servers.queries import country
 from templates_app import edits, queries
-from templates_app.edits import StaleError
+from templates_app.edits import Saved, StaleError
 from templates_app.macros.problems import MacroError
 from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.pages import forms
@@ -154,23 +150,15 @@ class AddTemplate(Editor):
             country=country(),
         )
         if form.is_valid() and chosen.is_valid():
+            template = NotificationTemplate(type=kind.code, **form.values())
             try:
-                self._add(form)
+                edits.add(template, form.content(), actor=audit.by_request(request))
             except ValidationError as error:
-                form.add_error(None, error)
+                form.refuse(error)
             else:
-                messages.success(request, _("“%s” was added.") % form.instance)
+                messages.success(request, _("“%s” was added.") % template)
                 return redirect(PAGE)
         return self.render_form(form, status=422, types=chosen)
-
-    def _add(self, form: TemplateForm) -> None:
-        template = form.stored()
-        template.type = form.kind.code
-        with transaction.atomic():
-            edits.add(template, form.content(), author=author_of(self.request))
-            audit.record(
-                audit.by_request(self.request), action=Action.ADD, instance=template, after=audit.snapshot(template)
-            )
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
         context = {"adding": True, "types": TypeForm(initial={"type": form.kind.code}), **context}
@@ -203,20 +191,19 @@ class EditTemplate(Editor):
         if request.POST.get("do") != "save":
             known = self._known(content)
             return self.reshaped(request, **{name: value for name, value in known.items() if name != "ready"})
-        before = audit.snapshot(self.instance)
         form = TemplateForm(
             request.POST, languages=forms.languages_in(request.POST), country=country(), **self._known(content)
         )
         if form.is_valid():
             try:
-                version = self._save(form, before=before, content=content)
+                saved = self._save(form)
             except StaleError as stale:
                 return self._refuse(form, current=stale.current)
             except ValidationError as error:
-                form.add_error(None, error)
+                form.refuse(error)
             else:
                 words = _("“%(name)s” was saved; version %(number)d is current.")
-                messages.success(request, words % {"name": form.instance, "number": version.number})
+                messages.success(request, words % {"name": saved.template, "number": saved.version.number})
                 return redirect(PAGE)
         return self.render_form(form, status=422)
 
@@ -224,20 +211,23 @@ class EditTemplate(Editor):
         kind = BY_CODE[self.instance.type]
         return {"instance": self.instance, "kind": kind, "before": content, "ready": queries.ready_kinds()}
 
-    def _save(self, form: TemplateForm, *, before: Mapping[str, Any], content: Content) -> TemplateVersion:
-        template, now = form.stored(), form.content()
-        fields = form.changed_columns()
-        with transaction.atomic():
-            version = edits.change(
-                template, now, fields=fields, author=author_of(self.request), base=form.cleaned_data["base"]
+    def _save(self, form: TemplateForm) -> Saved:
+        """A form that names no version is based on none that ever was."""
+        try:
+            return edits.change(
+                self.instance,
+                form.content(),
+                values=form.changed_values(),
+                actor=audit.by_request(self.request),
+                base=form.cleaned_data["base"] or 0,
             )
-            record_change(self.request, template, before=before, content=content, now=now)
-        return version
+        except NotificationTemplate.DoesNotExist:
+            raise Http404 from None
 
     def _refuse(self, form: TemplateForm, *, current: TemplateVersion) -> HttpResponse:
         """Somebody saved meanwhile: show what a second save would change, and let it be one."""
-        form.data = {**form.data.dict(), "base": current.pk}  # type: ignore[attr-defined]
-        differing = changes(edits.content_of(current), form.content())
+        form.data = {**form.data.dict(), "base": current.number}  # type: ignore[attr-defined]
+        differing = changes(queries.content_of(current), form.content())
         return self.render_form(form, status=409, stale=current, changes=differing)
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
@@ -250,11 +240,11 @@ class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
     write_permissions = ("templates_app.delete_notificationtemplate",)
 
     def why_kept(self, instance: NotificationTemplate) -> Words:
-        return edits.why_kept(instance)
+        return queries.why_kept(instance)
 
-    def remove(self, instance: NotificationTemplate) -> None:
+    def remove_with_trace(self, instance: NotificationTemplate) -> None:
         try:
-            edits.delete(instance, now=timezone.now())
+            edits.delete(instance, actor=audit.by_request(self.request), now=timezone.now())
         except NotificationTemplate.DoesNotExist:
             raise Http404 from None
 
@@ -265,25 +255,6 @@ def missing_channels() -> list[ChannelKind]:
     return [kind for kind in (ChannelKind.SMTP, ChannelKind.SMS) if kind not in ready]
 
 
-def record_change(
-    request: HttpRequest,
-    template: NotificationTemplate,
-    *,
-    before: Mapping[str, Any],
-    content: Content,
-    now: Content,
-) -> None:
-    """Tell the audit trail what differs, in the template's own fields and in its texts."""
-    differing = changes(content, now)
-    audit.record(
-        audit.by_request(request),
-        action=Action.CHANGE,
-        instance=template,
-        before={**before, **{change.field: change.before for change in differing}},
-        after={**audit.snapshot(template), **{change.field: change.after for change in differing}},
-    )
-
-
 def _manual(form: TemplateForm) -> bool:
     """Whether the texts as they stand in the form allow sending by hand."""
     checked = form.is_bound and hasattr(form, "cleaned_data")
@@ -292,7 +263,3 @@ def _manual(form: TemplateForm) -> bool:
         return content.allows_manual_sending()
     except MacroError:
         return True
-
-
-def author_of(request: HttpRequest) -> User | None:
-    return request.user if isinstance(request.user, User) else None

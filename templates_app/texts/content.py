@@ -86,7 +86,7 @@ class Change(Struct, frozen=True):
 
 def changes(before: Content, after: Content) -> tuple[Change, ...]:
     """What differs, by field: "smtp.active", "smtp.recipient", "smtp.subject", in another language "sms.de.message"."""
-    old, new = dict(_fields(before)), dict(_fields(after))
+    old, new = dict(fields_of(before)), dict(fields_of(after))
     return tuple(
         Change(field, was, now, lines=_lines(was, now))
         for field in dict.fromkeys([*old, *new])
@@ -94,7 +94,8 @@ def changes(before: Content, after: Content) -> tuple[Change, ...]:
     )
 
 
-def _fields(content: Content) -> Iterator[tuple[str, str]]:
+def fields_of(content: Content) -> Iterator[tuple[str, str]]:
+    """Every field with what it says, named as in `changes`."""
     for channel in content.channels:
         yield f"{channel.kind}.active", "on" if channel.active else "off"
         yield f"{channel.kind}.sender", channel.sender

@@ -55,6 +55,11 @@ def check_type(code: str) -> TemplateType:
     return BY_CODE[code]
 
 
+def name_taken() -> ValidationError:
+    """Another template that is kept has the name."""
+    return ValidationError(_("A template with this name exists already."), code="taken")
+
+
 def check(
     content: Content,
     *,

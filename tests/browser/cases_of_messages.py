@@ -6,8 +6,8 @@ from django.apps import apps
 from playwright.sync_api import expect
 
 from dispatch.models import Delivery, Withheld
+from templates_app.install import install
 from templates_app.models import NotificationTemplate
-from templates_app.texts.install import install
 from tests.browser.without_script import case, press, refused, says
 from tests.db import world
 from tests.db.dispatch import flow

@@ -4,8 +4,8 @@ import pytest
 from django.apps import apps
 from playwright.sync_api import expect
 
+from templates_app.install import install
 from templates_app.models import NotificationTemplate
-from templates_app.texts.install import install
 from tests.browser import looks
 from tests.browser.rest import at_rest, shown
 from tests.db import world

@@ -14,6 +14,7 @@ from foundation.sql.ids import new_uid
 from servers.carriers import matching
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.values import ServerKind
+from templates_app import edits
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
 from transports.types import AddressKind, ChannelKind, Recipient
 
@@ -62,6 +63,14 @@ def template(
     made.current = version
     made.save()
     return made
+
+
+def write(template, content):
+    """Make this content the template's current version, whatever is wrong with it."""
+    version = TemplateVersion.objects.create(template=template, number=template.versions.count() + 1)
+    edits.store(content, version=version, channels=TemplateChannel, texts=TemplateText)
+    template.current = version
+    template.save()
 
 
 def person(*, loginname="u1", mail="u1@example.com", displayname="User One", **fields):

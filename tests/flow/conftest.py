@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from simulators.smtp import SmtpSimulator
-from templates_app.texts.install import install
+from templates_app.install import install
 from tests import private_servers, waiting
 from tests.flow.brokers import broker
 

@@ -4,10 +4,11 @@ import pytest
 
 from foundation.sql.statements import result_of
 from servers.models import Server
-from templates_app import edits, queries
+from templates_app import queries
 from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.types import BY_CODE
+from tests.db import world
 from transports.types import ChannelKind
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +18,7 @@ SMTP, SMS, PUSH = ChannelKind.SMTP, ChannelKind.SMS, ChannelKind.SECURE_HUB
 def own(name, *, code="device.jailbroken", active=True, message="m"):
     template = NotificationTemplate.objects.create(name=name, type=code)
     channel = Channel(SMS, active=active, recipient="${user.mobile}", wordings=(Wording(message=message),))
-    edits.save(template, Content((channel,)))
+    world.write(template, Content((channel,)))
     return template
 
 
@@ -84,7 +85,7 @@ def test_a_template_is_sent_by_hand_as_its_type_and_its_text_allow():
 def test_a_text_without_the_barred_macro_can_be_sent_by_hand_again():
     template = find("ActiveSync Gateway Blocked")
     assert not queries.manual_sending_supported(template)
-    edits.save(template, Content((Channel(SMS, wordings=(Wording(message="blocked"),)),)))
+    world.write(template, Content((Channel(SMS, wordings=(Wording(message="blocked"),)),)))
     assert queries.manual_sending_supported(template)
 
 
@@ -105,7 +106,7 @@ def test_channels_that_are_not_ready_come_last_and_say_why():
     template = find("Jailbroken or Rooted Device")
     assert states(template, ready=ChannelKind) == [(SMTP, ""), (SMS, ""), (PUSH, "")]
     assert states(template, ready={PUSH}) == [(PUSH, ""), (SMTP, "No active server"), (SMS, "No active server")]
-    edits.save(template, Content((Channel(SMS, active=True), Channel(PUSH, active=False))))
+    world.write(template, Content((Channel(SMS, active=True), Channel(PUSH, active=False))))
     assert states(template, ready=ChannelKind) == [
         (SMTP, "Not activated"),
         (SMS, "The text is not complete"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from templates_app.edits import PREDEFINED_NOTE, read, store
+from templates_app.edits import store
+from templates_app.queries import read
 from templates_app.texts import predefined
 from templates_app.texts.content import Content
 from templates_app.types import TYPES, TemplateType
+
+PREDEFINED_NOTE = "Predefined text"
+"""On a version that nobody wrote: newer predefined texts take its place."""
 
 
 class Models(Protocol):
