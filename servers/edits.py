@@ -1,4 +1,7 @@
-"""What becomes of servers and carrier gateways: each change in one transaction."""
+"""Every change of a server: checked, refused when somebody else was faster, stored and audited in one transaction.
+
+Console, API and commands call these; nothing else stores a server. What the flow sees of it, dispatch writes.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,17 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from foundation import audit
+from foundation.audit import Action, Actor
 from foundation.sql.locks import hold
-from servers.models import CarrierGateway, Server
+from servers.models import Server, SmsGateway, SmtpServer
 from servers.queries import AnyServer, find
+from servers.sms.validators import clean_sms
 from servers.testing import stages
+from servers.validators import clean_smtp
 from servers.values import ServerKind
 
+_CLEAN: dict[type, Any] = {SmtpServer: clean_smtp, SmsGateway: clean_sms}
 _WELL = {
     "paused_until": None,
     "pause_count": 0,
@@ -37,43 +45,50 @@ _FORGOTTEN = {
     "unpipelined_at": None,
     "unpipelined_reply": "",
 }
+_SHOWN_OF_FORGOTTEN = ("session_limit", "session_limit_reply", "unpipelined_reply")
+
+
+class StaleError(ValidationError):
+    """Somebody else changed it since the revision that this change was made from; nothing is stored."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Somebody changed this meanwhile. Read it again, then change it."), code="stale")
 
 
 @transaction.atomic
-def add(server: AnyServer) -> None:
-    """Store a new server that was validated; without an active one of its kind it becomes active.
-
-    Raises ValidationError when its name was taken meanwhile.
-    """
+def create(server: AnyServer, *, actor: Actor) -> None:
+    """Store a new server; without an active one of its kind it becomes active. Raises ValidationError by field."""
+    _CLEAN[type(server)](server)
     hold(server.kind)
     server.active = not Server.objects.filter(kind=server.kind, active=True).exists()
-    _save(server)
+    with audit.change(actor, action=Action.ADD, instance=server):
+        _save(server)
 
 
 @transaction.atomic
-def change(server: AnyServer, *, now: datetime) -> None:
+def change(server: AnyServer, *, actor: Actor, now: datetime) -> None:
     """Store the fields that people edit and count the revision up; what the flow writes of the server stays.
 
     With other settings to send by, a server in trouble is tried with one message; with another peer or sign-in any
-    active one is, and what was seen of the old one is forgotten. Raises ValidationError when the name was taken
-    meanwhile, Server.DoesNotExist when the server was removed.
+    active one is, and what was seen of the old one is forgotten. Raises ValidationError by field, StaleError when
+    `server.revision` is not the stored one, Server.DoesNotExist when the server was removed.
     """
-    Server.objects.select_for_update().get(pk=server.pk)
-    before = find(server.pk)
+    before = _locked(server)
+    _CLEAN[type(server)](server)
     columns = server._meta.concrete_fields  # noqa: SLF001 - public, as Django documents it
     edited = [column.name for column in columns if column.editable and not column.primary_key]
-    _save(server, fields=edited)
+    with audit.change(actor, action=Action.CHANGE, instance=server, before=audit.snapshot(before)):
+        _save(server, fields=edited)
     Server.objects.filter(pk=server.pk).update(revision=F("revision") + 1)
     server.refresh_from_db(fields=["revision"])
     after = find(server.pk)
-    assert before is not None
     assert after is not None
     if stages.sends_otherwise(after, before):
         _try_changed(after, elsewhere=stages.connects_otherwise(after, before), now=now)
 
 
 @transaction.atomic
-def activate(server_id: int, *, now: datetime) -> Server:
+def activate(server_id: int, *, actor: Actor, now: datetime) -> None:
     """Make it the active server of its kind; if it was stopped or paused, it is tried with one message.
 
     Raises Server.DoesNotExist.
@@ -83,32 +98,44 @@ def activate(server_id: int, *, now: datetime) -> Server:
     Server.objects.filter(kind=kind, active=True).exclude(pk=server_id).update(active=False)
     Server.objects.filter(pk=server_id).update(active=True)
     _try(_in_trouble(server_id), now=now)
-    return Server.objects.get(pk=server_id)
+    audit.record(actor, action=Action.ACTIVATE, instance=_found(server_id))
 
 
-def try_again(server_id: int, *, now: datetime) -> bool:
+@transaction.atomic
+def try_again(server_id: int, *, actor: Actor, now: datetime) -> bool:
     """Have a stopped or paused server tried with one message now; False when it was neither.
 
     Refused sign-ins stay counted: a stopped server whose sign-in is refused again stops at once.
     """
-    return bool(_try(_in_trouble(server_id), now=now))
-
-
-def forget(server_id: int) -> bool:
-    """Forget what was seen of the server; False when nothing was."""
-    seen = Q(session_limit_at__isnull=False) | Q(unpipelined_at__isnull=False)
-    return bool(Server.objects.filter(seen, pk=server_id).update(**_FORGOTTEN))
+    tried = bool(_try(_in_trouble(server_id), now=now))
+    if tried:
+        audit.record(actor, action=Action.RETRY, instance=_found(server_id))
+    return tried
 
 
 @transaction.atomic
-def remove(server_id: int) -> None:
+def forget(server_id: int, *, actor: Actor) -> bool:
+    """Forget what was seen of the server; False when nothing was."""
+    known = Q(session_limit_at__isnull=False) | Q(unpipelined_at__isnull=False)
+    row = Server.objects.select_for_update().filter(known, pk=server_id)
+    seen = row.values(*_SHOWN_OF_FORGOTTEN).first()
+    if seen is None:
+        return False
+    Server.objects.filter(pk=server_id).update(**_FORGOTTEN)
+    audit.record(actor, action=Action.FORGET, instance=_found(server_id), before=seen)
+    return True
+
+
+@transaction.atomic
+def delete(server_id: int, *, actor: Actor) -> None:
     """Delete it for good. Raises ValidationError when `why_kept` has a reason, Server.DoesNotExist when it is gone."""
     hold(Server.objects.values_list("kind", flat=True).get(pk=server_id))
-    server = Server.objects.get(pk=server_id)
+    server = _found(server_id)
     reason = why_kept(server)
     if reason:
         raise ValidationError(reason, code="active_server")
-    server.delete()
+    with audit.change(actor, action=Action.DELETE, instance=server):
+        server.delete()
 
 
 def why_kept(server: Server) -> str:
@@ -125,35 +152,29 @@ def tested(server_id: int, *, passed: bool, now: datetime) -> None:
     Server.objects.filter(pk=server_id).update(last_test_at=now, last_test_passed=passed, **well)
 
 
-@transaction.atomic
-def keep_carrier(gateway: CarrierGateway) -> None:
-    """Store a new or changed carrier gateway that was validated; SMS that are planned from now on go by it.
-
-    Raises ValidationError when its carrier got a gateway in this country meanwhile.
-    """
-    try:
-        with transaction.atomic():
-            gateway.save()
-    except IntegrityError:
-        gateway.validate_constraints()
-        raise
-    _renew_routes()
-
-
-@transaction.atomic
-def remove_carrier(gateway: CarrierGateway) -> None:
-    """Delete it; what goes through it already still does, new SMS do not."""
-    gateway.delete()
-    _renew_routes()
-
-
-def _renew_routes() -> None:
-    """What is remembered of an SMS gateway holds for one revision, and its carriers are part of it.
+def renew_routes() -> None:
+    """Have planning read the carrier gateways anew, which it remembers with the SMS gateway that uses them.
 
     Whoever changes several servers of a kind holds it first, or two of them could wait for each other's.
     """
     hold(ServerKind.SMS)
-    Server.objects.filter(kind=ServerKind.SMS).update(revision=F("revision") + 1)
+    Server.objects.filter(kind=ServerKind.SMS).update(carriers_revision=F("carriers_revision") + 1)
+
+
+def _locked(server: AnyServer) -> AnyServer:
+    """As it is stored, until the end of the transaction. Raises StaleError, Server.DoesNotExist."""
+    Server.objects.select_for_update().get(pk=server.pk)
+    stored = _found(server.pk)
+    if stored.revision != server.revision:
+        raise StaleError
+    return stored
+
+
+def _found(server_id: int) -> AnyServer:
+    found = find(server_id)
+    if found is None:
+        raise Server.DoesNotExist
+    return found
 
 
 def _in_trouble(server_id: int) -> QuerySet[Server]:

@@ -10,10 +10,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.forms.models import construct_instance
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from servers import countries, edits, kept_secrets, queries
+from servers import countries, kept_secrets, queries
 from servers.carriers.validators import clean_carrier
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from servers.sms.validators import clean_sms
@@ -86,7 +85,7 @@ UNTESTED = frozenset({"name", "description"})
 
 
 class CheckedForm(forms.ModelForm[M]):
-    """A form whose object is checked by one function alone, the one that the API uses too.
+    """A form whose object is checked by one function alone, the one that the API uses too; its room's edits store it.
 
     An empty secret keeps the stored one, where and how it was sent before; `lost_secrets` are those that were kept of
     an earlier, refused form and can't be any more. A field whose `shown_when` does not hold keeps its stored value too:
@@ -174,14 +173,6 @@ class ServerForm(CheckedForm[S], Generic[S]):
     def is_testable(self) -> bool:
         """Whether `instance` can be tested: only what a test does not need may be wrong."""
         return not set(self.errors) - UNTESTED
-
-    def save(self, commit: bool = True) -> S:  # noqa: FBT001, FBT002 - Django's signature
-        """Store it; a change counts the revision up. Raises ValidationError when the name was taken meanwhile."""
-        if commit and self.instance.pk:
-            edits.change(self.instance, now=timezone.now())
-        elif commit:
-            edits.add(self.instance)
-        return self.instance
 
 
 def _secret(label: Any, *, help_text: Any = "") -> forms.CharField:
@@ -312,9 +303,3 @@ class CarrierGatewayForm(CheckedForm[CarrierGateway]):
 
     def check(self, instance: CarrierGateway) -> None:
         clean_carrier(instance)
-
-    def save(self, commit: bool = True) -> CarrierGateway:  # noqa: FBT001, FBT002 - Django's signature
-        """Store it. Raises ValidationError when its carrier got a gateway in this country meanwhile."""
-        if commit:
-            edits.keep_carrier(self.instance)
-        return self.instance

@@ -38,6 +38,9 @@ class Server(models.Model):
     active = models.BooleanField(_("active"), default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     revision = models.PositiveIntegerField(default=1, editable=False, help_text=_("grows with every change"))
+    carriers_revision = models.PositiveIntegerField(
+        default=1, editable=False, help_text=_("grows with every change of a carrier gateway, of an SMS gateway only")
+    )
     last_test_at = models.DateTimeField(_("last test"), null=True, blank=True, editable=False)
     last_test_passed = models.BooleanField(null=True, blank=True, editable=False)
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -314,6 +317,7 @@ class CarrierGateway(models.Model):
     number_format = models.CharField(
         _("Number"), max_length=12, choices=NumberFormat.choices, default=NumberFormat.NATIONAL
     )
+    revision = models.PositiveIntegerField(default=1, editable=False, help_text=_("grows with every change"))
 
     class Meta:
         verbose_name = _("carrier SMS gateway")

@@ -19,13 +19,15 @@ def active_routes() -> dict[ServerKind, Route]:
 
 def routes() -> Query[dict[ServerKind, Route]]:
     """The same; read for every event, so only their revisions are asked for."""
-    found = yield Statement("SELECT id, kind, revision, CAST(created_at AS text) FROM servers_server WHERE active")
-    return {ServerKind(kind): _route(pk, revision, created_at) for pk, kind, revision, created_at in found}
+    found = yield Statement(
+        "SELECT kind, id, revision, carriers_revision, CAST(created_at AS text) FROM servers_server WHERE active"
+    )
+    return {ServerKind(kind): _route(*state) for kind, *state in found}
 
 
 @lru_cache(maxsize=64)
-def _route(server_id: int, revision: int, created_at: object) -> Route:
-    """`created_at` tells apart two databases, or a restored one, that gave the same id to different servers."""
+def _route(server_id: int, _revision: int, _carriers_revision: int, _created_at: object) -> Route:
+    """`_created_at` tells apart two databases, or a restored one, that gave the same id to different servers."""
     own = find(server_id)
     assert own is not None
     return Route(

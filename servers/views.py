@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.db import transaction
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -24,7 +24,7 @@ from console.kit.registry import Words
 from console.kit.typed_secrets import Keeper
 from console.kit.views import ConsoleView
 from foundation import audit
-from foundation.audit import Action
+from foundation.audit import Snapshot
 from servers import edits, health, kept_secrets
 from servers.forms import S, ServerForm, SmsGatewayForm, SmtpServerForm
 from servers.models import PushService, Server, SmsGateway, SmtpServer
@@ -66,10 +66,7 @@ class TryAgainView(ServerDeed):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = get_object_or_404(Server, pk=pk)
-        with transaction.atomic():
-            tried = edits.try_again(pk, now=timezone.now())
-            if tried:
-                audit.record(audit.by_request(request), action=Action.RETRY, instance=child(server))
+        tried = edits.try_again(pk, actor=audit.by_request(request), now=timezone.now())
         words = _("“%s” is tried with one message now.") if tried else _("“%s” is neither stopped nor paused.")
         messages.success(request, words % server)
         return redirect("notification-server")
@@ -80,10 +77,7 @@ class ForgetView(ServerDeed):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = get_object_or_404(Server, pk=pk)
-        seen = {name: getattr(server, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
-        with transaction.atomic():
-            if edits.forget(pk):
-                audit.record(audit.by_request(request), action=Action.FORGET, instance=child(server), before=seen)
+        edits.forget(pk, actor=audit.by_request(request))
         messages.success(request, _("What was learned of “%s” is forgotten.") % server)
         return redirect(health.address(server))
 
@@ -92,10 +86,9 @@ class ActivateView(ServerDeed):
     """Makes a server the active one of its type."""
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        server = get_object_or_404(Server, pk=pk)
         try:
-            with transaction.atomic():
-                server = edits.activate(pk, now=timezone.now())
-                audit.record(audit.by_request(request), action=Action.ACTIVATE, instance=child(server))
+            edits.activate(pk, actor=audit.by_request(request), now=timezone.now())
         except Server.DoesNotExist:
             raise Http404 from None
         messages.success(request, _("“%s” is active now.") % server)
@@ -176,6 +169,17 @@ class ServerFormPage(ServerView, FormPage[S]):
         }
         return super().get_context_data(**context | kwargs)
 
+    def seen(self, form: ModelForm[S]) -> str:
+        return str(self.instance.revision)
+
+    def store(self, form: ModelForm[S], *, before: Snapshot) -> S:
+        actor = audit.by_request(self.request)
+        if self.instance.pk:
+            edits.change(form.instance, actor=actor, now=timezone.now())
+        else:
+            edits.create(form.instance, actor=actor)
+        return form.instance
+
     def form_url(self) -> str:
         """The address of the form itself, on the page of a test too."""
         return reverse(self.address, args=[self.instance.pk]) if self.instance.pk else reverse(f"{self.address}-add")
@@ -237,8 +241,8 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
     def why_kept(self, instance: Server) -> Words:
         return edits.why_kept(instance)
 
-    def remove(self, instance: Server) -> None:
-        edits.remove(instance.pk)
+    def remove_with_trace(self, instance: Server) -> None:
+        edits.delete(instance.pk, actor=audit.by_request(self.request))
 
 
 def _learned(server: Server) -> list[dict[str, Any]]:

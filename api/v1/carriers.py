@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPMethod, HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
-from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from api.kit import operation
 from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
-from api.kit.problems import invalid
 from api.v1.bodies import Text, told
-from api.v1.servers import set_fields
-from foundation import audit
-from foundation.audit import Action
-from servers import edits
-from servers.carriers.validators import carrier_warnings, clean_carrier
+from api.v1.servers import set_fields, stored
+from servers.carriers import edits
+from servers.carriers.validators import carrier_warnings
 from servers.models import CarrierGateway
 
 Format = Literal["national", "country_code", "plus"]
@@ -39,6 +34,12 @@ class CarrierFields(Struct, forbid_unknown_fields=True):
     number_format: Format | UnsetType | None = UNSET
 
 
+class CarrierChange(CarrierFields, forbid_unknown_fields=True):
+    """The same; with `revision`, the one that was read, nobody else's change since then is overwritten."""
+
+    revision: int | UnsetType = UNSET
+
+
 class CarrierBody(Struct):
     id: int
     carrier: str
@@ -46,6 +47,7 @@ class CarrierBody(Struct):
     country: str
     prefix: str
     number_format: Format
+    revision: int
     warnings: dict[str, str]
 
 
@@ -63,23 +65,25 @@ def show_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
 
 def create_carrier_gateway(call: Call) -> HttpResponse:
     gateway = CarrierGateway()
-    _keep(call, gateway, action=Action.ADD)
+    set_fields(gateway, told(call.body))
+    with stored():
+        edits.create(gateway, actor=call.actor)
     answer = operation.answer(_body(gateway), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/carrier-gateways/{gateway.pk}"
     return answer
 
 
 def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
-    gateway = _find(gateway_id)
-    _keep(call, gateway, action=Action.CHANGE)
+    gateway, given = _find(gateway_id), told(call.body)
+    gateway.revision = given.pop("revision", gateway.revision)
+    set_fields(gateway, given)
+    with stored():
+        edits.change(gateway, actor=call.actor)
     return operation.answer(_body(gateway))
 
 
 def delete_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
-    gateway = _find(gateway_id)
-    with transaction.atomic():
-        audit.record(call.actor, action=Action.DELETE, instance=gateway, before=audit.snapshot(gateway))
-        edits.remove_carrier(gateway)
+    edits.delete(_find(gateway_id), actor=call.actor)
     return operation.nothing()
 
 
@@ -90,22 +94,8 @@ def _find(gateway_id: int) -> CarrierGateway:
     return found
 
 
-def _keep(call: Call, gateway: CarrierGateway, *, action: Action) -> None:
-    given: dict[str, Any] = told(call.body)
-    before = audit.snapshot(gateway)
-    set_fields(gateway, given)
-    try:
-        with transaction.atomic():
-            clean_carrier(gateway)
-            edits.keep_carrier(gateway)
-            after = audit.snapshot(gateway)
-            audit.record(call.actor, action=action, instance=gateway, before=before, after=after)
-    except ValidationError as error:
-        raise invalid(error) from None
-
-
 def _body(row: CarrierGateway) -> CarrierBody:
-    names = ("carrier", "domain", "country", "prefix", "number_format")
+    names = ("carrier", "domain", "country", "prefix", "number_format", "revision")
     return CarrierBody(id=row.pk, **{name: getattr(row, name) for name in names}, warnings=carrier_warnings(row))
 
 
@@ -132,10 +122,10 @@ OPERATIONS = (
         HTTPMethod.PUT,
         _ONE,
         change_carrier_gateway,
-        "Change a carrier SMS gateway: named fields are set, absent ones stay",
+        "Change a carrier SMS gateway: named fields are set, absent ones stay; 409 if `revision` is an old one",
         answer=CarrierBody,
         scopes=_WRITERS,
-        body=CarrierFields,
+        body=CarrierChange,
     ),
     Operation(
         HTTPMethod.DELETE,

@@ -91,8 +91,14 @@ _FIELDS = (*structs.fields(SmtpFields), *structs.fields(SmsFields))
 
 ServerFields = defstruct(
     "ServerFields",
-    [(field.name, field.type, UNSET) for field in {each.name: each for each in _FIELDS}.values()],
-    namespace={"__doc__": "The fields of an SMTP server or of an SMS gateway; those of the other kind are refused."},
+    [
+        *((field.name, field.type, UNSET) for field in {each.name: each for each in _FIELDS}.values()),
+        ("revision", int | UnsetType, UNSET),
+    ],
+    namespace={
+        "__doc__": "The fields of an SMTP server or of an SMS gateway; those of the other kind are refused. With "
+        "`revision`, the one that was read, nobody else's change since then is overwritten."
+    },
     module=__name__,
     forbid_unknown_fields=True,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Model
 from django.http import HttpResponse
 from msgspec import Struct
@@ -31,16 +31,15 @@ from api.v1.server_bodies import (
     TestBody,
     TestDetail,
 )
-from foundation import audit
-from foundation.audit import Action
 from servers import edits
+from servers.edits import StaleError
 from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
 from servers.queries import AnyServer, child
 from servers.sms import receipts
-from servers.sms.validators import clean_sms, sms_warnings
+from servers.sms.validators import sms_warnings
 from servers.testing import runs
 from servers.testing.runs import Asker, ProbeRefusedError
-from servers.validators import clean_smtp, smtp_warnings
+from servers.validators import smtp_warnings
 
 Own = SmtpServer | SmsGateway
 
@@ -51,13 +50,12 @@ class _Kind(Struct, frozen=True):
     model: type[SmtpServer | SmsGateway]
     fields: type[Struct]
     secrets: tuple[str, ...]
-    clean: Callable[[Any], None]
     warn: Callable[[Any], dict[str, str]]
 
 
 _KINDS = {
-    "smtp": _Kind(SmtpServer, SmtpFields, ("password", "oauth_client_secret"), clean_smtp, smtp_warnings),
-    "sms": _Kind(SmsGateway, SmsFields, ("secret", "signature_secret"), clean_sms, sms_warnings),
+    "smtp": _Kind(SmtpServer, SmtpFields, ("password", "oauth_client_secret"), smtp_warnings),
+    "sms": _Kind(SmsGateway, SmsFields, ("secret", "signature_secret"), sms_warnings),
 }
 
 
@@ -72,69 +70,49 @@ def show_server(call: Call, server_id: int) -> HttpResponse:
 
 def create_server(call: Call) -> HttpResponse:
     given = told(call.body)
-    server = _KINDS[given.pop("kind")].model()
-    with transaction.atomic():
-        _clean(server, given)
-        try:
-            edits.add(server)
-        except ValidationError as error:
-            raise invalid(error) from None
-        _note(call, Action.ADD, server, before={})
+    kind = _KINDS[given.pop("kind")]
+    server = kind.model()
+    _set(server, given, kind=kind)
+    with stored():
+        edits.create(server, actor=call.actor)
     answer = operation.answer(_detail(_find(server.pk), call=call), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/servers/{server.pk}"
     return answer
 
 
 def change_server(call: Call, server_id: int) -> HttpResponse:
-    with transaction.atomic():
-        server = _find_own(server_id)
-        before = audit.snapshot(server)
-        _clean(server, told(call.body))
-        try:
-            edits.change(server, now=call.now)
-        except ValidationError as error:
-            raise invalid(error) from None
-        _note(call, Action.CHANGE, server, before=before)
+    server, given = _find_own(server_id), told(call.body)
+    server.revision = given.pop("revision", server.revision)
+    _set(server, given, kind=_KINDS[server.kind])
+    with stored():
+        edits.change(server, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
 def activate_server(call: Call, server_id: int) -> HttpResponse:
     _find_own(server_id)
-    with transaction.atomic():
-        server = edits.activate(server_id, now=call.now)
-        audit.record(call.actor, action=Action.ACTIVATE, instance=server)
+    edits.activate(server_id, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
 def try_server_again(call: Call, server_id: int) -> HttpResponse:
-    own = _find_own(server_id)
-    with transaction.atomic():
-        if edits.try_again(server_id, now=call.now):
-            audit.record(call.actor, action=Action.RETRY, instance=own)
+    _find_own(server_id)
+    edits.try_again(server_id, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
 def forget_learned(call: Call, server_id: int) -> HttpResponse:
-    own = _find_own(server_id)
-    seen = {name: getattr(own, name) for name in ("session_limit", "session_limit_reply", "unpipelined_reply")}
-    with transaction.atomic():
-        if edits.forget(server_id):
-            audit.record(call.actor, action=Action.FORGET, instance=own, before=seen)
+    _find_own(server_id)
+    edits.forget(server_id, actor=call.actor)
     return show_server(call, server_id)
 
 
 def delete_server(call: Call, server_id: int) -> HttpResponse:
-    server = _find_own(server_id)
-    before = audit.snapshot(server)
-    with transaction.atomic():
-        audit.record(call.actor, action=Action.DELETE, instance=server, before=before)
-        try:
-            edits.remove(server_id)
-        except ValidationError as error:
-            words = " ".join(error.messages)
-            raise ProblemError(
-                HTTPStatus.CONFLICT, words, errors=[FieldError("active", "active_server", words)]
-            ) from None
+    _find_own(server_id)
+    try:
+        edits.delete(server_id, actor=call.actor)
+    except ValidationError as error:
+        raise _conflict("active", error) from None
     return operation.nothing()
 
 
@@ -159,6 +137,22 @@ def show_test(call: Call, server_id: int, test_id: UUID) -> HttpResponse:
     return operation.answer(_test(test))
 
 
+@contextmanager
+def stored() -> Iterator[None]:
+    """What edits refuse, as problems."""
+    try:
+        yield
+    except StaleError as stale:
+        raise _conflict("revision", stale) from None
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _conflict(field: str, error: ValidationError) -> ProblemError:
+    words = " ".join(error.messages)
+    return ProblemError(HTTPStatus.CONFLICT, words, errors=[FieldError(field, error.code or "conflict", words)])
+
+
 def set_fields(row: Model, given: dict[str, Any]) -> None:
     """Named fields as they will be stored; null is the field's default."""
     for name, value in given.items():
@@ -181,15 +175,10 @@ def _find_own(server_id: int) -> Own:
     return own
 
 
-def _clean(server: Own, given: dict[str, Any]) -> None:
-    kind = _KINDS[server.kind] if server.kind else next(each for each in _KINDS.values() if each.model is type(server))
+def _set(server: Own, given: dict[str, Any], *, kind: _Kind) -> None:
     for name in given.keys() - set(kind.fields.__struct_fields__):
         raise unprocessable(name, "unknown_field", f"This kind of server has no field {name!r}.")
     set_fields(server, given)
-    try:
-        kind.clean(server)
-    except ValidationError as error:
-        raise invalid(error) from None
 
 
 def _detail(row: Server, *, call: Call) -> ServerSummary:
@@ -232,10 +221,6 @@ def _test(test: ServerTest) -> TestDetail:
     return TestDetail(test.pk, test.to, test.started_at, test.finished_at, test.passed, stages)
 
 
-def _note(call: Call, action: Action, server: Own, *, before: audit.Snapshot) -> None:
-    audit.record(call.actor, action=action, instance=server, before=before, after=audit.snapshot(server))
-
-
 _TROUBLE = ("trouble_code", "trouble_detail")
 _READERS, _WRITERS = (ApiScope.READ, ApiScope.ADMIN), (ApiScope.ADMIN,)
 _ONE = "/servers/{server_id}"
@@ -256,7 +241,7 @@ OPERATIONS = (
         HTTPMethod.PUT,
         _ONE,
         change_server,
-        "Change a server: named fields are set, absent ones stay",
+        "Change a server: named fields are set, absent ones stay; 409 if `revision` is an old one",
         answer=ServerSummary,
         scopes=_WRITERS,
         body=ServerFields,

@@ -116,9 +116,15 @@ class FormPage(DialogMixin, ObjectView[M]):
         """Store what the form holds."""
         return form.save()
 
+    def seen(self, form: ModelForm[M]) -> str:
+        """What tells the stored object apart from what it was before and after."""
+        values = {name: getattr(value, "sealed", value) for name, value in form.initial.items() if name in form.fields}
+        texts = sorted((name, _plain(value)) for name, value in values.items())
+        return hashlib.sha256(repr(texts).encode()).hexdigest()
+
     def _is_stale(self, form: ModelForm[M]) -> bool:
         """Whether somebody saved the object since this form was opened; the form then says what is different now."""
-        if self.instance.pk is None or self.request.POST.get("seen") in {None, _seen(form)}:
+        if self.instance.pk is None or self.request.POST.get("seen") in {None, self.seen(form)}:
             return False
         form.add_error(None, _("Somebody saved this meanwhile. Save again to replace what is stored now:"))
         for name in form.changed_data:
@@ -129,15 +135,9 @@ class FormPage(DialogMixin, ObjectView[M]):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         adding = self.instance.pk is None
-        seen = "" if adding else _seen(kwargs["form"])
+        seen = "" if adding else self.seen(kwargs["form"])
         context = {"instance": self.instance, "adding": adding, "back": self.get_success_url(), "seen": seen}
         return super().get_context_data(**context | kwargs)
-
-
-def _seen(form: ModelForm[Any]) -> str:
-    """A digest of what was stored when the form was made."""
-    values = {name: getattr(value, "sealed", value) for name, value in form.initial.items() if name in form.fields}
-    return hashlib.sha256(repr(sorted((name, _plain(value)) for name, value in values.items())).encode()).hexdigest()
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -18,9 +19,9 @@ from console.kit.editing import DeletePage, DialogMixin, FormPage
 from console.kit.pages import SettingsChildView
 from console.kit.registry import Words
 from foundation import audit
-from foundation.audit import Action
-from servers import countries, edits
-from servers.carriers import detection
+from foundation.audit import Snapshot
+from servers import countries
+from servers.carriers import detection, edits
 from servers.carriers.validators import carrier_warnings
 from servers.forms import CarrierGatewayForm
 from servers.models import CarrierGateway, Server, SmsGateway
@@ -80,13 +81,21 @@ class CarrierPage(CarrierView, FormPage[CarrierGateway]):
         warnings = carrier_warnings(self.instance) if not kwargs["form"].errors else {}
         return super().get_context_data(fields=_fields(kwargs["form"], warnings=warnings), **kwargs)
 
+    def seen(self, form: ModelForm[CarrierGateway]) -> str:
+        return str(self.instance.revision)
+
+    def store(self, form: ModelForm[CarrierGateway], *, before: Snapshot) -> CarrierGateway:
+        store = edits.change if self.instance.pk else edits.create
+        store(form.instance, actor=audit.by_request(self.request))
+        return form.instance
+
 
 class CarrierDeletePage(CarrierView, DeletePage[CarrierGateway]):
     model = CarrierGateway
     write_permissions = ("servers.delete_carriergateway",)
 
-    def remove(self, instance: CarrierGateway) -> None:
-        edits.remove_carrier(instance)
+    def remove_with_trace(self, instance: CarrierGateway) -> None:
+        edits.delete(instance, actor=audit.by_request(self.request))
 
 
 class DetectPage(CarrierView, DialogMixin):
@@ -130,11 +139,10 @@ class DetectPage(CarrierView, DialogMixin):
 
     def _add(self, form: CarrierGatewayForm) -> None:
         try:
-            saved = form.save()
+            edits.create(form.instance, actor=audit.by_request(self.request))
         except ValidationError:
             form.add_error("carrier", _("This carrier already has a gateway in this country."))
             raise
-        audit.record(audit.by_request(self.request), action=Action.ADD, instance=saved, after=audit.snapshot(saved))
 
     def _show(
         self,

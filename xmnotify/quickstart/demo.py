@@ -6,11 +6,13 @@ import random
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from msgspec import Struct
 
 from devices.models import Device, Group, InstalledApp, Person, PushToken
+from foundation.audit import Actor
+from foundation.secrets import Secret
+from servers import edits
 from servers.models import Server, SmsGateway, SmtpServer
 
 SERVER = "Demo mail server"
@@ -18,6 +20,8 @@ GATEWAY = "Demo SMS gateway"
 DEVICES = 500
 _PEOPLE = 420
 _DOMAIN = "example.com"
+_ACTOR = Actor("demo data")
+_SECRET = "demo-secret"  # noqa: S105 - the simulator's
 
 _GIVEN = (
     "Ada Amir Ana Anton Bea Bilal Carla Chen Daan Dana Elif Emil Eva Farid Freya Greta Hana Hugo Ida Ivan Jan Jana "
@@ -73,30 +77,29 @@ def seed(*, smtp_port: int, sms_port: int | None = None) -> bool:
         _move_servers(smtp_port=smtp_port, sms_port=sms_port)
         if Server.objects.exists() or Device.objects.exists():
             return False
-        SmtpServer.objects.create(
-            kind=Server.Kind.SMTP,
-            name=SERVER,
-            description="The simulated mail server of the quick start. It delivers nothing to the outside.",
-            active=True,
-            host="127.0.0.1",
-            port=smtp_port,
-            from_name="xmnotify demo",
-            from_email=f"xmnotify@{_DOMAIN}",
+        edits.create(
+            SmtpServer(
+                name=SERVER,
+                description="The simulated mail server of the quick start. It delivers nothing to the outside.",
+                host="127.0.0.1",
+                port=smtp_port,
+                from_name="xmnotify demo",
+                from_email=f"xmnotify@{_DOMAIN}",
+            ),
+            actor=_ACTOR,
         )
         if sms_port:
-            _make_gateway(port=sms_port)
+            edits.create(_gateway(port=sms_port), actor=_ACTOR)
         _make_devices(now=timezone.now())
     return True
 
 
-def _make_gateway(*, port: int) -> None:
-    SmsGateway.objects.create(
-        kind=Server.Kind.SMS,
+def _gateway(*, port: int) -> SmsGateway:
+    return SmsGateway(
         name=GATEWAY,
         description="The simulated SMS service of the quick start. It reaches no phone.",
-        active=True,
         key="demo",
-        secret="demo-secret",  # noqa: S106 - the simulator's
+        secret=_SECRET,
         virtual_number="12015550123",
         unencrypted_accepted=True,
         country="GB",
@@ -122,11 +125,15 @@ def is_harmless(*, smtp_port: int) -> bool:
 
 def _move_servers(*, smtp_port: int, sms_port: int | None) -> None:
     """Let the demo servers follow the simulators to other ports."""
-    SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=smtp_port).update(port=smtp_port)
+    for server in SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=smtp_port):
+        server.port = smtp_port
+        edits.change(server, actor=_ACTOR, now=timezone.now())
     if sms_port is None:
         return
     own = SmsGateway.objects.filter(name=GATEWAY, base_url__startswith="http://127.0.0.1:")
-    own.exclude(base_url=_loopback(sms_port)).update(base_url=_loopback(sms_port), revision=F("revision") + 1)
+    for gateway in own.exclude(base_url=_loopback(sms_port)):
+        gateway.base_url, gateway.secret = _loopback(sms_port), Secret.of(_SECRET)
+        edits.change(gateway, actor=_ACTOR, now=timezone.now())
 
 
 def _loopback(port: int) -> str:

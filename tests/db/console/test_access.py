@@ -159,7 +159,7 @@ def test_an_older_save_of_a_server_is_refused_and_shows_no_secret(admin_client):
     shown = {name: page.context["form"][name].value() for name in page.context["form"].fields}
     typed = {name: value for name, value in shown.items() if value is not None and value is not False}
     typed |= {"seen": page.context["seen"], "password": "typed-secret"}
-    SmtpServer.objects.update(host="moved.example.com")
+    SmtpServer.objects.update(host="moved.example.com", revision=2)
     refused = admin_client.post(path, typed)
     assert refused.status_code == 422
     text = refused.content.decode()

@@ -6,7 +6,8 @@ from dispatch.intake import accept
 from dispatch.models import Delivery
 from dispatch.rules.clock import SystemClock
 from dispatch.sending.drain import drain
-from servers import edits
+from foundation.audit import Actor
+from servers.carriers import edits
 from servers.models import SmsGateway
 from servers.queries import active_routes
 from servers.values import ServerKind
@@ -14,6 +15,7 @@ from simulators.smtp import SmtpSimulator
 from tests.db import world
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ACTOR = Actor("somebody")
 NUMBER = "+14155552671"
 AT_CARRIER = "4155552671@sms.att.example"
 
@@ -87,12 +89,12 @@ def test_routes_follow_every_change_of_a_carrier_gateway(sms):
 
     assert known() == {}
     made = world.CarrierGateway(carrier="AT&T", carrier_key="att", domain="one.example", country="US")
-    edits.keep_carrier(made)
+    edits.create(made, actor=ACTOR)
     assert known() == {("att", "US"): "one.example"}
     made.domain = "two.example"
-    edits.keep_carrier(made)
+    edits.change(made, actor=ACTOR)
     assert known() == {("att", "US"): "two.example"}
-    edits.remove_carrier(made)
+    edits.delete(made, actor=ACTOR)
     assert known() == {}
 
 
@@ -102,5 +104,5 @@ def test_the_log_and_the_delivery_page_name_the_carrier(sms, admin_client):
     planned = post()
     for path in ("/log/", f"/log/{planned.pk}/"):
         assert "via AT&amp;T" in admin_client.get(path).content.decode()
-    edits.remove_carrier(made)
+    edits.delete(made, actor=ACTOR)
     assert "via a deleted carrier gateway" in admin_client.get("/log/").content.decode()

@@ -19,8 +19,9 @@ from dispatch.sending.drain import drain
 from dispatch.sending.journal import Journal
 from dispatch.upkeep import clocks, retention, sweep
 from dispatch.upkeep.reaper import Reaper
+from foundation.audit import Actor
 from foundation.sql import locks
-from servers import edits
+from servers.carriers import edits
 from servers.models import CarrierGateway, Server, SmsGateway
 from servers.values import ServerKind
 from tests import waiting
@@ -413,12 +414,12 @@ def test_a_carrier_gateway_is_stored_after_whoever_changes_several_gateways():
         with transaction.atomic():
             locks.hold(ServerKind.SMS)
             Server.objects.filter(pk=second.pk).update(active=False)
-            kept = beside.submit(at_once, lambda: edits.keep_carrier(gateway))
+            kept = beside.submit(at_once, lambda: edits.create(gateway, actor=Actor("somebody")))
             waiting.until(lambda: waiting_for_locks() == 1)
             Server.objects.filter(pk=first.pk).update(active=False)
         kept.result()
     assert CarrierGateway.objects.count() == 1
-    assert set(Server.objects.values_list("revision", flat=True)) == {first.revision + 1}
+    assert set(Server.objects.values_list("carriers_revision", flat=True)) == {first.carriers_revision + 1}
 
 
 @on_postgresql

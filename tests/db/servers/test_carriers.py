@@ -6,8 +6,9 @@ from django.core.exceptions import ValidationError
 from console.kit import registry
 from console.kit.registry import Level
 from devices.models import Device
+from foundation.audit import Actor
 from foundation.models import AuditEntry
-from servers import edits
+from servers.carriers import edits
 from servers.carriers.detection import NewCarrier, new_carriers
 from servers.carriers.validators import RETIRED, carrier_warnings, clean_carrier
 from servers.models import CarrierGateway, SmsGateway
@@ -91,7 +92,7 @@ def test_one_that_was_added_meanwhile_is_refused():
     clean_carrier(made)
     carrier_gateway(carrier="at&t")
     with pytest.raises(ValidationError):
-        edits.keep_carrier(made)
+        edits.create(made, actor=Actor("somebody"))
 
 
 def test_domains_that_are_switched_off_are_warned_of():

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from foundation.audit import Actor
+from servers import edits
 from servers.forms import SMS_ADVANCED, SMS_MAIN, SMTP_ADVANCED, SMTP_MAIN, SmsGatewayForm, SmtpServerForm
 from servers.models import SmtpServer
-from tests.db.world import smtp_server
+from tests.db.world import NOW, smtp_server
 from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.django_db
+ACTOR = Actor("somebody")
 SECRET = "correct horse battery staple"
 CA = Authority(Path()).pem
 
@@ -25,7 +28,10 @@ def data(**changes):
 def saved(instance=None, **changes):
     form = SmtpServerForm(data(**changes), instance=instance)
     assert form.is_valid(), form.errors
-    form.save()
+    if form.instance.pk:
+        edits.change(form.instance, actor=ACTOR, now=NOW)
+    else:
+        edits.create(form.instance, actor=ACTOR)
     return SmtpServer.objects.get(pk=form.instance.pk)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -27,7 +28,10 @@ class Command(BaseCommand):
     def handle(self, *arguments: Any, **options: Any) -> None:
         port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
         sms_port = env.integer("XMNOTIFY_SMS_SIM_PORT", 2526, least=1, most=65535)
-        made = demo.seed(smtp_port=port, sms_port=sms_port)
+        try:
+            made = demo.seed(smtp_port=port, sms_port=sms_port)
+        except ValidationError as refused:
+            raise CommandError(" ".join(refused.messages)) from None
         print("Made the demo data." if made else "There are servers or devices already; no demo data was made.")
         if options["scale"]:
             deliveries, devices = max(options["deliveries"], 1), max(options["devices"], 1)
