@@ -110,11 +110,12 @@ def _plan(targets: int) -> float:
     from dispatch.broadcasts import planning  # noqa: PLC0415
     from dispatch.models import Broadcast, Delivery  # noqa: PLC0415
     from dispatch.rules.clock import SystemClock  # noqa: PLC0415
+    from dispatch.rules.states import BroadcastState  # noqa: PLC0415
 
     _announce()
     pk = Broadcast.objects.latest("created_at").pk
     before = time.perf_counter()
-    while Broadcast.objects.filter(pk=pk, state=Broadcast.State.PLANNING).exists():
+    while Broadcast.objects.filter(pk=pk, state=BroadcastState.PLANNING).exists():
         planning.plan(pk, clock=SystemClock(), stopping=lambda: False)
     took = time.perf_counter() - before
     assert Delivery.objects.count() == targets
@@ -181,6 +182,7 @@ def _empty() -> None:
 def _first_mail(ledger: Path) -> float:
     """Seconds until the sink has one; then what waits is thrown away."""
     from dispatch.models import Broadcast  # noqa: PLC0415
+    from dispatch.rules.states import BroadcastState  # noqa: PLC0415
 
     seen = ledger.stat().st_size if ledger.exists() else 0
     before = time.perf_counter()
@@ -190,7 +192,7 @@ def _first_mail(ledger: Path) -> float:
         if time.perf_counter() - before > 60:
             raise RuntimeError("no mail came")
     took = time.perf_counter() - before
-    Broadcast.objects.update(state=Broadcast.State.CANCELLED)
+    Broadcast.objects.update(state=BroadcastState.CANCELLED)
     _throw_away_what_waits()
     return took
 

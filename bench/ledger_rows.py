@@ -8,6 +8,7 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from dispatch.models import Delivery
+from dispatch.rules.states import DeliveryState
 from templates_app.models import NotificationTemplate
 
 _RETRIES = timedelta(minutes=30)
@@ -23,8 +24,8 @@ class Rows:
     def all_final(self) -> bool:
         """Whether none is to be sent any more; those that wait for their next try are due from now on."""
         try:
-            waiting = Delivery.objects.filter(state=Delivery.State.DUE)
-            if not Delivery.objects.filter(state__in=[Delivery.State.DUE, Delivery.State.CLAIMED]).exists():
+            waiting = Delivery.objects.filter(state=DeliveryState.DUE)
+            if not Delivery.objects.filter(state__in=[DeliveryState.DUE, DeliveryState.CLAIMED]).exists():
                 return True
             if not waiting.filter(due_at__lte=timezone.now()).exists():
                 waiting.filter(due_at__gt=timezone.now()).update(due_at=timezone.now())
@@ -36,4 +37,4 @@ class Rows:
         return {str(pk) for pk in Delivery.objects.values_list("pk", flat=True)}
 
     def held(self) -> set[str]:
-        return {str(pk) for pk in Delivery.objects.filter(state=Delivery.State.HELD).values_list("pk", flat=True)}
+        return {str(pk) for pk in Delivery.objects.filter(state=DeliveryState.HELD).values_list("pk", flat=True)}

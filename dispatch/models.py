@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from actions.models import Rule
 from devices.models import Device, Person
+from dispatch.rules import states
+from dispatch.rules.states import BroadcastState, DeliveryState
 from foundation.secrets import SealedField
 from foundation.sql.ids import new_uid
 from servers.models import CarrierGateway, Server
@@ -16,8 +18,27 @@ from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateVersion
 from transports.types import AddressKind, ChannelKind
 
-# The states of the partial index delivery_trouble; SQLite takes it only for a condition written with these same ones.
-TROUBLE = ["failed", "held", "undelivered", "expired", "paused", "skipped", "cancelled"]
+DELIVERY_STATES = {
+    DeliveryState.DUE: _("Queued"),
+    DeliveryState.CLAIMED: _("Being sent"),
+    DeliveryState.PAUSED: _("Paused"),
+    DeliveryState.SENT: _("Sent"),
+    DeliveryState.DELIVERED: _("Delivered"),
+    DeliveryState.UNDELIVERED: _("Undelivered"),
+    DeliveryState.FAILED: _("Failed"),
+    DeliveryState.HELD: _("Held for a person"),
+    DeliveryState.SKIPPED: _("Skipped"),
+    DeliveryState.CANCELLED: _("Cancelled"),
+    DeliveryState.EXPIRED: _("Expired"),
+    DeliveryState.DIGESTED: _("In a digest"),
+}
+BROADCAST_STATES = {
+    BroadcastState.PLANNING: _("Planning"),
+    BroadcastState.RUNNING: _("Running"),
+    BroadcastState.PAUSED: _("Paused"),
+    BroadcastState.FINISHED: _("Finished"),
+    BroadcastState.CANCELLED: _("Cancelled"),
+}
 
 
 class Priority(models.IntegerChoices):
@@ -34,13 +55,6 @@ class Broadcast(models.Model):
     `audience` is a filter (see devices.filters), `channels` narrows the active ones of its templates.
     """
 
-    class State(models.TextChoices):
-        PLANNING = "planning", _("Planning")
-        RUNNING = "running", _("Running")
-        PAUSED = "paused", _("Paused")
-        FINISHED = "finished", _("Finished")
-        CANCELLED = "cancelled", _("Cancelled")
-
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     name = models.CharField(max_length=255, blank=True)
     template_versions = models.ManyToManyField(TemplateVersion, related_name="+")
@@ -48,7 +62,7 @@ class Broadcast(models.Model):
     channels = models.JSONField(default=list)
     texts = models.JSONField(default=dict, help_text=_("texts typed in for this broadcast, by channel"))
     visible_recipients = models.BooleanField(default=False)
-    state = models.CharField(max_length=9, choices=State.choices, default=State.PLANNING)
+    state = models.CharField(max_length=9, choices=BROADCAST_STATES, default=BroadcastState.PLANNING)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True, help_text=_("instead of the lifetime of the template"))
@@ -165,23 +179,6 @@ class Delivery(models.Model):
     those of a broadcast through the event that began it.
     """
 
-    class State(models.TextChoices):
-        DUE = "due", _("Queued")
-        CLAIMED = "claimed", _("Being sent")
-        PAUSED = "paused", _("Paused")
-        SENT = "sent", _("Sent")
-        DELIVERED = "delivered", _("Delivered")
-        UNDELIVERED = "undelivered", _("Undelivered")
-        FAILED = "failed", _("Failed")
-        HELD = "held", _("Held for a person")
-        SKIPPED = "skipped", _("Skipped")
-        CANCELLED = "cancelled", _("Cancelled")
-        EXPIRED = "expired", _("Expired")
-        DIGESTED = "digested", _("In a digest")
-
-    OPEN = (State.DUE, State.CLAIMED, State.PAUSED, State.HELD)
-    """It may still be sent."""
-
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
     event = models.ForeignKey(
         Event, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", db_index=False
@@ -233,7 +230,7 @@ class Delivery(models.Model):
     language = models.CharField(max_length=35, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.EVENT)
-    state = models.CharField(max_length=11, choices=State.choices, default=State.DUE)
+    state = models.CharField(max_length=11, choices=DELIVERY_STATES, default=DeliveryState.DUE)
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
@@ -258,15 +255,15 @@ class Delivery(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="claimed", lease__isnull=False, lease_until__isnull=False)
-                | (~Q(state="claimed") & Q(lease__isnull=True, lease_until__isnull=True)),
+                condition=Q(state=DeliveryState.CLAIMED, lease__isnull=False, lease_until__isnull=False)
+                | (~Q(state=DeliveryState.CLAIMED) & Q(lease__isnull=True, lease_until__isnull=True)),
                 name="claimed_if_and_only_if_leased",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["sent", "delivered"]) | Q(sent_at__isnull=False), name="sent_has_its_time"
+                condition=~Q(state__in=[*states.DATED]) | Q(sent_at__isnull=False), name="sent_has_its_time"
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["failed", "skipped", "held"]) | ~Q(reason_code=""), name="failed_has_a_reason"
+                condition=~Q(state__in=[*states.EXPLAINED]) | ~Q(reason_code=""), name="failed_has_a_reason"
             ),
             models.CheckConstraint(
                 condition=Q(event__isnull=False) | Q(broadcast__isnull=False), name="delivery_of_event_or_broadcast"
@@ -277,12 +274,14 @@ class Delivery(models.Model):
             models.CheckConstraint(condition=Q(priority__in=Priority.values), name="delivery_priority_known"),
         ]
         indexes = [
-            models.Index(fields=["server", "priority", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
-            models.Index(fields=["lease"], condition=Q(state="claimed"), name="delivery_claimed"),
-            models.Index(fields=["event", "id"], name="delivery_event"),
             models.Index(
-                fields=["expires_at"], condition=Q(state__in=["due", "paused", "held"]), name="delivery_expiry"
+                fields=["server", "priority", "due_at", "id"],
+                condition=Q(state=DeliveryState.DUE),
+                name="delivery_due",
             ),
+            models.Index(fields=["lease"], condition=Q(state=DeliveryState.CLAIMED), name="delivery_claimed"),
+            models.Index(fields=["event", "id"], name="delivery_event"),
+            models.Index(fields=["expires_at"], condition=Q(state__in=[*states.WAITING]), name="delivery_expiry"),
             models.Index(
                 fields=["person", "id"],
                 condition=Q(broadcast__isnull=False, person__isnull=False),
@@ -295,7 +294,7 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["state", "id"],
-                condition=Q(state__in=TROUBLE),
+                condition=Q(state__in=[*states.RARE]),
                 name="delivery_trouble",
             ),
         ]

@@ -24,6 +24,7 @@ from dispatch.log import search
 from dispatch.models import Attempt, Delivery, Event, Receipt
 from dispatch.outbox import interventions
 from dispatch.outbox.interventions import NotAllowedError
+from dispatch.rules.states import DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import audit, retention
 from foundation.audit import Action
@@ -115,7 +116,7 @@ class DeliveriesQuery(Struct, forbid_unknown_fields=True):
     """Filters: `server` is a name, `since` and `until` bound the time of planning, `after` begins after that one."""
 
     event: UUID | UnsetType = UNSET
-    state: Delivery.State | UnsetType = UNSET
+    state: DeliveryState | UnsetType = UNSET
     channel: ChannelKind | UnsetType = UNSET
     server: Line | UnsetType = UNSET
     device: Line | UnsetType = UNSET

@@ -18,13 +18,14 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
-from dispatch.models import Broadcast, Delivery, Event
+from dispatch.models import Broadcast, Event
+from dispatch.rules import states
+from dispatch.rules.states import BroadcastState, DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.sql.ids import first_id
 
 _FIRST_DELIVERIES = 100
-_WAITING = ("due", "claimed", "paused", "held")
 
 
 class EventSummary(Struct):
@@ -77,13 +78,14 @@ def show_event(call: Call, event_id: UUID) -> HttpResponse:
     event = _visible(call).filter(pk=event_id).select_related("broadcast").first()
     if event is None:
         raise operation.not_found("event", removed_at=retention.removed_at(EVENTS, event_id))
+    planning = event.broadcast is not None and event.broadcast.state == BroadcastState.PLANNING
     found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
-    counts = {state.value: found.get(state.value, 0) for state in Delivery.State}
+    counts = {state.value: found.get(state.value, 0) for state in DeliveryState}
     deliveries, last = pages.page(event.deliveries.order_by("-id"), limit=_FIRST_DELIVERIES)
     return operation.answer(
         EventDetail(
             **_summary(event),
-            state=_state(counts, planning=event.broadcast is not None and event.broadcast.state == "planning"),
+            state=_state(counts, planning=planning),
             counts=counts,
             notes=event.notes,
             broadcast=_broadcast(event.broadcast) if event.broadcast else None,
@@ -128,9 +130,9 @@ def _broadcast(row: Broadcast) -> BroadcastBody:
 
 
 def _state(counts: dict[str, int], *, planning: bool) -> str:
-    if not planning and not any(counts[state] for state in _WAITING):
+    if not planning and not any(counts[state] for state in states.OPEN):
         return "finished"
-    untouched = sum(counts.values()) == counts["due"] + counts["skipped"]
+    untouched = sum(counts.values()) == sum(counts[state] for state in states.STORED)
     return "accepted" if untouched else "in_progress"
 
 

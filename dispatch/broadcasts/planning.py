@@ -26,8 +26,10 @@ from devices.values import Target
 from dispatch.models import Broadcast, Delivery, Event, Priority
 from dispatch.outbox import fanout, store
 from dispatch.rules import plan as planning
+from dispatch.rules import states
 from dispatch.rules.clock import Clock
 from dispatch.rules.plan import Occasion, Planned
+from dispatch.rules.states import BroadcastState
 from dispatch.wakeup import wake_ups
 from foundation.sql.ids import first_id
 from servers.queries import active_routes
@@ -42,7 +44,6 @@ CHUNK = 5_000
 LONGEST = timedelta(seconds=20)
 LEASE = timedelta(seconds=60)
 _MILLISECOND = timedelta(milliseconds=1)
-_State = Broadcast.State
 
 
 class _Run(Struct, frozen=True):
@@ -105,13 +106,13 @@ def plan(broadcast_id: UUID, *, clock: Clock, stopping: Callable[[], bool]) -> N
 
 def leases() -> dict[UUID, datetime | None]:
     """Until when whoever plans a broadcast said that it would; each step of it says so anew."""
-    planning = Broadcast.objects.filter(state=_State.PLANNING, lease_until__isnull=False)
+    planning = Broadcast.objects.filter(state=BroadcastState.PLANNING, lease_until__isnull=False)
     return dict(planning.values_list("pk", "lease_until"))
 
 
 def free(broadcast_ids: Sequence[UUID]) -> int:
     """Nobody plans these any more; returns how many."""
-    return Broadcast.objects.filter(pk__in=broadcast_ids, state=_State.PLANNING).update(lease_until=None)
+    return Broadcast.objects.filter(pk__in=broadcast_ids, state=BroadcastState.PLANNING).update(lease_until=None)
 
 
 def resume() -> None:
@@ -126,13 +127,13 @@ def finish(*, now: datetime) -> int:
     One delivery that is still open is remembered with each, so that the others are looked at only when that one ended.
     """
     finished = 0
-    for pk, waits_for in Broadcast.objects.filter(state=_State.RUNNING).values_list("pk", "waits_for"):
-        if waits_for and Delivery.objects.filter(pk=waits_for, state__in=Delivery.OPEN).exists():
+    for pk, waits_for in Broadcast.objects.filter(state=BroadcastState.RUNNING).values_list("pk", "waits_for"):
+        if waits_for and Delivery.objects.filter(pk=waits_for, state__in=states.OPEN).exists():
             continue
-        open_ = Delivery.objects.filter(event__in=Event.objects.filter(broadcast=pk), state__in=Delivery.OPEN)
+        open_ = Delivery.objects.filter(event__in=Event.objects.filter(broadcast=pk), state__in=states.OPEN)
         last = open_.order_by("-id").values_list("pk", flat=True).first()
-        ended = {} if last else {"state": _State.FINISHED, "finished_at": now}
-        changed = Broadcast.objects.filter(pk=pk, state=_State.RUNNING).update(waits_for=last, **ended)
+        ended = {} if last else {"state": BroadcastState.FINISHED, "finished_at": now}
+        changed = Broadcast.objects.filter(pk=pk, state=BroadcastState.RUNNING).update(waits_for=last, **ended)
         finished += changed if ended else 0
     return finished
 
@@ -143,20 +144,20 @@ def _take(broadcast_id: UUID, *, now: datetime) -> bool:
 
 
 def _free(rows: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
-    return rows.filter(lease_until=None, state=_State.PLANNING)
+    return rows.filter(lease_until=None, state=BroadcastState.PLANNING)
 
 
 @transaction.atomic
 def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
     """Plan for the next targets; False when there was nobody left, or it was cancelled."""
     broadcast = Broadcast.objects.select_for_update().get(pk=broadcast_id)
-    if broadcast.state != _State.PLANNING:
+    if broadcast.state != BroadcastState.PLANNING:
         return False
     run = _run(broadcast)
     targets = _next_devices(run, most=most) or _next_users(run, most=most)
     row = Broadcast.objects.filter(pk=broadcast_id)
     if targets is None:
-        row.update(state=_State.RUNNING, lease_until=None)
+        row.update(state=BroadcastState.RUNNING, lease_until=None)
         return False
     _wake(_plan_targets(run, targets))
     column = "planned_up_to" if targets.model is Device else "users_planned_up_to"

@@ -12,6 +12,7 @@ from django.db.models import Case, Count, F, Value, When
 from msgspec import Struct
 
 from dispatch.models import Delivery, HourFigures
+from dispatch.rules.states import UNSETTLED
 from foundation.sql.ids import first_id
 from servers.values import ServerKind
 from transports.types import ChannelKind
@@ -23,8 +24,6 @@ _EVERY = timedelta(seconds=30)
 _LATE_EVERY = timedelta(minutes=30)
 _MOST_SECONDS = 2.0  # in a row, so that other maintenance has its turn
 _SHARE = 20  # counting may take one part in so many of a worker's time
-_OPEN = frozenset({Delivery.State.DUE, Delivery.State.CLAIMED, Delivery.State.PAUSED, Delivery.State.HELD})
-_MAY_CHANGE = _OPEN | {Delivery.State.SENT}
 _KIND = Case(When(channel=ChannelKind.SMS, then=Value(ServerKind.SMS.value)), default=F("server_kind"))
 """An SMS is one, though a carrier gateway is reached through the mail server."""
 
@@ -93,7 +92,7 @@ def _count_hour(start: datetime, *, now: datetime) -> None:
             "counts": counts,
             "median_ms": _milliseconds(found.median) if found else None,
             "slow_ms": _milliseconds(found.slow) if found else None,
-            "unfinished": any(state in _MAY_CHANGE for states in counts.values() for state in states),
+            "unfinished": any(state in UNSETTLED for by_state in counts.values() for state in by_state),
             "counted_at": now,
             "took_ms": round((time.monotonic() - began) * 1000),
         },

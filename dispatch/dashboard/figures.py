@@ -10,19 +10,18 @@ from msgspec import Struct, json
 
 from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, latency
 from dispatch.models import Delivery, HourFigures
-from dispatch.outbox.indexes import IN_TROUBLE, in_state
+from dispatch.outbox.indexes import IS_DUE, RARE_ONES, in_state
+from dispatch.rules import states
+from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect
 from foundation.sql.ids import first_id
 from servers.models import Server
 
-State = Delivery.State
 MOST_COUNTED = 100_000
-_SENT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
-_FAILED = (State.FAILED, State.EXPIRED)
 _WAITING = timedelta(minutes=5)
 _HASTY = (0, 5)
 _OLDEST = ", ".join(
-    f"""(SELECT due_at FROM dispatch_delivery WHERE state = 'due' AND server_id = servers_server.id
+    f"""(SELECT due_at FROM dispatch_delivery WHERE {IS_DUE} AND server_id = servers_server.id
     AND priority = {priority} ORDER BY due_at LIMIT 1)"""  # noqa: S608 - constants of this module only
     for priority in _HASTY
 )
@@ -76,15 +75,13 @@ def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
     lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
     recent = _newest()
     failed = sum(
-        Delivery.objects.filter(IN_TROUBLE, in_state(state), id__gte=first_id(day_ago))
-        .order_by()[:MOST_COUNTED]
-        .count()
-        for state in _FAILED
+        Delivery.objects.filter(RARE_ONES, in_state(state), id__gte=first_id(day_ago)).order_by()[:MOST_COUNTED].count()
+        for state in states.LOST
     )
     return Now(
-        sent=sum(_count(hour.counts, _SENT) for hour in lately),
+        sent=sum(_count(hour.counts, states.TAKEN) for hour in lately),
         failed=min(failed, MOST_COUNTED),
-        queued=Delivery.objects.filter(in_state(State.DUE)).order_by()[:MOST_COUNTED].count(),
+        queued=Delivery.objects.filter(in_state(DeliveryState.DUE)).order_by()[:MOST_COUNTED].count(),
         latency=latency([pair for pair in recent if pair[0] >= day_ago]),
         counted_at=max((hour.counted_at for hour in lately), default=None),
         anything_sent=any(sent for _accepted, sent in recent) or _was_counted_as_sent(),
@@ -111,12 +108,12 @@ def _newest() -> list[tuple[datetime, datetime | None]]:
 
 def _was_counted_as_sent() -> bool:
     newest = HourFigures.objects.order_by("-start").values_list("counts", flat=True)[: 24 * DAYS]
-    return any(_count(counts, _SENT) for counts in newest)
+    return any(_count(counts, states.TAKEN) for counts in newest)
 
 
 def recent_failures(*, limit: int = 8) -> list[Delivery]:
     return list(
-        Delivery.objects.filter(IN_TROUBLE, in_state(State.FAILED))
+        Delivery.objects.filter(RARE_ONES, in_state(DeliveryState.FAILED))
         .order_by("-id")
         .only(
             "id", "server_id", "server_kind", "address", "address_kind", "reason_code", "reason_detail", "created_at"
@@ -141,11 +138,11 @@ def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
 
 def waiting_for(server: Server) -> int:
     """How many messages wait for this server; stops at MOST_COUNTED."""
-    return Delivery.objects.filter(in_state(State.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
+    return Delivery.objects.filter(in_state(DeliveryState.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
 
 
-def _count(counts: Mapping[str, Mapping[str, int]], states: Iterable[str]) -> int:
-    return sum(by_state.get(state, 0) for by_state in counts.values() for state in states)
+def _count(counts: Mapping[str, Mapping[str, int]], wanted: Iterable[str]) -> int:
+    return sum(by_state.get(state, 0) for by_state in counts.values() for state in wanted)
 
 
 def _day(on: date, rows: Sequence[Hour]) -> Day:
@@ -153,13 +150,13 @@ def _day(on: date, rows: Sequence[Hour]) -> Day:
     weighted: list[tuple[int, int]] = []
     for row in rows:
         for kind, by_state in row.counts.items():
-            sent[kind] = sent.get(kind, 0) + sum(by_state.get(state, 0) for state in _SENT)
+            sent[kind] = sent.get(kind, 0) + sum(by_state.get(state, 0) for state in states.TAKEN)
         if row.median_ms is not None:
-            weighted.append((row.median_ms, _count(row.counts, _SENT)))
+            weighted.append((row.median_ms, _count(row.counts, states.TAKEN)))
     return Day(
         on=on,
         sent=sent,
-        failed=sum(_count(row.counts, _FAILED) for row in rows),
+        failed=sum(_count(row.counts, states.LOST) for row in rows),
         median=_weighted_median(weighted) / 1000 if weighted else None,
     )
 

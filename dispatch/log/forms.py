@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from console.kit.filters import end_of
 from dispatch.log.search import Wanted
-from dispatch.models import Delivery
+from dispatch.models import DELIVERY_STATES
+from dispatch.rules import states
 from servers.models import Server
 from templates_app.models import NotificationTemplate, TemplateChannel
 from transports.addresses import invisible
@@ -18,11 +19,10 @@ from transports.addresses import invisible
 TROUBLE = "trouble"
 LOST = "lost"
 QUEUED = "queued"
-_State = Delivery.State
 GROUPS = {
-    TROUBLE: (_("Any trouble"), frozenset({_State.FAILED, _State.UNDELIVERED, _State.EXPIRED, _State.HELD})),
-    LOST: (_("Failed or expired"), frozenset({_State.FAILED, _State.EXPIRED})),
-    QUEUED: (_("Queued or paused"), frozenset({_State.DUE, _State.CLAIMED, _State.PAUSED})),
+    TROUBLE: (_("Any trouble"), states.TROUBLE),
+    LOST: (_("Failed or expired"), states.LOST),
+    QUEUED: (_("Queued or paused"), states.UNDERWAY),
 }
 """Choices of the state that stand for several."""
 
@@ -48,12 +48,12 @@ class LogFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        groups = [(key, words) for key, (words, _states) in GROUPS.items()]
+        groups = [(key, words) for key, (words, _among) in GROUPS.items()]
         templates = NotificationTemplate.objects.order_by("name").values_list("pk", "name", "deleted_at")
         named = [(str(pk), _("%s (deleted)") % name if gone else name) for pk, name, gone in templates]
         servers = Server.objects.order_by("name").values_list("pk", "name")
         for field, choices in (
-            ("state", [*groups, *_State.choices]),
+            ("state", [*groups, *DELIVERY_STATES.items()]),
             ("template", named),
             ("server", [(str(pk), name) for pk, name in servers]),
         ):
@@ -69,7 +69,7 @@ class LogFilter(forms.Form):
             since=_midnight(given["since"]) if given.get("since") else None,
             until=end_of(until) if until else None,
             channel=given.get("channel") or "",
-            states=GROUPS[state][1] if state in GROUPS else frozenset({state} if state else ()),
+            states=frozenset(GROUPS[state][1] if state in GROUPS else {state} if state else ()),
             template_id=int(given["template"]) if given.get("template") else None,
             server_id=int(given["server"]) if given.get("server") else None,
             event_id=given.get("event"),

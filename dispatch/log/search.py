@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from devices.models import Device, Person, folded, keyed
 from dispatch.models import Delivery, Event
+from dispatch.rules.states import RARE
 from foundation.sql.ids import first_id, moment_of
 from templates_app.models import TemplateVersion
 from transports.addresses import mail_address
@@ -27,10 +28,6 @@ SLICE = 25_000
 _FIRST_LOOK = 25  # most filters fill a page within this part of a slice
 
 MOST_SUBJECTS = 50
-_State = Delivery.State
-_INDEXED_STATES = frozenset(
-    {_State.FAILED, _State.HELD, _State.UNDELIVERED, _State.EXPIRED, _State.PAUSED, _State.SKIPPED, _State.CANCELLED}
-)
 _COLUMNS = (
     "id",
     "event_id",
@@ -128,7 +125,7 @@ def _bounded(wanted: Wanted, *, after: UUID | None) -> QuerySet[Delivery]:
 
 def _is_indexed(wanted: Wanted) -> bool:
     """Whether the rows are found through an index, or nothing but the time is asked for."""
-    if wanted.event_id or (wanted.states and wanted.states <= _INDEXED_STATES):
+    if wanted.event_id or (wanted.states and wanted.states <= set(RARE)):
         return True
     return not (wanted.channel or wanted.states or wanted.template_id or wanted.server_id)
 

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from dispatch.models import Attempt, Delivery
 from dispatch.rules.retry import MOST_JITTER
+from dispatch.rules.states import DeliveryState
 from servers.values import WAITS
 
 _ROUNDING = timedelta(milliseconds=1)
 _AFTERWARDS = {
-    Delivery.State.FAILED: "no next try: it failed for good",
-    Delivery.State.HELD: "no next try: it waits for a person",
-    Delivery.State.DUE: "the next try comes when the server is back",
+    DeliveryState.FAILED: "no next try: it failed for good",
+    DeliveryState.HELD: "no next try: it waits for a person",
+    DeliveryState.DUE: "the next try comes when the server is back",
 }
 
 
@@ -39,7 +40,7 @@ def following(attempt: Attempt, *, ended_at: datetime, delivery: Delivery, waits
     """When the next try comes and why, or why none does; empty when the matter is closed by success."""
     if attempt.next_try_at is None:
         last = attempt.number == delivery.attempt_count
-        return _AFTERWARDS.get(Delivery.State(delivery.state), "") if last else _AFTERWARDS[Delivery.State.DUE]
+        return _AFTERWARDS.get(DeliveryState(delivery.state), "") if last else _AFTERWARDS[DeliveryState.DUE]
     return f"next try {_time(attempt.next_try_at)}: {_why(attempt.next_try_at - ended_at, waits=waits)}"
 
 

@@ -30,6 +30,8 @@ from dispatch.log.forms import LogFilter
 from dispatch.models import Attempt, Delivery
 from dispatch.outbox import interventions
 from dispatch.outbox.interventions import NotAllowedError
+from dispatch.rules import states
+from dispatch.rules.states import Change, DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import audit, retention
 from foundation.audit import Action
@@ -76,7 +78,7 @@ class LogPage(LogView, TemplateView):
 class Deed(Struct, frozen=True):
     """What a person may do to deliveries: one alone, or many of which only those in `states` are changed."""
 
-    states: tuple[Delivery.State, ...]
+    states: tuple[DeliveryState, ...]
     one: Callable[..., None]
     many: Callable[..., int]
     done: Words
@@ -85,21 +87,21 @@ class Deed(Struct, frozen=True):
 
 DEEDS = {
     "retry": Deed(
-        interventions.RETRIABLE,
+        Change.RETRY.before,
         interventions.retry,
         interventions.retry_all,
         gettext_lazy("The delivery will be sent again."),
         lambda n: ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", n) % n,
     ),
     "cancel": Deed(
-        interventions.QUEUED,
+        states.QUEUED,
         interventions.cancel,
         interventions.cancel_all,
         gettext_lazy("The delivery was cancelled."),
         lambda n: ngettext("%d delivery was cancelled.", "%d deliveries were cancelled.", n) % n,
     ),
     "sent": Deed(
-        interventions.HELD,
+        Change.MARK_SENT.before,
         interventions.mark_sent,
         interventions.mark_sent_all,
         gettext_lazy("The delivery was marked as sent."),
@@ -186,7 +188,7 @@ class DeliveryPage(DeliveryView, TemplateView):
         self.delivery = self.find()
         event = self.delivery.event
         text = self.delivery.text
-        state = Delivery.State(self.delivery.state)
+        state = self.delivery.state
         context = {
             "delivery": self.delivery,
             "named": next(_named([self.delivery])),
@@ -198,9 +200,11 @@ class DeliveryPage(DeliveryView, TemplateView):
             "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
             "posted_by": "".join(registry.panels("event-origin", self.request, instance=event)) if event else "",
             "may_read_event": self.request.user.has_perm("dispatch.view_event"),
-            "may_retry": state in interventions.RETRIABLE and bool(self.delivery.address),
-            "may_cancel": state in interventions.CANCELLABLE,
-            "may_mark": state in interventions.HELD,
+            "may_retry": state in Change.RETRY.before and bool(self.delivery.address),
+            "may_cancel": state in Change.CANCEL.before,
+            "may_mark": state in Change.MARK_SENT.before,
+            "is_due": state == DeliveryState.DUE,
+            "can_expire": state in Change.EXPIRE.before,
         }
         return super().get_context_data(**context, **kwargs)
 

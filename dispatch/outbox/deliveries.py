@@ -13,7 +13,9 @@ from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
 from dispatch.models import Delivery, Priority
+from dispatch.outbox.indexes import IS_CLAIMED, IS_DUE
 from dispatch.rules.settlement import Settlement
+from dispatch.rules.states import Change, DeliveryState
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Statement
 from servers.values import ServerKind
@@ -21,7 +23,7 @@ from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
 MOST_CHUNKS = 20
 _PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in Priority.values)
-_DUE = "state = 'due' AND server_id = %s AND due_at <= %s AND expires_at > %s"
+_DUE = f"{IS_DUE} AND server_id = %s AND due_at <= %s AND expires_at > %s"
 # The inner ORDER BY is what makes PostgreSQL use the partial index: without it, it reads the table for the first match.
 _MOST_URGENT = f"""SELECT p FROM ({_PRIORITY_ROWS}) AS v
     WHERE (SELECT 1 FROM dispatch_delivery WHERE {_DUE} AND priority = v.p ORDER BY due_at LIMIT 1) = 1
@@ -87,7 +89,7 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
             SELECT id, row_number() OVER w AS n, count(CASE WHEN lapsed THEN 1 END) OVER w AS lapsed_so_far
             FROM pick WINDOW w AS (ORDER BY due_at, id)
         )
-        UPDATE dispatch_delivery SET state = 'claimed', lease = %s, lease_until = %s, begun_at = NULL
+        UPDATE dispatch_delivery SET {IS_CLAIMED}, lease = %s, lease_until = %s, begun_at = NULL
         WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
         RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
@@ -134,7 +136,7 @@ def begin(
     update = f"""UPDATE dispatch_delivery AS d
         SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
         FROM {rows}
-        WHERE id = x.delivery_id AND state = 'claimed' AND {dialect.checked_last("lease")} = %s
+        WHERE id = x.delivery_id AND {IS_CLAIMED} AND {dialect.checked_last("lease")} = %s
         AND lease_until > %s AND begun_at IS NULL
         RETURNING id"""  # noqa: S608
     values = [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)]
@@ -177,7 +179,7 @@ def settle(
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
     rows, brought = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
-    ours = f"d.state = 'claimed' AND {dialect.checked_last('d.lease')} = %s"
+    ours = f"d.{IS_CLAIMED} AND {dialect.checked_last('d.lease')} = %s"
     attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
             outcome, code, reply, enhanced, detail, dialogue, next_try_at)
         SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply,
@@ -209,17 +211,17 @@ def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE dispatch_delivery SET lease_until = %s WHERE id IN (SELECT id FROM dispatch_delivery
-                WHERE {dialect.in_ids("id")} AND state = 'claimed' AND lease = %s {dialect.skip_locked()})""",  # noqa: S608
+                WHERE {dialect.in_ids("id")} AND {IS_CLAIMED} AND lease = %s {dialect.skip_locked()})""",  # noqa: S608
             [dialect.time(lease_until), dialect.ids(ids), dialect.uid(lease)],
         )
         renewed: int = cursor.rowcount
     return renewed
 
 
-_GIVE_BACK = """UPDATE dispatch_delivery SET state = 'due', lease = NULL, lease_until = NULL,
+_GIVE_BACK = f"""UPDATE dispatch_delivery SET {IS_DUE}, lease = NULL, lease_until = NULL,
     tries = CASE WHEN begun_at IS NULL THEN tries ELSE tries - 1 END,
     attempt_count = CASE WHEN begun_at IS NULL THEN attempt_count ELSE attempt_count - 1 END,
-    begun_at = NULL, lapsed = lapsed OR %s"""
+    begun_at = NULL, lapsed = lapsed OR %s"""  # noqa: S608 - constants of this package only
 
 
 def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
@@ -231,7 +233,7 @@ def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{_GIVE_BACK} WHERE {dialect.in_ids('id')} AND state = 'claimed' AND lease = %s",
+            f"{_GIVE_BACK} WHERE {dialect.in_ids('id')} AND {IS_CLAIMED} AND lease = %s",
             [lapsed, dialect.ids(ids), dialect.uid(lease)],
         )
         changed: int = cursor.rowcount
@@ -241,14 +243,14 @@ def give_back(ids: Sequence[UUID], *, lease: UUID, lapsed: bool = False) -> int:
 def give_back_all(lease: UUID) -> int:
     """As `give_back`, for whatever is claimed under this lease: also what was claimed without our knowing."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{_GIVE_BACK} WHERE state = 'claimed' AND lease = %s", [False, dialect.uid(lease)])
+        cursor.execute(f"{_GIVE_BACK} WHERE {IS_CLAIMED} AND lease = %s", [False, dialect.uid(lease)])
         changed: int = cursor.rowcount
     return changed
 
 
-def put_aside(delivery_id: UUID, *, lease: UUID, state: Delivery.State, code: str, detail: str) -> bool:
+def put_aside(delivery_id: UUID, *, lease: UUID, state: DeliveryState, code: str, detail: str) -> bool:
     """A claimed row that was not begun waits in `state` instead; False when it is not ours any more."""
-    ours = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.CLAIMED, lease=lease)
+    ours = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.CLAIMED, lease=lease)
     return bool(
         ours.update(state=state, reason_code=code, reason_detail=detail, lease=None, lease_until=None, begun_at=None)
     )
@@ -257,11 +259,9 @@ def put_aside(delivery_id: UUID, *, lease: UUID, state: Delivery.State, code: st
 @transaction.atomic
 def expire(ids: Sequence[UUID], *, now: datetime) -> int:
     """Rows that wait and whose time is over end as expired; their last reason stays."""
-    waiting = Delivery.objects.filter(
-        id__in=ids, state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
-    )
+    waiting = Delivery.objects.filter(id__in=ids, state__in=Change.EXPIRE.before, expires_at__lte=now)
     return lock(waiting).update(
-        state=Delivery.State.EXPIRED,
+        state=DeliveryState.EXPIRED,
         reason_code=Case(When(reason_code="", then=Value("expired")), default=F("reason_code")),
     )
 
@@ -283,7 +283,7 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
     total = 0
     code = ReasonCode.NO_ACTIVE_SERVER.value
     told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
-    waiting = Delivery.objects.filter(state=Delivery.State.DUE, server=source, server_kind=kind.value)
+    waiting = Delivery.objects.filter(state=DeliveryState.DUE, server=source, server_kind=kind.value)
     for _ in range(MOST_CHUNKS):
         with transaction.atomic():
             moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=told)

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from dispatch.rules.plan import Planned
+from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect
 from templates_app.texts.render import ChannelTexts
 from transports.types import ChannelKind
@@ -55,8 +56,8 @@ def insert(row: Planned, ids: Sequence[int], *, of_devices: bool, per_device: bo
         cursor.execute(
             f"""INSERT INTO dispatch_delivery ({_COLUMNS})
             SELECT {f"({made})::uuid" if dialect.is_postgresql() else made}, %s, %s, %s, 'smtp', 'smtp', %s, person_id,
-                device_id, 'mail', mail, displayname, language, time_zone, %s, 'due', %s, %s, %s, '', %s, %s, 0, 0,
-                false, ''
+                device_id, 'mail', mail, displayname, language, time_zone, %s, '{DeliveryState.DUE}', %s, %s, %s, '',
+                %s, %s, 0, 0, false, ''
             FROM (
                 SELECT p.id AS person_id, {"t.id" if of_devices else "CAST(NULL AS bigint)"} AS device_id,
                     {address} AS mail, p.displayname, p.language, p.time_zone, {text} AS digest

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from dispatch.models import TROUBLE, Delivery
+from dispatch.rules.states import RARE, DeliveryState
+
+IS_DUE = f"state = '{DeliveryState.DUE}'"
+IS_CLAIMED = f"state = '{DeliveryState.CLAIMED}'"
 
 
-def in_state(state: Delivery.State) -> RawSQL:
+def listed(states: Iterable[StrEnum]) -> str:
+    """As literals in a statement."""
+    return ", ".join(f"'{state}'" for state in states)
+
+
+def in_state(state: DeliveryState) -> RawSQL:
     """For the partial index on what is due."""
-    return _literally(f"state = '{state.value}'")
+    return _literally(f"state = '{state}'")
 
 
 def _literally(condition: str) -> RawSQL:
@@ -18,4 +29,4 @@ def _literally(condition: str) -> RawSQL:
     return RawSQL(condition, [], output_field=BooleanField())  # noqa: S611 - our own constants
 
 
-IN_TROUBLE = _literally(f"state IN ({', '.join(repr(state) for state in TROUBLE)})")
+RARE_ONES = _literally(f"state IN ({listed(RARE)})")

@@ -14,18 +14,14 @@ from django.db.models.functions import Coalesce
 
 from dispatch.models import Attempt, Delivery
 from dispatch.outbox import deliveries
+from dispatch.rules import states
+from dispatch.rules.states import Change, DeliveryState
 from dispatch.wakeup import wake_ups
 from servers.queries import active_routes
 from servers.values import ServerKind
 from transports.types import ReasonCode
 
-_State = Delivery.State
-FAILED = (_State.FAILED, _State.EXPIRED, _State.UNDELIVERED, _State.SKIPPED)
-QUEUED = (_State.DUE, _State.PAUSED)
-HELD = (_State.HELD,)
-RETRIABLE = (*FAILED, *HELD)
-CANCELLABLE = (*QUEUED, *HELD)
-_UNTRIED = Q(state=_State.HELD, reason_code=ReasonCode.SECRET_UNREADABLE.value)
+_UNTRIED = Q(state=DeliveryState.HELD, reason_code=ReasonCode.SECRET_UNREADABLE.value)
 """What is held and was certainly not handed over."""
 
 
@@ -43,11 +39,11 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
         raise NotAllowedError("It has no address; post the event again when its recipient has one.")
     route = active_routes().get(ServerKind(row.server_kind))
     with transaction.atomic():
-        changed = Delivery.objects.filter(pk=row.pk, state=row.state, state__in=RETRIABLE).update(
+        changed = Delivery.objects.filter(pk=row.pk, state=row.state, state__in=Change.RETRY.before).update(
             expires_at=now + (row.expires_at - row.created_at), **_afresh(route.server_id if route else None, now)
         )
         if not changed:
-            raise NotAllowedError(_refusal(row, allowed=RETRIABLE))
+            raise NotAllowedError(_refusal(row, change=Change.RETRY))
         if route:
             server_id = route.server_id
             transaction.on_commit(lambda: wake_ups.wake(server_id))
@@ -56,12 +52,12 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
 def cancel(delivery_id: UUID, *, now: datetime) -> None:
     """Cancel what waits. Raises NotAllowedError, and Delivery.DoesNotExist."""
     row = Delivery.objects.get(pk=delivery_id)
-    changed = Delivery.objects.filter(pk=row.pk, state__in=CANCELLABLE).update(
-        state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
+    changed = Delivery.objects.filter(pk=row.pk, state__in=Change.CANCEL.before).update(
+        state=DeliveryState.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
     )
     if not changed:
         row.refresh_from_db(fields=["state"])
-        raise NotAllowedError(_refusal(row, allowed=CANCELLABLE))
+        raise NotAllowedError(_refusal(row, change=Change.CANCEL))
 
 
 def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
@@ -76,7 +72,7 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
     with transaction.atomic():
         for kind in ServerKind:
             route = routes.get(kind)
-            wanted = Q(state__in=FAILED) | _UNTRIED
+            wanted = Q(state__in=states.UNSUCCESSFUL) | _UNTRIED
             found = Delivery.objects.filter(wanted, pk__in=ids, server_kind=kind.value).exclude(address="")
             changed = deliveries.lock(found).update(
                 expires_at=now + (F("expires_at") - F("created_at")), **_afresh(route.server_id if route else None, now)
@@ -90,9 +86,9 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
 @transaction.atomic
 def cancel_all(ids: Sequence[UUID], *, now: datetime) -> int:
     """Cancel those of them that are queued or paused and not just being claimed; returns how many."""
-    found = Delivery.objects.filter(pk__in=ids, state__in=QUEUED)
+    found = Delivery.objects.filter(pk__in=ids, state__in=states.QUEUED)
     return deliveries.lock(found).update(
-        state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
+        state=DeliveryState.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
     )
 
 
@@ -101,23 +97,23 @@ def mark_sent(delivery_id: UUID, *, now: datetime) -> None:
     row = Delivery.objects.get(pk=delivery_id)
     if not mark_sent_all([delivery_id], now=now):
         row.refresh_from_db(fields=["state"])
-        raise NotAllowedError(_refusal(row, allowed=HELD))
+        raise NotAllowedError(_refusal(row, change=Change.MARK_SENT))
 
 
 @transaction.atomic
 def mark_sent_all(ids: Sequence[UUID], *, now: datetime) -> int:
-    """A person says that those of them that are held were sent, by their last try; answers how many."""
+    """A person says that those of them that are held were sent, by their last try; returns how many."""
     tried = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number").values("started_at")[:1]
-    found = Delivery.objects.filter(pk__in=ids, state__in=HELD)
+    found = Delivery.objects.filter(pk__in=ids, state__in=Change.MARK_SENT.before)
     return deliveries.lock(found).update(
-        state=_State.SENT, sent_at=Coalesce(Subquery(tried), now), reason_code="", reason_detail=""
+        state=DeliveryState.SENT, sent_at=Coalesce(Subquery(tried), now), reason_code="", reason_detail=""
     )
 
 
 def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:
     """The columns of a delivery that begins anew."""
     return {
-        "state": _State.DUE,
+        "state": DeliveryState.DUE,
         "due_at": now,
         "server_id": server_id,
         "tries": 0,
@@ -128,5 +124,5 @@ def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _refusal(row: Delivery, *, allowed: tuple[Delivery.State, ...]) -> str:
-    return f"It is {row.state}; this is for deliveries that are {', '.join(state.value for state in allowed)}."
+def _refusal(row: Delivery, *, change: Change) -> str:
+    return f"It is {row.state}; this is for deliveries that are {', '.join(change.before)}."

@@ -13,6 +13,7 @@ from msgspec import Struct
 from dispatch.models import Delivery, Lane
 from dispatch.outbox import trouble
 from dispatch.outbox.trouble import Standing
+from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect, statements
 from servers.models import Server
 from servers.values import Limits
@@ -73,7 +74,7 @@ def free(leases: Sequence[UUID]) -> int:
     What is claimed under these is taken back before. A lane under which something is left, as what somebody just
     writes, stays, and so does one that somebody else frees or renews at this moment: the next look takes it.
     """
-    claimed = Delivery.objects.filter(state=Delivery.State.CLAIMED, lease=OuterRef("lease"))
+    claimed = Delivery.objects.filter(state=DeliveryState.CLAIMED, lease=OuterRef("lease"))
     empty = Lane.objects.filter(~Exists(claimed), lease__in=leases).select_for_update(skip_locked=True)
     return Lane.objects.filter(pk__in=list(empty.values_list("pk", flat=True))).update(
         lease=None, lease_until=None, worker=None

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt, Removed, Schedule
 from dispatch.outbox import deliveries
-from dispatch.outbox.interventions import CANCELLABLE
+from dispatch.rules.states import Change, DeliveryState
 from transports.types import ReasonCode
 
 CHUNK = 500
@@ -48,9 +48,9 @@ def of_deliveries(ids: Iterable[UUID], *, now: datetime) -> None:
     """
     for some in _chunks(ids):
         rows = Delivery.objects.filter(pk__in=some)
-        free = deliveries.lock(rows.exclude(state=Delivery.State.CLAIMED))
-        free.filter(state__in=CANCELLABLE).update(
-            state=Delivery.State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
+        free = deliveries.lock(rows.exclude(state=DeliveryState.CLAIMED))
+        free.filter(state__in=Change.CANCEL.before).update(
+            state=DeliveryState.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail=""
         )
         mine = set(free.values_list("pk", flat=True))
         others = rows.exclude(pk__in=mine).values_list("pk", flat=True)
@@ -63,7 +63,7 @@ def follow() -> None:
     waiting = list(Removed.objects.order_by("pk")[:CHUNK])
     if not waiting:
         return
-    claimed = Delivery.objects.filter(pk__in=[row.delivery for row in waiting], state=Delivery.State.CLAIMED)
+    claimed = Delivery.objects.filter(pk__in=[row.delivery for row in waiting], state=DeliveryState.CLAIMED)
     still = set(claimed.values_list("pk", flat=True))
     for row in waiting:
         if row.delivery not in still:

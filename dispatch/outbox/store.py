@@ -13,6 +13,7 @@ from django.db import transaction
 from msgspec import Struct, field
 
 from dispatch.rules.plan import Planned
+from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect, statements
 
 
@@ -90,6 +91,7 @@ _CONSTANTS = {
 _event_row: Callable[[NewEvent], tuple[Any, ...]] = attrgetter(*_EVENT)
 _EVENT_NAMES, _DELIVERY_NAMES, _CONSTANT_NAMES = ", ".join(_EVENT), ", ".join(_DELIVERY), ", ".join(_CONSTANTS)
 _PICKED = ", ".join(f"x.{name}" for name in _DELIVERY)
+_DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
 _COPIED = 20
 """As many events are copied into PostgreSQL's tables rather than brought as JSON; two statements then cost less."""
 
@@ -172,7 +174,7 @@ def _delivery_row(row: Planned) -> tuple[Any, ...]:
         row.language,
         row.time_zone,
         row.priority,
-        "skipped" if row.skip else "due",
+        _SKIPPED if row.skip else _DUE,
         row.expires_at,
         row.hold_unknown,
         row.skip.code.value if row.skip else row.wait_code,

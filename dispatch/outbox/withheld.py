@@ -15,6 +15,7 @@ from dispatch.models import Broadcast, Delivery, Event, Withheld
 from dispatch.outbox import deliveries, indexes
 from dispatch.outbox.deliveries import Claim
 from dispatch.rules.alike import Blame, Refused
+from dispatch.rules.states import BroadcastChange, BroadcastState, DeliveryState
 from dispatch.wakeup import wake_ups
 from foundation.sql import dialect, statements
 from servers.queries import active_routes
@@ -24,7 +25,6 @@ CHUNK = 5000
 CHUNKS = 4
 """So many of them at a sweep."""
 CODE = ReasonCode.REFUSED_ALIKE.value
-_State = Delivery.State
 _Decision = Withheld.Decision
 _WAITING = "SELECT broadcast_id, template_version_id, channel, words FROM dispatch_withheld WHERE decision = ''"
 
@@ -56,7 +56,7 @@ def put_aside(claims: list[Claim], *, lease: UUID) -> list[Claim]:
     for claim in claims:
         words = held.words(claim)
         if words is not None:
-            state = _State.PAUSED if claim.broadcast_id in held.broadcasts else _State.HELD
+            state = DeliveryState.PAUSED if claim.broadcast_id in held.broadcasts else DeliveryState.HELD
             deliveries.put_aside(claim.id, lease=lease, state=state, code=CODE, detail=words)
     return [claim for claim in claims if held.words(claim) is None]
 
@@ -72,8 +72,8 @@ def begin(
     fields = {"server_name": server_name, "words": reason.detail, "since": now, "decision": "", "settled": False}
     Withheld.objects.update_or_create(**subject, defaults=fields)
     if of_broadcast:
-        running = [Broadcast.State.PLANNING, Broadcast.State.RUNNING]
-        Broadcast.objects.filter(pk=subject["broadcast_id"], state__in=running).update(state=Broadcast.State.PAUSED)
+        going_on = Broadcast.objects.filter(pk=subject["broadcast_id"], state__in=BroadcastChange.WITHHOLD.before)
+        going_on.update(state=BroadcastState.PAUSED)
 
 
 def decide(withheld: Withheld, decision: Withheld.Decision, *, now: datetime) -> bool:
@@ -81,8 +81,8 @@ def decide(withheld: Withheld, decision: Withheld.Decision, *, now: datetime) ->
     if not Withheld.objects.filter(pk=withheld.pk, decision="").update(decision=decision, settled=False):
         return False
     if withheld.broadcast_id:
-        state = Broadcast.State.PLANNING if decision is _Decision.SEND else Broadcast.State.CANCELLED
-        paused = Broadcast.objects.filter(pk=withheld.broadcast_id, state=Broadcast.State.PAUSED)
+        state = BroadcastState.PLANNING if decision is _Decision.SEND else BroadcastState.CANCELLED
+        paused = Broadcast.objects.filter(pk=withheld.broadcast_id, state=BroadcastState.PAUSED)
         paused.update(state=state, lease_until=None)
     sweep(now=now)
     return True
@@ -126,18 +126,18 @@ def _change(withheld: Withheld, *, now: datetime) -> int:
     rows = deliveries.lock(_aside(withheld).order_by()[:CHUNK])
     if withheld.decision == _Decision.CANCEL:
         return _cancel(rows) or (_cancel(_still_due(withheld)) if withheld.broadcast_id else 0)
-    changed = rows.update(state=_State.DUE, due_at=now, tries=0, reason_code="", reason_detail="")
+    changed = rows.update(state=DeliveryState.DUE, due_at=now, tries=0, reason_code="", reason_detail="")
     if changed:
         _wake()
     return changed
 
 
 def _cancel(rows: QuerySet[Delivery]) -> int:
-    return rows.update(state=_State.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
+    return rows.update(state=DeliveryState.CANCELLED, reason_code=ReasonCode.CANCELLED.value, reason_detail="")
 
 
 def _still_due(withheld: Withheld) -> QuerySet[Delivery]:
-    return deliveries.lock(_rows(withheld, _State.DUE).order_by()[:CHUNK])
+    return deliveries.lock(_rows(withheld, DeliveryState.DUE).order_by()[:CHUNK])
 
 
 def _wake() -> None:
@@ -149,14 +149,14 @@ def _aside(withheld: Withheld) -> QuerySet[Delivery]:
     return _rows(withheld, _held_state(withheld)).filter(reason_code=CODE)
 
 
-def _held_state(withheld: Withheld) -> Delivery.State:
-    return _State.PAUSED if withheld.broadcast_id else _State.HELD
+def _held_state(withheld: Withheld) -> DeliveryState:
+    return DeliveryState.PAUSED if withheld.broadcast_id else DeliveryState.HELD
 
 
-def _rows(withheld: Withheld, state: Delivery.State) -> QuerySet[Delivery]:
+def _rows(withheld: Withheld, state: DeliveryState) -> QuerySet[Delivery]:
     """Its messages in a state; those of a broadcast stand with the event that began it."""
     if withheld.broadcast_id:
         return Delivery.objects.filter(event__in=Event.objects.filter(broadcast=withheld.broadcast_id), state=state)
     version, channel = withheld.template_version_id, withheld.channel
     found = Delivery.objects.filter(indexes.in_state(state), template_version=version, channel=channel)
-    return found if state == _State.DUE else found.filter(indexes.IN_TROUBLE)
+    return found if state is DeliveryState.DUE else found.filter(indexes.RARE_ONES)

@@ -17,6 +17,7 @@ from dispatch.models import Broadcast, Delivery, DeliveryText, Event
 from dispatch.outbox.deliveries import Claim, NewText
 from dispatch.rules import secret_values
 from dispatch.rules.plan import event_values
+from dispatch.rules.states import DeliveryState
 from foundation.secrets import seal, unseal
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Query, Statement
@@ -201,7 +202,7 @@ def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
     broadcast = known.broadcasts.get(claim.broadcast_id) if claim.broadcast_id else None
     if claim.channel is not ChannelKind.SMTP or not (several or (broadcast and broadcast.visible_recipients)):
         return ()
-    same = Delivery.objects.filter(channel=ChannelKind.SMTP.value).exclude(state=Delivery.State.SKIPPED)
+    same = Delivery.objects.filter(channel=ChannelKind.SMTP.value).exclude(state=DeliveryState.SKIPPED)
     found = same.filter(event=claim.event_id, template_version_id=claim.template_version_id).order_by("id")
     return tuple(dict.fromkeys(found.values_list("address", flat=True)))
 

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from dispatch.models import Lane
 from dispatch.outbox import deliveries, lanes
 from dispatch.outbox.deliveries import CLAIM_COLUMNS, Claim, read_claim
+from dispatch.outbox.indexes import IS_CLAIMED
 from dispatch.rules.settlement import Settlement
 from dispatch.sending import journal
 from dispatch.sending.settle import judged
@@ -81,7 +82,7 @@ def _claimed(leases: Sequence[UUID]) -> dict[tuple[int | None, UUID], list[tuple
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT {CLAIM_COLUMNS}, server_id, lease, begun_at FROM dispatch_delivery
-            WHERE state = 'claimed' AND {dialect.in_ids("lease")} LIMIT {CHUNK} {dialect.skip_locked()}""",  # noqa: S608
+            WHERE {IS_CLAIMED} AND {dialect.in_ids("lease")} LIMIT {CHUNK} {dialect.skip_locked()}""",  # noqa: S608
             [dialect.ids(leases)],
         )
         rows = cursor.fetchall()

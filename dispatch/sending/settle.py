@@ -6,21 +6,22 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from dispatch.models import Attempt, Delivery
+from dispatch.models import Attempt
 from dispatch.outbox.deliveries import Claim
 from dispatch.rules import retry
 from dispatch.rules.settlement import AttemptRecord, Settlement
+from dispatch.rules.states import DeliveryState
 from servers.values import Limits
 from transports.types import Deferred, Outcome, Reason, Rejected, Sent, Unknown
 
 MOST_DETAIL = 2000
 
 _STATES = {
-    retry.Finish: Delivery.State.SENT.value,
-    retry.RetryAt: Delivery.State.DUE.value,
-    retry.GiveUp: Delivery.State.FAILED.value,
-    retry.Hold: Delivery.State.HELD.value,
-    retry.WaitForServer: Delivery.State.DUE.value,
+    retry.Finish: DeliveryState.SENT.value,
+    retry.RetryAt: DeliveryState.DUE.value,
+    retry.GiveUp: DeliveryState.FAILED.value,
+    retry.Hold: DeliveryState.HELD.value,
+    retry.WaitForServer: DeliveryState.DUE.value,
 }
 _NAMES = {
     Sent: Attempt.Outcome.SENT.value,

@@ -10,19 +10,19 @@ from console.kit.registry import Level
 from console.templatetags.console import badge
 from dispatch.log import reasons
 from dispatch.models import Attempt, Delivery
+from dispatch.rules.states import DeliveryState
 from templates_app.models import TemplateChannel
 
 register = template.Library()
 
-_State = Delivery.State
 _LEVELS: dict[str, Level] = {
-    _State.SENT: Level.OK,
-    _State.DELIVERED: Level.OK,
-    _State.FAILED: Level.ERROR,
-    _State.UNDELIVERED: Level.ERROR,
-    _State.EXPIRED: Level.ERROR,
-    _State.HELD: Level.WARNING,
-    _State.SKIPPED: Level.WARNING,
+    DeliveryState.SENT: Level.OK,
+    DeliveryState.DELIVERED: Level.OK,
+    DeliveryState.FAILED: Level.ERROR,
+    DeliveryState.UNDELIVERED: Level.ERROR,
+    DeliveryState.EXPIRED: Level.ERROR,
+    DeliveryState.HELD: Level.WARNING,
+    DeliveryState.SKIPPED: Level.WARNING,
     Attempt.Outcome.SENT: Level.OK,
     Attempt.Outcome.DEFERRED: Level.WARNING,
     Attempt.Outcome.REJECTED: Level.ERROR,
@@ -33,9 +33,8 @@ _LEVELS: dict[str, Level] = {
 @register.simple_tag
 def state_badge(delivery: Delivery) -> SafeString:
     """Where a delivery stands; one that was tried and waits says so."""
-    state = _State(delivery.state)
-    level = _LEVELS.get(state, "info" if state is _State.DUE else Level.NEUTRAL)
-    return badge(level, state.label)
+    level = _LEVELS.get(delivery.state, "info" if delivery.state == DeliveryState.DUE else Level.NEUTRAL)
+    return badge(level, delivery.get_state_display())
 
 
 @register.simple_tag

@@ -12,6 +12,7 @@ from msgspec import Struct
 from dispatch.models import Attempt, Delivery, SweepRecord
 from dispatch.outbox import deliveries
 from dispatch.rules.clock import Clock
+from dispatch.rules.states import DeliveryState
 from foundation.sql.ids import first_id
 from servers.models import Server
 
@@ -91,10 +92,10 @@ def set_back(by: timedelta, *, now: datetime) -> int:
     ahead = now + BACK
     tried = Exists(Attempt.objects.filter(delivery=OuterRef("pk"), started_at__gt=ahead))
     planned = Delivery.objects.filter(Q(id__gte=first_id(ahead)) | Q(attempt_count__gt=0) & tried)
-    waiting = planned.filter(state=Delivery.State.DUE, due_at__gt=now).order_by("id")
+    waiting = planned.filter(state=DeliveryState.DUE, due_at__gt=now).order_by("id")
     moved, last = 0, None
     while ids := list((waiting.filter(id__gt=last) if last else waiting).values_list("id", flat=True)[:CHUNK]):
-        rows = Delivery.objects.filter(id__in=ids, state=Delivery.State.DUE)
+        rows = Delivery.objects.filter(id__in=ids, state=DeliveryState.DUE)
         with transaction.atomic():
             moved += deliveries.lock(rows).update(due_at=F("due_at") - by)
         last = ids[-1]

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from dispatch.broadcasts import planning
 from dispatch.models import Worker
 from dispatch.outbox import lanes
+from dispatch.outbox.indexes import IS_CLAIMED
 from dispatch.rules.clock import Clock
 from dispatch.rules.stillness import Stillness
 from dispatch.sending import reaping
@@ -103,10 +104,10 @@ def _held_leases() -> dict[UUID, tuple[int | None, object]]:
     """Every lease of lanes and of claims, with its server and when it was to end, which each renewal changes."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT lease, min(server_id), max(lease_until) FROM (
-                SELECT lease, server_id, lease_until FROM dispatch_delivery WHERE state = 'claimed'
+            f"""SELECT lease, min(server_id), max(lease_until) FROM (
+                SELECT lease, server_id, lease_until FROM dispatch_delivery WHERE {IS_CLAIMED}
                 UNION ALL SELECT lease, server_id, lease_until FROM dispatch_lane WHERE lease IS NOT NULL
-            ) AS held GROUP BY lease"""
+            ) AS held GROUP BY lease"""  # noqa: S608 - constants of ours only
         )
         return {dialect.read_uid(lease): (server, until) for lease, server, until in cursor.fetchall()}
 

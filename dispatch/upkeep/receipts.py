@@ -9,12 +9,11 @@ from uuid import UUID
 from django.db.models.functions import Coalesce
 
 from dispatch.models import Attempt, Delivery, Event, Receipt
+from dispatch.rules.states import Change, DeliveryState
 from transports.addresses.segments import cut
 from transports.nexmo.receipts import PartReceipt
 
 CHUNK = 500
-_FOLLOWING = (Delivery.State.SENT, Delivery.State.DUE, Delivery.State.HELD)
-"""What a receipt may change. The others are final, or (being sent) wait for the answer to the submission."""
 
 
 def note(told: PartReceipt, *, gateway_id: int, now: datetime) -> bool:
@@ -41,12 +40,13 @@ def note(told: PartReceipt, *, gateway_id: int, now: datetime) -> bool:
 def follow(delivery_id: UUID, *, now: datetime) -> None:
     """Let a delivery follow its receipts: delivered once all parts are, undelivered once one is not.
 
-    One that is being sent is looked at again by the sweep, when the answer to its submission is stored.
+    Other states than those of the change are final. One that is being sent is looked at again by the sweep, when the
+    answer to its submission is stored.
     """
     row = Delivery.objects.select_related("text").filter(pk=delivery_id).first()
-    if row is None or row.state == Delivery.State.CLAIMED:
+    if row is None or row.state == DeliveryState.CLAIMED:
         return
-    found = _counting(row) if row.state in _FOLLOWING else []
+    found = _counting(row) if row.state in Change.FOLLOW_RECEIPTS.before else []
     if found and not _change(row, found, now=now):
         return
     Receipt.objects.filter(delivery=delivery_id, early=True).update(early=False)
@@ -54,7 +54,7 @@ def follow(delivery_id: UUID, *, now: datetime) -> None:
 
 def follow_early(*, now: datetime) -> int:
     """Look again at deliveries whose receipts came before the answer to their submission; answers how many."""
-    waiting = Receipt.objects.filter(early=True).exclude(delivery__state=Delivery.State.CLAIMED)
+    waiting = Receipt.objects.filter(early=True).exclude(delivery__state=DeliveryState.CLAIMED)
     ids = list(waiting.values_list("delivery", flat=True).distinct().order_by()[:CHUNK])
     for delivery_id in ids:
         follow(delivery_id, now=now)
@@ -101,7 +101,7 @@ def _change(row: Delivery, found: Sequence[Receipt], *, now: datetime) -> bool:
     same = Delivery.objects.filter(pk=row.pk, state=row.state, provider_id=row.provider_id)
     return bool(
         same.update(
-            state=Delivery.State.UNDELIVERED if lost else Delivery.State.DELIVERED,
+            state=DeliveryState.UNDELIVERED if lost else DeliveryState.DELIVERED,
             sent_at=Coalesce("sent_at", now),
             provider_id=row.provider_id or " ".join(receipt.part for receipt in found),
             reason_code=lost.reason_code if lost else "",

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event, HourFigures, Schedule, Withheld
+from dispatch.rules import states
 from foundation import retention
 from foundation.retention import Kept
 from foundation.sql.ids import first_id
@@ -30,13 +31,13 @@ def remove(before: datetime) -> int:
     An event that something still waits for stays, and so does for now what somebody else writes at this moment. Ids
     tell the time of acceptance, so no index is needed for it.
     """
-    open_ones = Delivery.objects.filter(event=OuterRef("pk"), state__in=Delivery.OPEN)
+    open_ones = Delivery.objects.filter(event=OuterRef("pk"), state__in=states.OPEN)
     waiting = Schedule.objects.filter(event=OuterRef("pk"), state=Schedule.State.WAITING)
     old = Event.objects.filter(~Exists(open_ones), ~Exists(waiting), id__lt=first_id(before)).order_by("id")
     events = list(old.values_list("pk", flat=True)[:_EVENTS])
     if not events:
         return HourFigures.objects.filter(start__lt=before).delete()[0]
-    ended = Delivery.objects.filter(event__in=events).exclude(state__in=Delivery.OPEN)
+    ended = Delivery.objects.filter(event__in=events).exclude(state__in=states.OPEN)
     rows = list(ended.select_for_update(skip_locked=True).values_list("pk", "text")[:_DELIVERIES])
     return _remove_deliveries(rows, events=events) if rows else _remove_events(events)
 

@@ -8,8 +8,10 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from dispatch.broadcasts import planning
-from dispatch.models import Broadcast, Delivery, DeliveryText, Event
+from dispatch.models import Delivery, DeliveryText, Event, Schedule
 from dispatch.outbox import deliveries, removal, withheld
+from dispatch.outbox.indexes import IS_DUE, listed
+from dispatch.rules import states
 from dispatch.upkeep import receipts
 from dispatch.wakeup import wake_ups
 from foundation.sql import dialect
@@ -43,9 +45,7 @@ def expire(*, now: datetime) -> int:
     total = 0
     for _ in range(MOST_CHUNKS):
         ids = list(
-            Delivery.objects.filter(
-                state__in=[Delivery.State.DUE, Delivery.State.PAUSED, Delivery.State.HELD], expires_at__lte=now
-            ).values_list("id", flat=True)[:CHUNK]
+            Delivery.objects.filter(state__in=states.WAITING, expires_at__lte=now).values_list("id", flat=True)[:CHUNK]
         )
         expired = deliveries.expire(ids, now=now) if ids else 0
         total += expired
@@ -93,31 +93,31 @@ def _servers_with_waiting() -> list[int | None]:
     """The servers that have anything due now or later, None for no server; a loose scan of the partial index."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH RECURSIVE found AS (
-                SELECT min(server_id) AS id FROM dispatch_delivery WHERE state = 'due'
+            f"""WITH RECURSIVE found AS (
+                SELECT min(server_id) AS id FROM dispatch_delivery WHERE {IS_DUE}
                 UNION ALL
-                SELECT (SELECT min(server_id) FROM dispatch_delivery WHERE state = 'due' AND server_id > found.id)
+                SELECT (SELECT min(server_id) FROM dispatch_delivery WHERE {IS_DUE} AND server_id > found.id)
                 FROM found WHERE found.id IS NOT NULL
-            ) SELECT id FROM found WHERE id IS NOT NULL"""
+            ) SELECT id FROM found WHERE id IS NOT NULL"""  # noqa: S608 - constants of ours only
         )
         found: list[int | None] = [row[0] for row in cursor.fetchall()]
         cursor.execute(
-            """SELECT 1 FROM dispatch_delivery WHERE state = 'due' AND server_id IS NULL
-            ORDER BY priority, due_at LIMIT 1"""
+            f"""SELECT 1 FROM dispatch_delivery WHERE {IS_DUE} AND server_id IS NULL
+            ORDER BY priority, due_at LIMIT 1"""  # noqa: S608
         )
         return [*found, None] if cursor.fetchall() else found
 
 
 def _with_idle_secrets() -> list[UUID]:
     """Events with secrets that no delivery, broadcast or schedule needs; by the partial index on those with secrets."""
-    open_states = ", ".join(f"'{state}'" for state in Delivery.OPEN)
-    unplanned = ", ".join(f"'{state}'" for state in (Broadcast.State.PLANNING, Broadcast.State.PAUSED))
+    open_states, unplanned = listed(states.OPEN), listed(states.UNPLANNED)
+    waiting = Schedule.State.WAITING
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT e.id FROM dispatch_event e WHERE NOT (e.sealed IN ('', '{Event.WIPED}'))
             AND NOT EXISTS (SELECT 1 FROM dispatch_delivery d WHERE d.event_id = e.id AND d.state IN ({open_states}))
             AND NOT EXISTS (SELECT 1 FROM dispatch_broadcast b WHERE b.id = e.broadcast_id AND b.state IN ({unplanned}))
-            AND NOT EXISTS (SELECT 1 FROM dispatch_schedule s WHERE s.event_id = e.id AND s.state = 'waiting')
+            AND NOT EXISTS (SELECT 1 FROM dispatch_schedule s WHERE s.event_id = e.id AND s.state = '{waiting}')
             LIMIT {CHUNK}"""  # noqa: S608 - constants of ours only
         )
         return [dialect.read_uid(row[0]) for row in cursor.fetchall()]

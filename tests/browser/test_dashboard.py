@@ -7,14 +7,14 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from dispatch.dashboard import counting
-from dispatch.models import Delivery
+from dispatch.rules.states import DeliveryState
 from tests.browser import looks
 from tests.browser.rest import shown
 from tests.db import world
 from tests.db.dispatch.test_statistics import deliveries
 from tests.db.world import smtp_server
 
-S = Delivery.State
+S = DeliveryState
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from console.models import Failures
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, HourFigures, Receipt
+from dispatch.rules.states import DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.models import AuditEntry, Purge
@@ -18,7 +19,7 @@ from tests.db.api.conftest import Api, keys
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
-S = Delivery.State
+S = DeliveryState
 
 
 def uid(at):

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from console.models import Failures
 from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt, SweepRecord
+from dispatch.rules.states import DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.models import AuditEntry, Purge
@@ -14,7 +15,7 @@ from tests import waiting
 from tests.db.test_retention import event
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
-S = Delivery.State
+S = DeliveryState
 
 
 def entry(*, age):

@@ -13,12 +13,13 @@ from dispatch import console
 from dispatch.dashboard import counting
 from dispatch.dashboard.views import masked
 from dispatch.models import Delivery
+from dispatch.rules.states import DeliveryState
 from tests.db import world
 from tests.db.dispatch.test_statistics import deliveries
 from tests.db.world import smtp_server
 
 pytestmark = pytest.mark.django_db
-S = Delivery.State
+S = DeliveryState
 
 
 def text(answer):

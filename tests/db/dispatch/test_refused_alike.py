@@ -294,7 +294,7 @@ class TestAText:
 class TestABroadcast:
     @pytest.fixture
     def broadcast(self, of_one_text, clock):
-        made = Broadcast.objects.create(created_at=clock.now(), state=Broadcast.State.RUNNING)
+        made = Broadcast.objects.create(created_at=clock.now(), state="running")
         Event.objects.update(broadcast=made)
         Delivery.objects.update(broadcast=made)
         return made

@@ -10,11 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from dispatch.dashboard import counting
 from dispatch.dashboard import figures as queries
 from dispatch.models import Delivery, Event, HourFigures
+from dispatch.rules.states import DeliveryState
 from foundation.sql.ids import first_id
 from tests.db.world import NOW, carrier_gateway, smtp_server
 
 pytestmark = pytest.mark.django_db
-S = Delivery.State
+S = DeliveryState
 HOUR = timedelta(hours=1)
 
 

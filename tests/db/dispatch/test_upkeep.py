@@ -7,6 +7,7 @@ import pytest
 
 from dispatch.models import Attempt, Delivery
 from dispatch.outbox import deliveries
+from dispatch.rules.states import OPEN
 from dispatch.sending import reaping
 from dispatch.upkeep import sweep
 from dispatch.upkeep.reaper import Reaper
@@ -73,7 +74,7 @@ def until_quiet(server, clock, lethal):
             flow.send(server, clock)
         except Killed:
             deaths += 1
-        if not Delivery.objects.filter(state__in=Delivery.OPEN).exists():
+        if not Delivery.objects.filter(state__in=OPEN).exists():
             return deaths
         clock.pass_time(timedelta(minutes=10))
     raise AssertionError(flow.states())
