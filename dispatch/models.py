@@ -7,7 +7,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from actions.models import Rule
 from devices.models import Device, Person
 from dispatch.rules import states
 from dispatch.rules.states import BroadcastState, DeliveryState
@@ -127,29 +126,6 @@ class Event(models.Model):
         return f"{self.type} {self.id}"
 
 
-class Schedule(models.Model):
-    """A rule that fires later, or again."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting", _("Waiting")
-        DONE = "done", _("Done")
-        CANCELLED = "cancelled", _("Cancelled")
-
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="schedules")
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True)
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, null=True, blank=True)
-    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, blank=True)
-    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
-    due_at = models.DateTimeField()
-    fired = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        indexes = [models.Index(fields=["due_at"], condition=Q(state="waiting"), name="schedule_due")]
-
-    def __str__(self) -> str:
-        return f"{self.rule_id} at {self.due_at}"
-
-
 class DeliveryText(models.Model):
     """The rendered text, made when the first try begins and the same on every later one.
 
@@ -195,9 +171,7 @@ class Delivery(models.Model):
     template_version = models.ForeignKey(
         TemplateVersion, on_delete=models.PROTECT, null=True, blank=True, db_index=False, db_constraint=False
     )
-    rule = models.ForeignKey(
-        Rule, on_delete=models.DO_NOTHING, null=True, blank=True, db_index=False, db_constraint=False
-    )
+    rule_id = models.BigIntegerField(null=True, blank=True)
     channel = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in ChannelKind])
     server_kind = models.CharField(max_length=8, choices=Server.Kind.choices)
     server = models.ForeignKey(

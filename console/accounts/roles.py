@@ -11,7 +11,7 @@ ADMINISTRATOR = "Administrator"
 OPERATOR = "Operator"
 AUDITOR = "Auditor"
 INTEGRATION = "Integration"
-APPS = ("foundation", "devices", "servers", "templates_app", "actions", "dispatch", "enrollment", "api", "auth")
+APPS = ("foundation", "devices", "servers", "templates_app", "dispatch", "api", "auth")
 VERBS = ("view", "add", "change", "delete")
 OFFERED = (
     "servers.server",
@@ -20,14 +20,12 @@ OFFERED = (
     "servers.carriergateway",
     "servers.pushservice",
     "templates_app.notificationtemplate",
-    "actions.rule",
     "dispatch.broadcast",
     "dispatch.event",
     "dispatch.delivery",
     "dispatch.deliverytext",
     "devices.device",
     "devices.person",
-    "enrollment.invitation",
     "api.apikey",
     "api.webhook",
     "auth.user",
@@ -35,7 +33,7 @@ OFFERED = (
     "foundation.auditentry",
 )
 """The kinds of objects that the form of a role offers, in its order."""
-_OPERATED = ("devices", "servers", "templates_app", "actions", "dispatch", "enrollment")
+_OPERATED = ("devices", "servers", "templates_app", "dispatch")
 _OPERATIONS = ("dispatch.add_broadcast", "dispatch.change_broadcast", "dispatch.change_delivery")
 _BODIES = "dispatch.view_deliverytext"
 

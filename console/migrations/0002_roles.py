@@ -11,16 +11,14 @@ def install(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("foundation", "0001_initial"),
-        ("console", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("devices", "0001_initial"),
-        ("servers", "0001_initial"),
-        ("templates_app", "0001_initial"),
-        ("actions", "0001_initial"),
-        ("dispatch", "0001_initial"),
-        ("enrollment", "0001_initial"),
-        ("api", "0001_initial"),
+        ("foundation", "0001_schema"),
+        ("console", "0001_schema"),
+        ("devices", "0001_schema"),
+        ("servers", "0001_schema"),
+        ("templates_app", "0001_schema"),
+        ("dispatch", "0001_schema"),
+        ("api", "0001_schema"),
     ]
     operations = [migrations.RunPython(install, migrations.RunPython.noop)]

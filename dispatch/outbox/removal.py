@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, TextField, Value, When
 from django.utils.translation import gettext as _
 
-from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt, Removed, Schedule
+from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt, Removed
 from dispatch.outbox import deliveries
 from dispatch.rules.states import Change, DeliveryState
 from transports.types import ReasonCode
@@ -34,9 +34,8 @@ def of_person(person_id: int, *, now: datetime) -> None:
 
 
 def of_events(ids: Iterable[UUID], *, now: datetime) -> None:
-    """What the events brought goes, and no step of an action follows them any more."""
+    """What came with the events goes."""
     for some in _chunks(ids):
-        Schedule.objects.filter(event__in=some, state=Schedule.State.WAITING).update(state=Schedule.State.CANCELLED)
         rows = Event.objects.filter(pk__in=some)
         rows.exclude(sealed="").update(sealed=Event.WIPED)
         rows.update(payload={"data": {"removed": words(now)}, "reasons": {}, "user": {}, "device": {}}, notes=[])

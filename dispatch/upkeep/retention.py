@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from dispatch.models import Broadcast, Delivery, DeliveryText, Event, HourFigures, Schedule, Withheld
+from dispatch.models import Broadcast, Delivery, DeliveryText, Event, HourFigures, Withheld
 from dispatch.rules import states
 from foundation import retention
 from foundation.retention import Kept
@@ -32,8 +32,7 @@ def remove(before: datetime) -> int:
     tell the time of acceptance, so no index is needed for it.
     """
     open_ones = Delivery.objects.filter(event=OuterRef("pk"), state__in=states.OPEN)
-    waiting = Schedule.objects.filter(event=OuterRef("pk"), state=Schedule.State.WAITING)
-    old = Event.objects.filter(~Exists(open_ones), ~Exists(waiting), id__lt=first_id(before)).order_by("id")
+    old = Event.objects.filter(~Exists(open_ones), id__lt=first_id(before)).order_by("id")
     events = list(old.values_list("pk", flat=True)[:_EVENTS])
     if not events:
         return HourFigures.objects.filter(start__lt=before).delete()[0]

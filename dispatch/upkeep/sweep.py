@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from dispatch.broadcasts import planning
-from dispatch.models import Delivery, DeliveryText, Event, Schedule
+from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import deliveries, removal, withheld
 from dispatch.outbox.indexes import IS_DUE, listed
 from dispatch.rules import states
@@ -109,15 +109,13 @@ def _servers_with_waiting() -> list[int | None]:
 
 
 def _with_idle_secrets() -> list[UUID]:
-    """Events with secrets that no delivery, broadcast or schedule needs; by the partial index on those with secrets."""
+    """Events with secrets that no delivery or broadcast needs; by the partial index on those with secrets."""
     open_states, unplanned = listed(states.OPEN), listed(states.UNPLANNED)
-    waiting = Schedule.State.WAITING
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT e.id FROM dispatch_event e WHERE NOT (e.sealed IN ('', '{Event.WIPED}'))
             AND NOT EXISTS (SELECT 1 FROM dispatch_delivery d WHERE d.event_id = e.id AND d.state IN ({open_states}))
             AND NOT EXISTS (SELECT 1 FROM dispatch_broadcast b WHERE b.id = e.broadcast_id AND b.state IN ({unplanned}))
-            AND NOT EXISTS (SELECT 1 FROM dispatch_schedule s WHERE s.event_id = e.id AND s.state = '{waiting}')
             LIMIT {CHUNK}"""  # noqa: S608 - constants of ours only
         )
         return [dialect.read_uid(row[0]) for row in cursor.fetchall()]

@@ -12,6 +12,6 @@ def forwards(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("templates_app", "0001_initial")]
+    dependencies = [("templates_app", "0001_schema")]
 
     operations = [migrations.RunPython(forwards, migrations.RunPython.noop)]

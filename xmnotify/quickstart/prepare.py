@@ -32,7 +32,13 @@ def everything(say: Callable[[str], None], *, smtp_port: int, sms_port: int) -> 
 
 
 def migrate(say: Callable[[str], None]) -> None:
+    """Ends the process in one sentence where another version made the database: its migrations are not ours."""
     executor = MigrationExecutor(connection)
+    if foreign := sorted(set(executor.loader.applied_migrations) - set(executor.loader.disk_migrations)):
+        raise SystemExit(
+            f"The database was made by another version of xmnotify: this one does not know {'.'.join(foreign[0])}. "
+            "Start that version, or move the database away and begin with an empty one."
+        )
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
         call_command("migrate", verbosity=0, interactive=False)

@@ -10,12 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from actions.models import Rule
-from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Lane, Schedule
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Lane
 from dispatch.upkeep import sweep
 from servers import factory, queries
 from servers.models import Server
-from templates_app.models import NotificationTemplate
 from tests.db import world
 from tests.db.dispatch import flow
 from transports.types import Sent
@@ -96,16 +94,6 @@ def test_secrets_of_an_event_that_reached_nobody_go_too(server):
     world.template(recipient="")
     world.device()
     flow.post(secrets={"enrollment.pin": PIN})
-    assert sweep.wipe_secrets() == 1
-
-
-def test_secrets_stay_while_a_schedule_waits_for_the_event(server, posted, channel, clock):
-    flow.send(server, clock)
-    template = NotificationTemplate.objects.get(name="Jailbroken")
-    rule = Rule.objects.create(name="Remind", trigger="event", subject="device.jailbroken", template=template)
-    waiting = Schedule.objects.create(rule=rule, event=Event.objects.get(), due_at=clock.now())
-    assert sweep.wipe_secrets() == 0
-    Schedule.objects.filter(pk=waiting.pk).update(state="done")
     assert sweep.wipe_secrets() == 1
 
 

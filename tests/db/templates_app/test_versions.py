@@ -8,7 +8,6 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from msgspec import structs
 
-from actions.models import Rule
 from foundation.audit import Actor
 from foundation.sql.statements import result_of
 from templates_app import edits, queries
@@ -164,14 +163,6 @@ def test_a_predefined_template_is_not_deleted():
     with pytest.raises(ValidationError, match="can't be deleted"):
         edits.delete(stored("Device Wiped"), actor=ADMIN, now=NOW)
     assert stored("Device Wiped").current is not None
-
-
-def test_a_template_in_use_is_not_deleted_and_keeps_its_text(template):
-    version = save(template, content())
-    Rule.objects.create(name="r", trigger=Rule.Trigger.EVENT, subject="x", template=template)
-    with pytest.raises(ValidationError, match="automated actions"):
-        edits.delete(template, actor=ADMIN, now=NOW)
-    assert stored("Mine").current == version
 
 
 def test_every_type_has_its_predefined_template():

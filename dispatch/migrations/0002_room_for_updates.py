@@ -17,5 +17,5 @@ def full(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dispatch", "0002_pulse")]
+    dependencies = [("dispatch", "0001_schema")]
     operations = [migrations.RunPython(half, full)]
