@@ -261,7 +261,7 @@ def writes_state(node):
         else:
             text = ast.unparse(part) if isinstance(part, ast.JoinedStr | ast.Constant) else ""
             values = re.findall(r"\bSET (?:state\b|\{IS_)", text)
-        if any("Schedule" not in value for value in values):
+        if values:
             return True
     return False
 
