@@ -1,4 +1,4 @@
-"""What README promises, held against the code."""
+"""What README and the pages of docs promise, held against the code."""
 
 import re
 
@@ -7,6 +7,11 @@ import pytest
 from xmnotify import env
 
 README = (env.ROOT / "README.md").read_text()
+SETTINGS = (env.ROOT / "docs" / "settings.md").read_text()
+PAGES = sorted({env.ROOT / "README.md", *(env.ROOT / "docs").rglob("*.md")})
+LINKS = sorted(
+    {(page, target) for page in PAGES for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", page.read_text())}
+)
 READ = re.compile(
     r"env\.(?:text|integer|flag|tls|words|hosts|origins|secret_key_fallbacks|console_url|ports|networks|full_name|log_level)\(\s*\"(\w+)\"|\btext\(\"(\w+)\"\)|_kept_secret\(\"(\w+)\""
 )
@@ -21,21 +26,22 @@ def settings_read():
 def test_every_setting_that_is_read_is_explained():
     names = set(settings_read())
     assert {"DATABASE_URL", "XMNOTIFY_PORT", "XMNOTIFY_SECRET_KEY", "XMNOTIFY_TLS"} < names
-    assert [name for name in sorted(names) if f"`{name}`" not in README] == []
+    assert [name for name in sorted(names) if f"`{name}`" not in SETTINGS] == []
 
 
 def test_every_setting_that_is_explained_is_read():
-    explained = set(re.findall(r"`((?:XMNOTIFY_\w+)|DATABASE_URL)`", README))
+    explained = set(re.findall(r"`((?:XMNOTIFY_\w+)|DATABASE_URL)`", SETTINGS))
     assert explained - set(settings_read()) == set()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))))
-def test_every_link_leads_somewhere(target):
-    assert (env.ROOT / target).exists()
+@pytest.mark.parametrize(("page", "target"), LINKS, ids=lambda value: getattr(value, "name", value))
+def test_every_link_leads_somewhere(page, target):
+    assert (page.parent / target).exists()
 
 
 def test_every_make_target_that_is_named_is_there():
-    targets = set(re.findall(r"(?:`|^)make (\w+)", README, re.MULTILINE))
+    texts = [page.read_text() for page in PAGES]
+    targets = {target for text in texts for target in re.findall(r"(?:`|^)make (\w+)(?=`|$)", text, re.MULTILINE)}
     makefile = (env.ROOT / "Makefile").read_text()
     assert targets
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
