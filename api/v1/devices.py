@@ -16,10 +16,10 @@ from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.kit.problems import unprocessable
 from api.v1 import pages
 from api.v1.bodies import DeviceFields, Line, filter_in, key_in, told
-from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
-from devices import selection
+from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
+from devices import edits, selection
+from devices.edits import Saved
 from devices.models import Device, folded, keyed
-from devices.upsert import Saved, save_device
 from servers.queries import country
 from transports.addresses import invisible
 
@@ -128,15 +128,14 @@ def put_device(call: Call, serial: str) -> HttpResponse:
     serial = key_in("serial", serial, field="serial")
     given = told(call.body)
     return put(
-        call,
-        Device.objects.filter(keyed("serial", serial)),
-        save=lambda: save_device("serial", serial, given, country=country(), now=call.now),
+        save=lambda: edits.save_device("serial", serial, given, country=country(), now=call.now, actor=call.actor),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
 
 
 def delete_device(call: Call, serial: str) -> HttpResponse:
-    return delete(call, _find(serial))
+    edits.remove_device(_find(serial), actor=call.actor)
+    return operation.nothing()
 
 
 def put_devices(call: Call) -> HttpResponse:
@@ -149,9 +148,9 @@ def put_devices(call: Call) -> HttpResponse:
         value = given.pop(key, None)
         if not value:
             raise unprocessable("serial", "required", "Give serial or imei.")
-        return save_device(key, value, given, country=where, now=call.now)
+        return edits.save_device(key, value, given, country=where, now=call.now)
 
-    return save_all(call, batch.devices, save=save, batch=Device(name=f"{len(batch.devices)} in a batch"))
+    return save_all(call, batch.devices, model=Device, save=save)
 
 
 def _find(serial: str) -> Device:

@@ -15,10 +15,11 @@ from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
 from api.v1.bodies import Line, UserFields, filter_in, key_in, told
-from api.v1.records import MOST, Items, SavedAnswer, WarningBody, delete, put, save_all, warnings_of
-from devices import selection
+from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
+from devices import edits, selection
+from devices.edits import Saved
 from devices.models import Person, folded
-from devices.upsert import Saved, save_user
+from dispatch.outbox import removal
 from servers.queries import country
 from transports.addresses import invisible
 
@@ -93,15 +94,14 @@ def put_user(call: Call, loginname: str) -> HttpResponse:
     loginname = key_in("loginname", loginname, field="loginname")
     given = told(call.body)
     return put(
-        call,
-        Person.objects.filter(loginname__lower=folded(loginname)),
-        save=lambda: save_user("loginname", loginname, given, country=country()),
+        save=lambda: edits.save_user("loginname", loginname, given, country=country(), actor=call.actor),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
 
 
 def delete_user(call: Call, loginname: str) -> HttpResponse:
-    return delete(call, _find(loginname))
+    removal.of_person(_find(loginname), actor=call.actor, now=call.now)
+    return operation.nothing()
 
 
 def put_users(call: Call) -> HttpResponse:
@@ -110,9 +110,9 @@ def put_users(call: Call) -> HttpResponse:
 
     def save(item: Any) -> Saved[Person]:
         given = told(operation.read(item, into=UserItem))
-        return save_user("loginname", given.pop("loginname"), given, country=where)
+        return edits.save_user("loginname", given.pop("loginname"), given, country=where)
 
-    return save_all(call, batch.users, save=save, batch=Person(displayname=f"{len(batch.users)} in a batch"))
+    return save_all(call, batch.users, model=Person, save=save)
 
 
 def _find(loginname: str) -> Person:

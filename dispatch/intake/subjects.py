@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field, structs
 
-from devices import queries, upsert
+from devices import edits, queries
 from devices.fields import FieldError, clean_device, clean_user
 from devices.queries import Key, KnownDevice, KnownPerson, Subject
 from foundation.sql import statements
@@ -70,11 +70,11 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
     try:
         if user and user.told:
             with _within("user"):
-                saved = upsert.save_user(user.key, user.value, user.told, country=country)
+                saved = edits.save_user(user.key, user.value, user.told, country=country)
                 person = queries.known_person(saved.row)
         if device and device.told:
             with _within("device"):
-                kept = upsert.save_device(device.key, device.value, device.told, country=country, now=now)
+                kept = edits.save_device(device.key, device.value, device.told, country=country, now=now)
                 machine = queries.known_device(kept.row)
     except RefusedError as refused:
         return refused

@@ -10,9 +10,12 @@ from django.db import transaction
 from django.db.models import Case, F, Q, TextField, Value, When
 from django.utils.translation import gettext as _
 
+from devices import edits as devices
+from devices.models import Person
 from dispatch.models import Attempt, Delivery, DeliveryText, Event, Receipt, Removed
 from dispatch.outbox import deliveries
 from dispatch.rules.states import Change, DeliveryState
+from foundation.audit import Actor
 from transports.types import ReasonCode
 
 CHUNK = 500
@@ -24,13 +27,14 @@ def words(now: datetime) -> str:
 
 
 @transaction.atomic
-def of_person(person_id: int, *, now: datetime) -> None:
-    """Called before the person's row goes: open deliveries are cancelled, and those that were sent keep no word."""
-    about = Event.objects.filter(person=person_id)
-    sent = Delivery.objects.filter(broadcast__isnull=False, person=person_id)
+def of_person(person: Person, *, actor: Actor, now: datetime) -> None:
+    """Remove a user: open deliveries are cancelled, those that were sent keep no word, then the row goes."""
+    about = Event.objects.filter(person=person)
+    sent = Delivery.objects.filter(broadcast__isnull=False, person=person)
     ids = {*sent.values_list("pk", flat=True), *Delivery.objects.filter(event__in=about).values_list("pk", flat=True)}
     of_deliveries(ids, now=now)
     of_events(about.values_list("pk", flat=True), now=now)
+    devices.remove_user(person, words=words(now), actor=actor)
 
 
 def of_events(ids: Iterable[UUID], *, now: datetime) -> None:

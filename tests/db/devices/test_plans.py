@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from devices import queries, upsert
+from devices import edits, queries
 from devices.models import Device, Person, keyed
 from dispatch.intake import accept
 from dispatch.models import Event
@@ -62,7 +62,7 @@ def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explai
     asked = next(queries.find_people({("loginname", "USER7")}))
     assert "loginname_unique" in explain(asked.text, asked.values)
     with CaptureQueriesContext(connection) as seen:
-        saved = upsert.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
+        saved = edits.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
     assert saved.row.loginname == "User7"
     sql = next(each["sql"] for each in seen if each["sql"].startswith("SELECT") and "devices_person" in each["sql"])
     assert "loginname_unique" in explain(sql)

@@ -1,8 +1,12 @@
-"""Creates and changes devices and users from what was told about them; what changed is left as rows."""
+"""Every write to devices and users: creates and changes them from what is reported about them, and removes them.
+
+What changed is left as rows for rules, and in the audit trail where a person or an API key did it. What an event
+reports of its own subject has no `actor` and no entry: the event itself is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -13,9 +17,12 @@ from msgspec import Struct
 
 from devices.fields import FieldError, Unusable, clean_device, clean_user
 from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, folded, keyed
+from foundation import audit
+from foundation.audit import Action, Actor, Snapshot
 
 Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
+_OWN_TABLES = frozenset({"apps", "push"})  # the trail says that they are new; of a token nothing is shown
 
 
 class Saved(Struct, Generic[Row], frozen=True):
@@ -27,7 +34,9 @@ class Saved(Struct, Generic[Row], frozen=True):
     warnings: tuple[Unusable, ...]
 
 
-def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str, now: datetime) -> Saved[Device]:
+def save_device(
+    key: str, value: str, given: Mapping[str, Any], *, country: str, now: datetime, actor: Actor | None = None
+) -> Saved[Device]:
     """Create or change the device with this `serial`, `imei` or `id`; named fields are set, None clears.
 
     `country` (ISO 3166) reads phone numbers. Raises FieldError; nothing is stored then. An `id` must be known.
@@ -35,6 +44,7 @@ def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str,
     told = clean_device({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
         row, created = _find_or_make(Device, key, told.values.get(key, value), made=_new_device)
+        before = _shown(row) if actor and not created else {}
         changed = _set_columns(row, told.values)
         if "user" in told.values:
             changed += _set_owner(row, told.values["user"])
@@ -46,14 +56,18 @@ def save_device(key: str, value: str, given: Mapping[str, Any], *, country: str,
             changed += _set_push(row, told.values["push"], now=now)
         if changed or created:
             Change.objects.create(device=row, names=changed)
+            _record(row, changed, before=before, created=created, actor=actor)
     return Saved(row, created, tuple(changed), told.warnings)
 
 
-def save_user(key: str, value: str, given: Mapping[str, Any], *, country: str) -> Saved[Person]:
+def save_user(
+    key: str, value: str, given: Mapping[str, Any], *, country: str, actor: Actor | None = None
+) -> Saved[Person]:
     """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does."""
     told = clean_user({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
         row, created = _find_or_make(Person, key, told.values.get(key, value), made=_new_person)
+        before = _shown(row) if actor and not created else {}
         changed = _set_columns(row, told.values, keep={"loginname"} if key == "loginname" else set())
         changed += _set_properties(row, told.values)
         if created or "loginname" in changed:
@@ -63,7 +77,34 @@ def save_user(key: str, value: str, given: Mapping[str, Any], *, country: str) -
             changed += _set_groups(row, told.values["groups"] or [])
         if changed or created:
             Change.objects.create(person=row, names=changed)
+            _record(row, changed, before=before, created=created, actor=actor)
     return Saved(row, created, tuple(changed), told.warnings)
+
+
+def record_batch(kept: Sequence[Saved[Row]], *, model: type[Row], given: int, actor: Actor) -> None:
+    """One entry with the numbers for `given` records, each saved without an actor; none if nothing changed."""
+    created = sum(1 for each in kept if each.created)
+    changed = sum(1 for each in kept if each.changed and not each.created)
+    if created or changed:
+        told = {"created": created, "changed": changed}
+        audit.record(actor, action=Action.CHANGE, instance=model(), after=told, name=f"{given} in a batch")
+
+
+def remove_device(row: Device, *, actor: Actor) -> None:
+    """Events and deliveries keep their history without it."""
+    with audit.change(actor, action=Action.DELETE, instance=row, show=_shown):
+        row.delete()
+
+
+@transaction.atomic
+def remove_user(row: Person, *, words: str, actor: Actor) -> None:
+    """The row, and all that the audit trail has of it but ids, times and actions; `words` take the place of its name.
+
+    Only `dispatch.outbox.removal` calls this, which removes what events and deliveries hold.
+    """
+    audit.forget(row, words=words)
+    audit.record(actor, action=Action.DELETE, instance=row, name=words)
+    row.delete()
 
 
 def split_loginname(loginname: str) -> tuple[str, str]:
@@ -73,6 +114,21 @@ def split_loginname(loginname: str) -> tuple[str, str]:
         return user, domain[:253]
     user, _, domain = loginname.partition("@")
     return user, domain[:253]
+
+
+def _shown(row: Device | Person) -> Snapshot:
+    """What the audit trail compares: the columns, each property by its name."""
+    columns = dict(audit.snapshot(row))
+    return {**columns.pop("properties", {}), **columns}
+
+
+def _record(
+    row: Device | Person, changed: Sequence[str], *, before: Snapshot, created: bool, actor: Actor | None
+) -> None:
+    if actor:
+        action = Action.ADD if created else Action.CHANGE
+        after = {**_shown(row), **{name: audit.NEW_MASK for name in changed if name in _OWN_TABLES}}
+        audit.record(actor, action=action, instance=row, before=before, after=after)
 
 
 def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str, str], Row]) -> tuple[Row, bool]:
