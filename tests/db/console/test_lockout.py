@@ -88,14 +88,37 @@ def test_the_owner_of_an_ipv6_network_is_one_address():
     assert lockout.locked_until(request, "other", now=now)
 
 
-def test_the_delay_of_an_account_grows_to_a_quarter_of_an_hour():
+def test_the_delay_grows_to_a_quarter_of_an_hour():
     now, waits = timezone.now(), []
-    for number in range(10):
-        (outcome,) = fails(number=1, address=f"192.0.2.{number}", now=now)
+    for _ in range(10):
+        (outcome,) = fails(number=1, now=now)
         waits.append((outcome.locked_until - now).total_seconds() / 60 if outcome.locked_until else 0)
         now = outcome.locked_until or now
     assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 15, 15]
     assert fails(number=1, now=now + timedelta(days=1, minutes=1)) == [lockout.Outcome(is_told=True)]
+
+
+def test_who_comes_from_another_address_does_not_wait_with_an_attacker_however_long_that_one_goes_on(ada):
+    now = timezone.now() - timedelta(days=3)
+    for _ in range(300):
+        (outcome,) = fails(number=1, now=now)
+        now = outcome.locked_until or now
+    assert log_in(at("192.0.2.66")).status_code == 429
+    assert log_in(at("192.0.2.1")).status_code == 302
+
+
+def test_guesses_from_many_addresses_are_slowed_down_together(ada):
+    known = Client()
+    log_in(known)
+    known.post("/admin/logout/")
+    now = timezone.now()
+    outcomes = [fails(number=5, address=f"198.51.100.{number}", now=now) for number in range(20)]
+    assert all(each[-1].locked_until for each in outcomes)
+    assert not lockout.locked_until(RequestFactory(REMOTE_ADDR="192.0.2.1").post(LOG_IN), "ada", now=now)
+    (next_one,) = fails(number=1, address="203.0.113.1", now=now)
+    assert next_one.locked_until == now + timedelta(minutes=1)
+    assert log_in(at("192.0.2.1")).status_code == 429
+    assert log_in(known).status_code == 302
 
 
 def test_successes_do_not_count_and_do_not_free_an_address(ada):
@@ -128,7 +151,7 @@ def test_the_mark_of_a_browser_is_for_one_account_and_can_not_be_forged(ada):
     known.post("/admin/logout/")
     fails(number=5, name="bob", address="127.0.0.1")
     assert log_in(known, name="bob").status_code == 429
-    fails(number=5)
+    fails(number=5, address="127.0.0.1")
     forged = Client()
     forged.cookies[f"known-{ada.pk}"] = "abc:def:ghi"
     assert log_in(forged).status_code == 429
@@ -178,7 +201,8 @@ def test_a_superuser_by_command_is_told(monkeypatch):
 
 
 def test_a_command_ends_each_lock_out(ada):
-    fails(number=5)
+    fails(number=5, address="127.0.0.1")
+    assert log_in(Client()).status_code == 429
     call_command("end_lock_outs")
     assert log_in(Client()).status_code == 302
 
