@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -17,27 +20,32 @@ from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateVersion
 from transports.types import AddressKind, ChannelKind
 
-DELIVERY_STATES = {
-    DeliveryState.DUE: _("Queued"),
-    DeliveryState.CLAIMED: _("Being sent"),
-    DeliveryState.PAUSED: _("Paused"),
-    DeliveryState.SENT: _("Sent"),
-    DeliveryState.DELIVERED: _("Delivered"),
-    DeliveryState.UNDELIVERED: _("Undelivered"),
-    DeliveryState.FAILED: _("Failed"),
-    DeliveryState.HELD: _("Held for a person"),
-    DeliveryState.SKIPPED: _("Skipped"),
-    DeliveryState.CANCELLED: _("Cancelled"),
-    DeliveryState.EXPIRED: _("Expired"),
-    DeliveryState.DIGESTED: _("In a digest"),
-}
-BROADCAST_STATES = {
-    BroadcastState.PLANNING: _("Planning"),
-    BroadcastState.RUNNING: _("Running"),
-    BroadcastState.PAUSED: _("Paused"),
-    BroadcastState.FINISHED: _("Finished"),
-    BroadcastState.CANCELLED: _("Cancelled"),
-}
+DELIVERY_STATES = [
+    (DeliveryState.DUE.value, _("Queued")),
+    (DeliveryState.CLAIMED.value, _("Being sent")),
+    (DeliveryState.PAUSED.value, _("Paused")),
+    (DeliveryState.SENT.value, _("Sent")),
+    (DeliveryState.DELIVERED.value, _("Delivered")),
+    (DeliveryState.UNDELIVERED.value, _("Undelivered")),
+    (DeliveryState.FAILED.value, _("Failed")),
+    (DeliveryState.HELD.value, _("Held for a person")),
+    (DeliveryState.SKIPPED.value, _("Skipped")),
+    (DeliveryState.CANCELLED.value, _("Cancelled")),
+    (DeliveryState.EXPIRED.value, _("Expired")),
+    (DeliveryState.DIGESTED.value, _("In a digest")),
+]
+BROADCAST_STATES = [
+    (BroadcastState.PLANNING.value, _("Planning")),
+    (BroadcastState.RUNNING.value, _("Running")),
+    (BroadcastState.PAUSED.value, _("Paused")),
+    (BroadcastState.FINISHED.value, _("Finished")),
+    (BroadcastState.CANCELLED.value, _("Cancelled")),
+]
+
+
+def _written(group: Iterable[StrEnum]) -> list[str]:
+    """States as migrations keep them: a history does not follow the names that our source has for them."""
+    return [state.value for state in group]
 
 
 class Priority(models.IntegerChoices):
@@ -61,7 +69,7 @@ class Broadcast(models.Model):
     channels = models.JSONField(default=list)
     texts = models.JSONField(default=dict, help_text=_("texts typed in for this broadcast, by channel"))
     visible_recipients = models.BooleanField(default=False)
-    state = models.CharField(max_length=9, choices=BROADCAST_STATES, default=BroadcastState.PLANNING)
+    state = models.CharField(max_length=9, choices=BROADCAST_STATES, default=BroadcastState.PLANNING.value)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True, help_text=_("instead of the lifetime of the template"))
@@ -204,7 +212,7 @@ class Delivery(models.Model):
     language = models.CharField(max_length=35, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.EVENT)
-    state = models.CharField(max_length=11, choices=DELIVERY_STATES, default=DeliveryState.DUE)
+    state = models.CharField(max_length=11, choices=DELIVERY_STATES, default=DeliveryState.DUE.value)
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
@@ -229,15 +237,15 @@ class Delivery(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state=DeliveryState.CLAIMED, lease__isnull=False, lease_until__isnull=False)
-                | (~Q(state=DeliveryState.CLAIMED) & Q(lease__isnull=True, lease_until__isnull=True)),
+                condition=Q(state=DeliveryState.CLAIMED.value, lease__isnull=False, lease_until__isnull=False)
+                | (~Q(state=DeliveryState.CLAIMED.value) & Q(lease__isnull=True, lease_until__isnull=True)),
                 name="claimed_if_and_only_if_leased",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=[*states.DATED]) | Q(sent_at__isnull=False), name="sent_has_its_time"
+                condition=~Q(state__in=_written(states.DATED)) | Q(sent_at__isnull=False), name="sent_has_its_time"
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=[*states.EXPLAINED]) | ~Q(reason_code=""), name="failed_has_a_reason"
+                condition=~Q(state__in=_written(states.EXPLAINED)) | ~Q(reason_code=""), name="failed_has_a_reason"
             ),
             models.CheckConstraint(
                 condition=Q(event__isnull=False) | Q(broadcast__isnull=False), name="delivery_of_event_or_broadcast"
@@ -250,12 +258,14 @@ class Delivery(models.Model):
         indexes = [
             models.Index(
                 fields=["server", "priority", "due_at", "id"],
-                condition=Q(state=DeliveryState.DUE),
+                condition=Q(state=DeliveryState.DUE.value),
                 name="delivery_due",
             ),
-            models.Index(fields=["lease"], condition=Q(state=DeliveryState.CLAIMED), name="delivery_claimed"),
+            models.Index(fields=["lease"], condition=Q(state=DeliveryState.CLAIMED.value), name="delivery_claimed"),
             models.Index(fields=["event", "id"], name="delivery_event"),
-            models.Index(fields=["expires_at"], condition=Q(state__in=[*states.WAITING]), name="delivery_expiry"),
+            models.Index(
+                fields=["expires_at"], condition=Q(state__in=_written(states.WAITING)), name="delivery_expiry"
+            ),
             models.Index(
                 fields=["person", "id"],
                 condition=Q(broadcast__isnull=False, person__isnull=False),
@@ -268,7 +278,7 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["state", "id"],
-                condition=Q(state__in=[*states.RARE]),
+                condition=Q(state__in=_written(states.RARE)),
                 name="delivery_trouble",
             ),
         ]

@@ -53,7 +53,7 @@ class LogFilter(forms.Form):
         named = [(str(pk), _("%s (deleted)") % name if gone else name) for pk, name, gone in templates]
         servers = Server.objects.order_by("name").values_list("pk", "name")
         for field, choices in (
-            ("state", [*groups, *DELIVERY_STATES.items()]),
+            ("state", [*groups, *DELIVERY_STATES]),
             ("template", named),
             ("server", [(str(pk), name) for pk, name in servers]),
         ):

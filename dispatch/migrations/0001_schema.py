@@ -4,7 +4,6 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import dispatch.rules.states
 import foundation.sql.ids
 
 
@@ -100,13 +99,13 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            (dispatch.rules.states.BroadcastState["PLANNING"], "Planning"),
-                            (dispatch.rules.states.BroadcastState["RUNNING"], "Running"),
-                            (dispatch.rules.states.BroadcastState["PAUSED"], "Paused"),
-                            (dispatch.rules.states.BroadcastState["FINISHED"], "Finished"),
-                            (dispatch.rules.states.BroadcastState["CANCELLED"], "Cancelled"),
+                            ("planning", "Planning"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("finished", "Finished"),
+                            ("cancelled", "Cancelled"),
                         ],
-                        default=dispatch.rules.states.BroadcastState["PLANNING"],
+                        default="planning",
                         max_length=9,
                     ),
                 ),
@@ -172,20 +171,20 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            (dispatch.rules.states.DeliveryState["DUE"], "Queued"),
-                            (dispatch.rules.states.DeliveryState["CLAIMED"], "Being sent"),
-                            (dispatch.rules.states.DeliveryState["PAUSED"], "Paused"),
-                            (dispatch.rules.states.DeliveryState["SENT"], "Sent"),
-                            (dispatch.rules.states.DeliveryState["DELIVERED"], "Delivered"),
-                            (dispatch.rules.states.DeliveryState["UNDELIVERED"], "Undelivered"),
-                            (dispatch.rules.states.DeliveryState["FAILED"], "Failed"),
-                            (dispatch.rules.states.DeliveryState["HELD"], "Held for a person"),
-                            (dispatch.rules.states.DeliveryState["SKIPPED"], "Skipped"),
-                            (dispatch.rules.states.DeliveryState["CANCELLED"], "Cancelled"),
-                            (dispatch.rules.states.DeliveryState["EXPIRED"], "Expired"),
-                            (dispatch.rules.states.DeliveryState["DIGESTED"], "In a digest"),
+                            ("due", "Queued"),
+                            ("claimed", "Being sent"),
+                            ("paused", "Paused"),
+                            ("sent", "Sent"),
+                            ("delivered", "Delivered"),
+                            ("undelivered", "Undelivered"),
+                            ("failed", "Failed"),
+                            ("held", "Held for a person"),
+                            ("skipped", "Skipped"),
+                            ("cancelled", "Cancelled"),
+                            ("expired", "Expired"),
+                            ("digested", "In a digest"),
                         ],
-                        default=dispatch.rules.states.DeliveryState["DUE"],
+                        default="due",
                         max_length=11,
                     ),
                 ),
@@ -553,7 +552,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state", dispatch.rules.states.DeliveryState["DUE"])),
+                condition=models.Q(("state", "due")),
                 fields=["server", "priority", "due_at", "id"],
                 name="delivery_due",
             ),
@@ -561,7 +560,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state", dispatch.rules.states.DeliveryState["CLAIMED"])),
+                condition=models.Q(("state", "claimed")),
                 fields=["lease"],
                 name="delivery_claimed",
             ),
@@ -577,9 +576,9 @@ class Migration(migrations.Migration):
                     (
                         "state__in",
                         [
-                            dispatch.rules.states.DeliveryState["DUE"],
-                            dispatch.rules.states.DeliveryState["PAUSED"],
-                            dispatch.rules.states.DeliveryState["HELD"],
+                            "due",
+                            "paused",
+                            "held",
                         ],
                     )
                 ),
@@ -610,13 +609,13 @@ class Migration(migrations.Migration):
                     (
                         "state__in",
                         [
-                            dispatch.rules.states.DeliveryState["FAILED"],
-                            dispatch.rules.states.DeliveryState["HELD"],
-                            dispatch.rules.states.DeliveryState["UNDELIVERED"],
-                            dispatch.rules.states.DeliveryState["EXPIRED"],
-                            dispatch.rules.states.DeliveryState["PAUSED"],
-                            dispatch.rules.states.DeliveryState["SKIPPED"],
-                            dispatch.rules.states.DeliveryState["CANCELLED"],
+                            "failed",
+                            "held",
+                            "undelivered",
+                            "expired",
+                            "paused",
+                            "skipped",
+                            "cancelled",
                         ],
                     )
                 ),
@@ -631,10 +630,10 @@ class Migration(migrations.Migration):
                     models.Q(
                         ("lease__isnull", False),
                         ("lease_until__isnull", False),
-                        ("state", dispatch.rules.states.DeliveryState["CLAIMED"]),
+                        ("state", "claimed"),
                     ),
                     models.Q(
-                        models.Q(("state", dispatch.rules.states.DeliveryState["CLAIMED"]), _negated=True),
+                        models.Q(("state", "claimed"), _negated=True),
                         ("lease__isnull", True),
                         ("lease_until__isnull", True),
                     ),
@@ -651,8 +650,8 @@ class Migration(migrations.Migration):
                         (
                             "state__in",
                             [
-                                dispatch.rules.states.DeliveryState["SENT"],
-                                dispatch.rules.states.DeliveryState["DELIVERED"],
+                                "sent",
+                                "delivered",
                             ],
                         ),
                         _negated=True,
@@ -671,9 +670,9 @@ class Migration(migrations.Migration):
                         (
                             "state__in",
                             [
-                                dispatch.rules.states.DeliveryState["FAILED"],
-                                dispatch.rules.states.DeliveryState["SKIPPED"],
-                                dispatch.rules.states.DeliveryState["HELD"],
+                                "failed",
+                                "skipped",
+                                "held",
                             ],
                         ),
                         _negated=True,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -13,13 +12,14 @@ from django.db.models import Case, F, QuerySet, Value, When
 from msgspec import Struct, structs
 
 from dispatch.models import Delivery, Priority
+from dispatch.outbox import columns
 from dispatch.outbox.indexes import IS_CLAIMED, IS_DUE
-from dispatch.rules.settlement import Settlement
+from dispatch.rules.settlement import AttemptRecord, Settlement
 from dispatch.rules.states import Change, DeliveryState
 from foundation.sql import dialect, statements
 from foundation.sql.statements import Statement
 from servers.values import ServerKind
-from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
+from transports.types import ChannelKind, ReasonCode, Recipient
 
 MOST_CHUNKS = 20
 _PRIORITY_ROWS = " UNION ALL ".join(f"SELECT {priority} AS p" for priority in Priority.values)
@@ -55,10 +55,12 @@ class Claim(Struct, frozen=True):
         return structs.replace(self, tries=self.tries - 1, attempt_count=self.attempt_count - 1)
 
 
-CLAIM_COLUMNS = (
-    "id, event_id, broadcast_id, template_version_id, channel, address_kind, address, address_name, language, "
-    "time_zone, person_id, device_id, via_id, tries, attempt_count, hold_unknown, lapsed, text_id"
-)
+class Leased(Claim, frozen=True):
+    """A claim as somebody else finds it; `begun_at` is None where no try of it has begun."""
+
+    server_id: int | None
+    lease: UUID
+    begun_at: datetime | None
 
 
 class NewText(Struct, frozen=True):
@@ -91,29 +93,31 @@ def claim_due(server_id: int, *, most: int, lease: UUID, lease_until: datetime, 
         )
         UPDATE dispatch_delivery SET {IS_CLAIMED}, lease = %s, lease_until = %s, begun_at = NULL
         WHERE id IN (SELECT id FROM numbered WHERE lapsed_so_far = 0 OR n = 1)
-        RETURNING {CLAIM_COLUMNS}"""  # noqa: S608 - constants of this module only
+        RETURNING {", ".join(_CLAIM)}"""  # noqa: S608 - constants of this module only
     moment = dialect.time(now)
     due = [server_id, moment, moment]
     values = [*due, *due, most, dialect.uid(lease), dialect.time(lease_until)]
     before = dialect.without(*dialect.SORTING, *dialect.WAITING_FOR_DISK)
     found = statements.in_one_round_trip([*before, Statement(sql, values, binary=True)])[-1]
-    claims = [read_claim(row) for row in found]
+    claims = [_read_claim(row) for row in found]
     claims.sort(key=lambda claim: claim.id.int)
     return claims
 
 
+_CLAIM, _LEASED = columns.supplied(Claim, columns.DELIVERY), columns.supplied(Leased, columns.DELIVERY)
+_read_claim, _read_leased = columns.reader(Claim, _CLAIM), columns.reader(Leased, _LEASED)
 _BEGIN = {"delivery_id": "uuid", "text_id": "uuid"}
-_TEXT = {
-    "id": "uuid",
-    "sender": "text",
-    "subject": "text",
-    "body": "text",
-    "html": "text",
-    "sound": "text",
-    "visible_to": "json",
-    "empty": "json",
-    "sealed": "text",
-}
+_TEXT = columns.supplied(NewText, columns.TEXT)
+_text_row = columns.row_of(_TEXT)
+_CHANGED, _TRIED = columns.supplied(Settlement, columns.DELIVERY), columns.supplied(AttemptRecord, columns.ATTEMPT)
+_SETTLE = _CHANGED | _TRIED
+_settle_row = attrgetter(*_CHANGED, *(f"attempt.{name}" for name in _TRIED))
+_NEW_VALUES = {name: f"x.{name}" for name in _CHANGED if name != "id"} | {"due_at": "coalesce(x.due_at, d.due_at)"}
+_CHANGE = f"""UPDATE dispatch_delivery AS d SET {", ".join(f"{name} = {value}" for name, value in _NEW_VALUES.items())},
+    lease = NULL, lease_until = NULL, begun_at = NULL FROM """  # noqa: S608 - names of columns only
+_ADD_ATTEMPTS = f"""INSERT INTO dispatch_attempt (delivery_id, number, server_id, server_name, {", ".join(_TRIED)})
+    SELECT x.id, x.attempt_count, CAST(%s AS bigint), %s, {", ".join(f"x.{name}" for name in _TRIED)}
+    FROM """  # noqa: S608
 
 
 def begin(
@@ -121,50 +125,24 @@ def begin(
 ) -> set[UUID]:
     """Count one try for each (delivery, text) about to be written, and keep new texts.
 
-    Only rows that this lease still holds beyond `until` begin, and once; the ids of those are the answer.
+    Only rows that this lease still holds beyond `until` begin, and once; returns the ids of those.
     """
-    asked = []
+    before = []
     if texts:
-        # In the order of their ids: several lanes may keep the same texts, and would wait for each other.
-        rows, brought = dialect.table(_TEXT, [_text_row(text) for text in sorted(texts, key=attrgetter("id"))])
-        insert = f"""INSERT INTO dispatch_deliverytext
-                (id, sender, subject, text, html, sound, visible_to, empty, sealed)
-            SELECT id, sender, subject, body, html, sound, visible_to, empty, sealed FROM {rows}
+        rows, supplied = dialect.table(_TEXT, [_text_row(text) for text in texts])
+        insert = f"""INSERT INTO dispatch_deliverytext ({", ".join(_TEXT)}) SELECT {", ".join(_TEXT)} FROM {rows}
             WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - constants of this module only
-        asked.append(Statement(insert, brought))
-    rows, brought = dialect.table(_BEGIN, group)
+        before.append(Statement(insert, supplied))
+    rows, supplied = dialect.table(_BEGIN, group)
     update = f"""UPDATE dispatch_delivery AS d
         SET tries = d.tries + 1, attempt_count = d.attempt_count + 1, begun_at = %s, text_id = x.text_id
         FROM {rows}
         WHERE id = x.delivery_id AND {IS_CLAIMED} AND {dialect.checked_last("lease")} = %s
         AND lease_until > %s AND begun_at IS NULL
         RETURNING id"""  # noqa: S608
-    values = [dialect.time(now), *brought, dialect.uid(lease), dialect.time(until)]
-    begun = statements.in_one_round_trip([*asked, Statement(update, values, binary=True)])[-1]
+    values = [dialect.time(now), *supplied, dialect.uid(lease), dialect.time(until)]
+    begun = statements.in_one_round_trip([*before, Statement(update, values, binary=True)])[-1]
     return {dialect.read_uid(row[0]) for row in begun}
-
-
-_SETTLE = {
-    "id": "uuid",
-    "state": "text",
-    "tries": "int",
-    "attempt_count": "int",
-    "due_at": "time",
-    "sent_at": "time",
-    "reason_code": "text",
-    "reason_detail": "text",
-    "provider_id": "text",
-    "lapsed": "bool",
-    "started_at": "time",
-    "duration_ms": "int",
-    "outcome": "text",
-    "code": "text",
-    "reply": "text",
-    "enhanced": "text",
-    "detail": "text",
-    "dialogue": "text",
-    "next_try_at": "time",
-}
 
 
 def settle(
@@ -174,38 +152,46 @@ def settle(
     server_id: int | None,
     server_name: str,
 ) -> int:
-    """Write what became of a group, one Attempt each; answers how many it changed.
+    """Write what became of a group, one Attempt each; returns how many it changed.
 
     A row that this lease no longer holds is left alone: whoever reaped it has written its attempt.
     """
-    rows, brought = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
+    rows, supplied = dialect.table(_SETTLE, [_settle_row(item) for item in settlements])
     ours = f"d.{IS_CLAIMED} AND {dialect.checked_last('d.lease')} = %s"
-    attempts = """INSERT INTO dispatch_attempt (delivery_id, number, started_at, duration_ms, server_id, server_name,
-            outcome, code, reply, enhanced, detail, dialogue, next_try_at)
-        SELECT x.id, x.attempt_count, x.started_at, x.duration_ms, CAST(%s AS bigint), %s, x.outcome, x.code, x.reply,
-            x.enhanced, x.detail, x.dialogue, x.next_try_at FROM """
-    changes = """UPDATE dispatch_delivery AS d SET state = x.state, tries = x.tries, attempt_count = x.attempt_count,
-            due_at = coalesce(x.due_at, d.due_at), sent_at = x.sent_at, reason_code = x.reason_code,
-            reason_detail = x.reason_detail, provider_id = x.provider_id, lapsed = x.lapsed,
-            lease = NULL, lease_until = NULL, begun_at = NULL FROM """
     if dialect.is_postgresql():
         both = f"""WITH x AS MATERIALIZED (SELECT * FROM {rows}),
-            changed AS ({changes} x WHERE d.id = x.id AND {ours} RETURNING d.id)
-            {attempts} x JOIN changed USING (id) RETURNING 1"""  # noqa: S608
-        return len(statements.run(both, [*brought, dialect.uid(lease), server_id, server_name]))
-    first = f"{attempts} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}"
-    then = f"{changes} {rows} WHERE d.id = x.id AND {ours} RETURNING 1"
+            changed AS ({_CHANGE} x WHERE d.id = x.id AND {ours} RETURNING d.id)
+            {_ADD_ATTEMPTS} x JOIN changed USING (id) RETURNING 1"""  # noqa: S608
+        return len(statements.run(both, [*supplied, dialect.uid(lease), server_id, server_name]))
+    first = f"{_ADD_ATTEMPTS} {rows} JOIN dispatch_delivery d ON d.id = x.id AND {ours}"
+    then = f"{_CHANGE} {rows} WHERE d.id = x.id AND {ours} RETURNING 1"
     _, changed = statements.in_one_round_trip(
         [
-            Statement(first, [server_id, server_name, *brought, dialect.uid(lease)]),
-            Statement(then, [*brought, dialect.uid(lease)]),
+            Statement(first, [server_id, server_name, *supplied, dialect.uid(lease)]),
+            Statement(then, [*supplied, dialect.uid(lease)]),
         ]
     )
     return len(changed)
 
 
+def leased(leases: Sequence[UUID], *, most: int) -> list[Leased]:
+    """Some of what is claimed under these leases, locked until the transaction ends.
+
+    One that somebody writes at this moment is passed over: its worker was only late, and two who wait for each other's
+    rows would be ended by the database.
+    """
+    return [
+        _read_leased(row)
+        for row in statements.run(
+            f"""SELECT {", ".join(_LEASED)} FROM dispatch_delivery
+            WHERE {IS_CLAIMED} AND {dialect.in_ids("lease")} LIMIT {most} {dialect.skip_locked()}""",  # noqa: S608
+            [dialect.ids(leases)],
+        )
+    ]
+
+
 def renew(ids: Sequence[UUID], *, lease: UUID, lease_until: datetime) -> int:
-    """Hold what this lease still holds until then; answers how many. What is being written meanwhile is left out."""
+    """Hold what this lease still holds until then; returns how many. What is being written meanwhile is left out."""
     if not ids:
         return 0
     with connection.cursor() as cursor:
@@ -282,11 +268,11 @@ def reroute(kind: ServerKind, *, source: int | None, target: int | None, chunk: 
     """
     total = 0
     code = ReasonCode.NO_ACTIVE_SERVER.value
-    told = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
+    noted = _without(code) if target else Case(When(reason_code="", then=Value(code)), default=F("reason_code"))
     waiting = Delivery.objects.filter(state=DeliveryState.DUE, server=source, server_kind=kind.value)
     for _ in range(MOST_CHUNKS):
         with transaction.atomic():
-            moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=told)
+            moved = lock(waiting.order_by()[:chunk]).update(server_id=target, reason_code=noted)
         total += moved
         if not moved:
             break
@@ -301,56 +287,3 @@ def any_due(server_id: int, *, now: datetime) -> bool:
 
 def _without(code: str) -> Case:
     return Case(When(reason_code=code, then=Value("")), default=F("reason_code"))
-
-
-_CHANNELS = {kind.value: kind for kind in ChannelKind}
-_ADDRESSES = {kind.value: kind for kind in AddressKind}
-
-
-def read_claim(row: tuple[Any, ...]) -> Claim:
-    return Claim(
-        id=dialect.read_uid(row[0]),
-        event_id=row[1] and dialect.read_uid(row[1]),
-        broadcast_id=row[2] and dialect.read_uid(row[2]),
-        template_version_id=row[3],
-        channel=_CHANNELS[row[4]],
-        to=Recipient(_ADDRESSES[row[5]], row[6], row[7]),
-        language=row[8],
-        time_zone=row[9],
-        person_id=row[10],
-        device_id=row[11],
-        via_id=row[12],
-        tries=row[13],
-        attempt_count=row[14],
-        hold_unknown=bool(row[15]),
-        lapsed=bool(row[16]),
-        text_id=row[17] and dialect.read_uid(row[17]),
-    )
-
-
-_text_row: Callable[[NewText], tuple[Any, ...]] = attrgetter(*NewText.__struct_fields__)
-
-
-def _settle_row(item: Settlement) -> tuple[Any, ...]:
-    attempt = item.attempt
-    return (
-        item.id,
-        item.state,
-        item.tries,
-        item.attempt_count,
-        item.due_at,
-        item.sent_at,
-        item.reason_code,
-        item.reason_detail,
-        item.provider_id,
-        item.lapsed,
-        attempt.started_at,
-        attempt.duration_ms,
-        attempt.outcome,
-        attempt.code,
-        attempt.reply,
-        attempt.enhanced,
-        attempt.detail,
-        attempt.dialogue,
-        attempt.next_try_at,
-    )

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from dispatch.outbox import columns
 from dispatch.rules.plan import Planned
-from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect
 from templates_app.texts.render import ChannelTexts
 from transports.types import ChannelKind
@@ -22,11 +22,9 @@ PLAIN_LENGTHS = (6, 63)
 """Of these lengths, apart: looking ahead in PLAIN for them makes PostgreSQL take eight times as long."""
 
 _VERSION, _VARIANT = "7", "8"  # RFC 9562 5.7
-_COLUMNS = (
-    "id, event_id, broadcast_id, template_version_id, channel, server_kind, server_id, person_id, device_id, "
-    "address_kind, address, address_name, language, time_zone, priority, state, expires_at, hold_unknown, reason_code, "
-    "reason_detail, due_at, created_at, tries, attempt_count, lapsed, provider_id"
-)
+_OF_TARGET = ("person_id", "device_id", "address", "address_name", "language", "time_zone")
+"""What differs from delivery to delivery, besides the id."""
+_planned_row = columns.row_of(columns.PLANNED)
 _OF_DEVICES = "devices_device AS t JOIN devices_person AS p ON p.id = t.person_id"
 _OF_USERS = "devices_person AS t JOIN devices_person AS p ON p.id = t.id"
 
@@ -52,29 +50,22 @@ def insert(row: Planned, ids: Sequence[int], *, of_devices: bool, per_device: bo
     digest = f"%s || {device} || '|' || {address}"
     text = f"encode(sha256(convert_to({digest}, 'UTF8')), 'hex')" if dialect.is_postgresql() else f"sha256({digest})"
     made = f"%s || '{_VERSION}' || substr(digest, 1, 3) || '{_VARIANT}' || substr(digest, 4, 15)"
+    same = dict(zip(columns.PLANNED, _planned_row(row), strict=True)) | dict.fromkeys(columns.MOMENTS, now)
+    for name in ("id", *_OF_TARGET):
+        del same[name]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""INSERT INTO dispatch_delivery ({_COLUMNS})
-            SELECT {f"({made})::uuid" if dialect.is_postgresql() else made}, %s, %s, %s, 'smtp', 'smtp', %s, person_id,
-                device_id, 'mail', mail, displayname, language, time_zone, %s, '{DeliveryState.DUE}', %s, %s, %s, '',
-                %s, %s, 0, 0, false, ''
+            f"""INSERT INTO dispatch_delivery ({", ".join(["id", *_OF_TARGET, *same, *columns.OTHERS])})
+            SELECT {f"({made})::uuid" if dialect.is_postgresql() else made}, {", ".join(_OF_TARGET)},
+                {", ".join(["%s"] * len(same))}, {", ".join(map(dialect.literal, columns.OTHERS.values()))}
             FROM (
                 SELECT p.id AS person_id, {"t.id" if of_devices else "CAST(NULL AS bigint)"} AS device_id,
-                    {address} AS mail, p.displayname, p.language, p.time_zone, {text} AS digest
+                    {address} AS address, p.displayname AS address_name, p.language, p.time_zone, {text} AS digest
                 FROM {_OF_DEVICES if of_devices else _OF_USERS} WHERE {dialect.in_ids("t.id")} ORDER BY t.id
-            ) AS x WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants of this module only
+            ) AS x WHERE true ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - names of columns and constants of ours
             [
                 _milliseconds(now),
-                dialect.uid(row.event_id),
-                dialect.uid(row.broadcast_id),
-                row.template_version_id,
-                row.server_id,
-                row.priority,
-                dialect.time(row.expires_at),
-                row.hold_unknown,
-                row.wait_code,
-                dialect.time(now),
-                dialect.time(now),
+                *(dialect.value_of(columns.DELIVERY[name], value) for name, value in same.items()),
                 key,
                 dialect.numbers(ids),
             ],

@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from devices.values import Target
+from dispatch.rules.states import DeliveryState
 from servers.carriers import matching
 from servers.values import KIND_OF_ADDRESS, CarrierRoute, Route, ServerKind
 from templates_app.macros.recipients import Entry, fill
@@ -21,6 +22,7 @@ _TOLD_SPACES = ("certificate", "server")
 _ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
 _KNOWN = _ADMINS | _OWNERS
 _KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
+_DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
 
 
 class Planned(Struct, frozen=True):
@@ -48,6 +50,18 @@ class Planned(Struct, frozen=True):
     hold_unknown: bool = False
     skip: Reason | None = None
     wait_code: str = ""
+
+    @property
+    def state(self) -> str:
+        return _SKIPPED if self.skip else _DUE
+
+    @property
+    def reason_code(self) -> str:
+        return self.skip.code.value if self.skip else self.wait_code
+
+    @property
+    def reason_detail(self) -> str:
+        return self.skip.detail if self.skip else ""
 
 
 class Occasion(Struct, frozen=True):

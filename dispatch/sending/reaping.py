@@ -8,17 +8,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from dispatch.models import Lane
 from dispatch.outbox import deliveries, lanes
-from dispatch.outbox.deliveries import CLAIM_COLUMNS, Claim, read_claim
-from dispatch.outbox.indexes import IS_CLAIMED
+from dispatch.outbox.deliveries import Claim, Leased
 from dispatch.rules.settlement import Settlement
 from dispatch.sending import journal
 from dispatch.sending.settle import judged
 from dispatch.wakeup import workers
-from foundation.sql import dialect
 from servers import queries
 from servers.values import Limits
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Scope, Unknown
@@ -56,12 +54,12 @@ def reap(leases: Sequence[UUID], *, said: journal.Testimony | None = None, now: 
     reaped, full = 0, bool(leases)
     while full:
         with transaction.atomic():
-            found = _claimed(leases)
+            found = deliveries.leased(leases, most=CHUNK)
             if found and said is None:
                 said = journal.testimony(settings.XMNOTIFY_JOURNAL, leases)
-            for (server_id, lease), held in found.items():
+            for (server_id, lease), held in _by_drain(found).items():
                 reaped += _reap(held, server_id=server_id, lease=lease, said=(said or {}).get(lease), now=now)
-        full = sum(map(len, found.values())) == CHUNK
+        full = len(found) == CHUNK
     return reaped
 
 
@@ -73,27 +71,15 @@ def held_by_worker() -> dict[UUID, list[UUID]]:
     return held
 
 
-def _claimed(leases: Sequence[UUID]) -> dict[tuple[int | None, UUID], list[tuple[Claim, bool]]]:
-    """Some of what is claimed under these leases, by server and lease, each with whether it was begun.
-
-    They are locked until the transaction ends. One that somebody writes at this moment is passed over: its worker was
-    only late, and two who wait for each other's rows would be ended by the database. The next look takes what is left.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT {CLAIM_COLUMNS}, server_id, lease, begun_at FROM dispatch_delivery
-            WHERE {IS_CLAIMED} AND {dialect.in_ids("lease")} LIMIT {CHUNK} {dialect.skip_locked()}""",  # noqa: S608
-            [dialect.ids(leases)],
-        )
-        rows = cursor.fetchall()
-    found: dict[tuple[int | None, UUID], list[tuple[Claim, bool]]] = {}
-    for row in rows:
-        found.setdefault((row[-3], dialect.read_uid(row[-2])), []).append((read_claim(row), row[-1] is not None))
-    return found
+def _by_drain(found: Sequence[Leased]) -> dict[tuple[int | None, UUID], list[Leased]]:
+    held: dict[tuple[int | None, UUID], list[Leased]] = {}
+    for claim in found:
+        held.setdefault((claim.server_id, claim.lease), []).append(claim)
+    return held
 
 
 def _reap(
-    held: Sequence[tuple[Claim, bool]],
+    held: Sequence[Leased],
     *,
     server_id: int | None,
     lease: UUID,
@@ -103,7 +89,8 @@ def _reap(
     untouched, kept, settlements = [], [], []
     server = queries.find(server_id) if server_id else None
     limits = server.limits() if server else NO_SERVER
-    for claim, begun in held:
+    for claim in held:
+        begun = claim.begun_at is not None
         if not begun and not claim.lapsed:
             untouched.append(claim.id)
         elif begun and said is not None and not _was_handed_over(claim, said):

@@ -83,6 +83,15 @@ def uid(value: UUID | None) -> Any:
     return value if value is None or is_postgresql() else value.hex
 
 
+def literal(value: object) -> str:
+    """A constant of our own as it is written into a statement."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return "'{}'".format(str(value).replace("'", "''").replace("%", "%%"))
+
+
 def read_time(value: Any) -> datetime:
     """A time as a row has it."""
     read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
@@ -126,7 +135,7 @@ def table(columns: Mapping[str, str], values: Sequence[Sequence[Any]], *, name: 
     first = next(iter(columns))
     many = {key: kind for key, kind in columns.items() if key == first or not _all_same(kind, by_column[key])}
     packed = pack(many, list(zip(*(by_column[key] for key in many), strict=True)))
-    constants = [_value(columns[key], by_column[key][0]) for key in columns if key not in many]
+    constants = [value_of(columns[key], by_column[key][0]) for key in columns if key not in many]
     return _source(tuple(columns.items()), tuple(many), name), [*constants, packed]
 
 
@@ -148,7 +157,7 @@ def _constant(kind: str) -> str:
     return f"%s::{_JSON_TYPES[kind]}" if is_postgresql() else "%s"
 
 
-def _value(kind: str, value: Any) -> Any:
+def value_of(kind: str, value: Any) -> Any:
     """A value as a parameter of its own."""
     if is_postgresql():
         return _json(value) if kind == "json" else value

@@ -231,7 +231,7 @@ WRITERS = {
     "broadcasts.planning.finish": BroadcastChange.FINISH,
     "broadcasts.planning._plan_some": BroadcastChange.RUN,
     "outbox.deliveries.claim_due": Change.CLAIM,
-    "outbox.deliveries.settle": Change.SETTLE,
+    "outbox.deliveries._CHANGE": Change.SETTLE,
     "outbox.deliveries._GIVE_BACK": Change.GIVE_BACK,
     "outbox.deliveries.put_aside": Change.PUT_ASIDE,
     "outbox.deliveries.expire": Change.EXPIRE,
@@ -260,7 +260,7 @@ def writes_state(node):
             values = [value for value in values if "State." in value]
         else:
             text = ast.unparse(part) if isinstance(part, ast.JoinedStr | ast.Constant) else ""
-            values = re.findall(r"\bSET (?:state\b|\{IS_)", text)
+            values = re.findall(r"UPDATE dispatch_(?:delivery|broadcast)\b.* SET (?:state\b|\{)", text)
         if values:
             return True
     return False
