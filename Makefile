@@ -1,4 +1,5 @@
 # run: everything on this machine, with a first mail.  test, check, bench: for developers.  seed: demo data.
+# messages: the words to translate, in locale/django.pot and in each language's list; LANGUAGE=de begins one.
 # lock: the locks follow the lists again, keeping what need not change; a lock that was removed is made wholly anew.
 VENV ?= .venv
 PYTHON ?= python3
@@ -8,7 +9,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: run test check bench seed format lock setup setup-dev tools keys
+.PHONY: run test check bench seed format lock messages setup setup-dev tools keys
 
 run: setup keys
 	@exec $(PY) manage.py quickstart
@@ -38,6 +39,12 @@ seed: setup keys
 format: setup-dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+messages: setup-dev keys
+	@command -v xgettext >/dev/null || { echo "gettext is missing: install it (Debian: apt install gettext)."; exit 1; }
+	@mkdir -p locale
+	@$(PY) manage.py makemessages --verbosity 0 $(if $(LANGUAGE),--locale $(LANGUAGE),--all) --keep-pot --no-location \
+	  $(foreach part,tests bench simulators var,--ignore $(part))
 
 keys:
 	@$(PY) -m xmnotify.quickstart.keys

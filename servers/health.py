@@ -77,6 +77,7 @@ def trouble(server: Server) -> str:
         return server.trouble_detail
     advise = hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
     cause = advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
+    cause = _(cause)
     return f"{cause} “{server.trouble_detail}”." if server.trouble_code == ReasonCode.REFUSED_ALIKE else cause
 
 

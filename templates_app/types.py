@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from transports.marks import gettext_noop as _
 from transports.types import ChannelKind
 
 CHANNELS = (ChannelKind.SMTP, ChannelKind.SMS, ChannelKind.SECURE_HUB)
@@ -35,34 +36,34 @@ class TemplateType(Struct, frozen=True):
 
 
 TYPES: tuple[TemplateType, ...] = (
-    TemplateType("Ad Hoc", ADHOC, to_user=False),
-    TemplateType("Enrollment Invitation", "enrollment.invitation", _ADDRESSED, manual=False),
-    TemplateType("Enrollment PIN", "enrollment.pin", _ADDRESSED, manual=False),
-    TemplateType("Enrollment Confirmation", "enrollment.confirmation", manual=False),
-    TemplateType("iOS Download Link", "enrollment.download.ios", _ADDRESSED),
-    TemplateType("Android Download Link", "enrollment.download.android", _ADDRESSED),
-    TemplateType("macOS Download Link", "enrollment.download.macos", _ADDRESSED),
-    TemplateType("Windows Download Link", "enrollment.download.windows", _ADDRESSED),
-    TemplateType("Jailbroken or Rooted Device", "device.jailbroken"),
-    TemplateType("Out of Compliance", "device.out_of_compliance"),
-    TemplateType("Non Compliant Allowlist/Blocklist Apps", "device.app_compliance"),
-    TemplateType("ActiveSync Gateway Blocked", "device.smg_block"),
-    TemplateType("Passcode Not Compliant", "device.passcode_noncompliant"),
-    TemplateType("Geofence Breach", "device.geofence_breach"),
-    TemplateType("Roaming", "device.roaming"),
-    TemplateType("Inactive Device", "device.inactive"),
-    TemplateType("Device Revoked", "device.revoked", _ADDRESSED),
-    TemplateType("Device Wiped", "device.wiped", _ADDRESSED),
-    TemplateType("Unmanaged Device", "device.unmanaged", _ADDRESSED),
-    TemplateType("Failed Samsung KNOX Attestation", "device.knox_attestation_failed"),
-    TemplateType("OS Update Required", "device.os_outdated"),
-    TemplateType("User Disabled in Directory", "user.disabled", _ADDRESSED, to_administrators=True),
-    TemplateType("Certificate Renewal", "certificate.renewal"),
+    TemplateType(_("Ad Hoc"), ADHOC, to_user=False),
+    TemplateType(_("Enrollment Invitation"), "enrollment.invitation", _ADDRESSED, manual=False),
+    TemplateType(_("Enrollment PIN"), "enrollment.pin", _ADDRESSED, manual=False),
+    TemplateType(_("Enrollment Confirmation"), "enrollment.confirmation", manual=False),
+    TemplateType(_("iOS Download Link"), "enrollment.download.ios", _ADDRESSED),
+    TemplateType(_("Android Download Link"), "enrollment.download.android", _ADDRESSED),
+    TemplateType(_("macOS Download Link"), "enrollment.download.macos", _ADDRESSED),
+    TemplateType(_("Windows Download Link"), "enrollment.download.windows", _ADDRESSED),
+    TemplateType(_("Jailbroken or Rooted Device"), "device.jailbroken"),
+    TemplateType(_("Out of Compliance"), "device.out_of_compliance"),
+    TemplateType(_("Non Compliant Allowlist/Blocklist Apps"), "device.app_compliance"),
+    TemplateType(_("ActiveSync Gateway Blocked"), "device.smg_block"),
+    TemplateType(_("Passcode Not Compliant"), "device.passcode_noncompliant"),
+    TemplateType(_("Geofence Breach"), "device.geofence_breach"),
+    TemplateType(_("Roaming"), "device.roaming"),
+    TemplateType(_("Inactive Device"), "device.inactive"),
+    TemplateType(_("Device Revoked"), "device.revoked", _ADDRESSED),
+    TemplateType(_("Device Wiped"), "device.wiped", _ADDRESSED),
+    TemplateType(_("Unmanaged Device"), "device.unmanaged", _ADDRESSED),
+    TemplateType(_("Failed Samsung KNOX Attestation"), "device.knox_attestation_failed"),
+    TemplateType(_("OS Update Required"), "device.os_outdated"),
+    TemplateType(_("User Disabled in Directory"), "user.disabled", _ADDRESSED, to_administrators=True),
+    TemplateType(_("Certificate Renewal"), "certificate.renewal"),
     TemplateType(
-        "APNS Cert Expiration", APNS_EXPIRATION, _ADDRESSED, manual=False, to_user=False, to_administrators=True
+        _("APNS Cert Expiration"), APNS_EXPIRATION, _ADDRESSED, manual=False, to_user=False, to_administrators=True
     ),
     TemplateType(
-        "License Expiration",
+        _("License Expiration"),
         "system.license_expiring",
         _MAIL,
         manual=False,
@@ -70,7 +71,7 @@ TYPES: tuple[TemplateType, ...] = (
         to_administrators=True,
     ),
     TemplateType(
-        "Server Unreachable", "system.server_down", _ADDRESSED, manual=False, to_user=False, to_administrators=True
+        _("Server Unreachable"), "system.server_down", _ADDRESSED, manual=False, to_user=False, to_administrators=True
     ),
 )
 BY_CODE: dict[str, TemplateType] = {each.code: each for each in TYPES}

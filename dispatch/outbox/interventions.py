@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from dispatch.models import Attempt, Delivery
 from dispatch.outbox import deliveries
@@ -36,7 +37,7 @@ def retry(delivery_id: UUID, *, now: datetime) -> None:
     """
     row = Delivery.objects.get(pk=delivery_id)
     if not row.address:
-        raise NotAllowedError("It has no address; post the event again when its recipient has one.")
+        raise NotAllowedError(_("It has no address; post the event again when its recipient has one."))
     route = active_routes().get(ServerKind(row.server_kind))
     with transaction.atomic():
         changed = Delivery.objects.filter(pk=row.pk, state=row.state, state__in=Change.RETRY.before).update(
@@ -125,4 +126,5 @@ def _afresh(server_id: int | None, now: datetime) -> dict[str, Any]:
 
 
 def _refusal(row: Delivery, *, change: Change) -> str:
-    return f"It is {row.state}; this is for deliveries that are {', '.join(change.before)}."
+    words = _("It is %(state)s; this is for deliveries that are %(states)s.")
+    return words % {"state": row.state, "states": ", ".join(change.before)}

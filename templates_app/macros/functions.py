@@ -14,6 +14,7 @@ from templates_app.macros.budget import Budget
 from templates_app.macros.dates import date_pattern, format_date, format_number
 from templates_app.macros.tree import REASON, Argument, Literal, Number, Reference
 from templates_app.macros.values import Getter, Values, getter, is_empty
+from transports.marks import gettext_noop as _
 
 MAX_TEXT = 100_000
 MAX_NUMBER = 100_000
@@ -200,22 +201,27 @@ class Function(Struct, frozen=True):
 _POSITION = _whole(0, most=MAX_NUMBER)
 
 PIPES: dict[str, Function] = {
-    "toLowerCase": Function(to_lower_case, 0, 0, (), "toLowerCase", "In small letters"),
-    "toUpperCase": Function(to_upper_case, 0, 0, (), "toUpperCase", "In capital letters"),
-    "capitalize": Function(capitalize, 0, 0, (), "capitalize", "With a capital first letter"),
-    "trim": Function(trim, 0, 0, (), "trim", "Without white space at both ends"),
+    "toLowerCase": Function(to_lower_case, 0, 0, (), "toLowerCase", _("In small letters")),
+    "toUpperCase": Function(to_upper_case, 0, 0, (), "toUpperCase", _("In capital letters")),
+    "capitalize": Function(capitalize, 0, 0, (), "capitalize", _("With a capital first letter")),
+    "trim": Function(trim, 0, 0, (), "trim", _("Without white space at both ends")),
     "substring": Function(
-        substring, 1, 2, (_POSITION, _POSITION), "substring(0, 4)", "From a position, counted from 0, to before another"
+        substring,
+        1,
+        2,
+        (_POSITION, _POSITION),
+        "substring(0, 4)",
+        _("From a position, counted from 0, to before another"),
     ),
-    "split": Function(split, 2, 2, (_text, _POSITION), "split('@', 0)", "One of the pieces, counted from 0"),
-    "replace": Function(replace, 2, 2, (_text, _any_text), "replace('old', 'new')", "With one text put for another"),
+    "split": Function(split, 2, 2, (_text, _POSITION), "split('@', 0)", _("One of the pieces, counted from 0")),
+    "replace": Function(replace, 2, 2, (_text, _any_text), "replace('old', 'new')", _("With one text put for another")),
     "truncate": Function(
         truncate,
         1,
         1,
         (_whole(1, most=MAX_NUMBER),),
         "truncate(40)",
-        "At most so many characters, ending in “…” if cut",
+        _("At most so many characters, ending in “…” if cut"),
     ),
     "padLeft": Function(
         pad_left,
@@ -223,10 +229,10 @@ PIPES: dict[str, Function] = {
         2,
         (_whole(0, most=MAX_PADDING), _character),
         "padLeft(6, '0')",
-        "Filled up on the left to a length",
+        _("Filled up on the left to a length"),
     ),
     "date": Function(
-        date, 1, 1, (_pattern,), "date('yyyy-MM-dd HH:mm')", "A date, in the recipient's time zone and language"
+        date, 1, 1, (_pattern,), "date('yyyy-MM-dd HH:mm')", _("A date, in the recipient's time zone and language")
     ),
     "number": Function(
         number,
@@ -234,12 +240,12 @@ PIPES: dict[str, Function] = {
         1,
         (_whole(0, most=MAX_DECIMALS),),
         "number(2)",
-        "A number with so many decimals, as the language has it",
+        _("A number with so many decimals, as the language has it"),
     ),
-    "urlEncode": Function(url_encode, 0, 0, (), "urlEncode", "As a part of a web address"),
-    "join": Function(join, 1, 1, (_any_text,), "join(' / ')", "A list's items with a text between them"),
-    "default": Function(default, 1, 1, (_value,), "default('none')", "Another value where this one is empty"),
-    "count": Function(count, 0, 0, (), "count", "How many items a list has"),
+    "urlEncode": Function(url_encode, 0, 0, (), "urlEncode", _("As a part of a web address")),
+    "join": Function(join, 1, 1, (_any_text,), "join(' / ')", _("A list's items with a text between them")),
+    "default": Function(default, 1, 1, (_value,), "default('none')", _("Another value where this one is empty")),
+    "count": Function(count, 0, 0, (), "count", _("How many items a list has")),
 }
 OPERANDS: dict[str, Function] = {
     "firstnotnull": Function(
@@ -248,10 +254,10 @@ OPERANDS: dict[str, Function] = {
         MAX_NAMES,
         (_name,) * MAX_NAMES,
         "firstnotnull(device.TEL_NUMBER, user.mobile)",
-        "The first of them that has a value",
+        _("The first of them that has a value"),
     ),
     REASON: Function(
-        reasons, 1, MAX_NAMES, (_word,) * MAX_NAMES, f"{REASON}(smg_block)", "Why the device is out of compliance"
+        reasons, 1, MAX_NAMES, (_word,) * MAX_NAMES, f"{REASON}(smg_block)", _("Why the device is out of compliance")
     ),
 }
 """Their functions make a getter out of the references between the brackets."""

@@ -265,7 +265,7 @@ class TypeForm(forms.Form):
 
     type = forms.ChoiceField(
         label=_("Type"),
-        choices=[(kind.code, kind.name) for kind in TYPES if kind.code != APNS_EXPIRATION],
+        choices=[(kind.code, _(kind.name)) for kind in TYPES if kind.code != APNS_EXPIRATION],
         widget=forms.Select(
             attrs={
                 "hx-post": "",

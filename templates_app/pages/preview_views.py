@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from console.kit.csp import sandboxed
 from console.kit.views import ConsoleView, FragmentMixin
@@ -79,9 +80,9 @@ class MacroNames(_Reading):
     """The names and functions that macros may use, as JSON."""
 
     def get(self, request: HttpRequest) -> JsonResponse:
-        names = [{"text": name.path, "meaning": name.meaning} for name in NAMES]
+        names = [{"text": name.path, "meaning": _(name.meaning)} for name in NAMES]
         taken = {name.path for name in NAMES}
         names += [{"text": path, "meaning": ""} for path in sorted(coverage.properties() - taken)]
-        names += [{"text": each.usage, "meaning": each.meaning} for each in OPERANDS.values()]
-        pipes = [{"text": each.usage, "meaning": each.meaning} for each in PIPES.values()]
+        names += [{"text": each.usage, "meaning": _(each.meaning)} for each in OPERANDS.values()]
+        pipes = [{"text": each.usage, "meaning": _(each.meaning)} for each in PIPES.values()]
         return JsonResponse({"names": names, "functions": pipes})

@@ -52,7 +52,7 @@ class TemplateList(SettingsChildView, TemplateView):
         rows = [
             {
                 "template": template,
-                "type": BY_CODE[template.type].name,
+                "type": _(BY_CODE[template.type].name),
                 "channels": queries.channel_states(template, ready=ready),
                 "manual": queries.manual_sending_supported(template),
             }
@@ -232,7 +232,7 @@ class EditTemplate(Editor):
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
         panels = registry.panels("template-editor", self.request, instance=self.instance)
-        type_name = BY_CODE[self.instance.type].name
+        type_name = _(BY_CODE[self.instance.type].name)
         return super().render_form(form, status=status, type_name=type_name, aside=panels, **context)
 
 

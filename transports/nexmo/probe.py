@@ -10,17 +10,19 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
+from msgspec import structs
 
+from transports.marks import gettext_noop as _
 from transports.net.guard import HTTP_POLICY, ConnectionFailed, Policy
 from transports.net.http_line import session
 from transports.nexmo.channel import NexmoChannel, NexmoConnection, http_line
 from transports.nexmo.config import NexmoConfig
 from transports.nexmo.hints import advise, wrong_clock
 from transports.nexmo.replies import account, cleaned, lacks_page, unreadable_account
-from transports.stages import Advice, Stage, StageName, failed, passed, since
+from transports.stages import Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Scope, Sent, Wire
 
-_SLOW_HINT = "The service answers slowly."
+_SLOW_HINT = _("The service answers slowly.")
 _MOST_SKEW = timedelta(minutes=2)
 
 
@@ -126,13 +128,11 @@ def _accepted(connection: NexmoConnection, wire: Wire, *, skew: timedelta) -> St
     took = since(began)
     if isinstance(outcome, Sent):
         return passed(StageName.ACCEPTED, took, outcome.detail or outcome.provider_id, slow_hint=_SLOW_HINT)
-    return failed(StageName.ACCEPTED, took, outcome.reason, _advice(outcome.reason, skew=skew))
-
-
-def _advice(reason: Reason, *, skew: timedelta) -> Advice:
+    reason = outcome.reason
     if reason.code is ReasonCode.SIGNATURE_REFUSED and abs(skew) > _MOST_SKEW:
-        return wrong_clock(skew)
-    return advise(reason)
+        apart = f"{reason.detail} (clocks {round(abs(skew) / timedelta(minutes=1))} min apart)"
+        return failed(StageName.ACCEPTED, took, structs.replace(reason, detail=apart), wrong_clock(skew))
+    return failed(StageName.ACCEPTED, took, reason, advise(reason))
 
 
 def _ahead(date: str) -> timedelta:

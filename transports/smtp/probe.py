@@ -10,6 +10,7 @@ from datetime import timedelta
 from msgspec import structs
 
 from transports.addresses.mail_address import normalise
+from transports.marks import gettext_noop as _
 from transports.net.guard import SMTP_POLICY, ConnectionFailed, Policy
 from transports.smtp.channel import SmtpChannel
 from transports.smtp.config import Pipelining, SmtpConfig
@@ -22,11 +23,11 @@ from transports.stages import Advice, Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Sent, Wire
 
 _ENVELOPE = (StageName.SENDER, StageName.RECIPIENT, StageName.DATA)
-_OUT_OF_STEP = (
+_OUT_OF_STEP = _(
     "The server offers PIPELINING but does not keep step with a group of commands. This mail was sent command by "
     "command, and so are all others; switching Pipelining off saves finding it out again."
 )
-_SLOW_HINT = "The server answers slowly; some hold back their replies to unknown clients (tarpit)."
+_SLOW_HINT = _("The server answers slowly; some hold back their replies to unknown clients (tarpit).")
 
 
 class Followed(Transaction):
