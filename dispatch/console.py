@@ -32,7 +32,7 @@ from templates_app import queries
 from templates_app.models import NotificationTemplate
 from templates_app.texts import preview
 from transports.addresses import mail_address
-from transports.types import AddressKind, ChannelKind, Recipient
+from transports.types import AddressKind, Recipient
 
 PERMISSION = "dispatch.add_broadcast"
 _RECENT = 10
@@ -106,7 +106,7 @@ class SendToMe(ConsoleView):
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = get_object_or_404(NotificationTemplate.objects.kept(), pk=pk, current__isnull=False)
         to = address_of(request)
-        if to is None or ChannelKind.SMTP not in queries.as_template(row).texts.channels:
+        if to is None or sample.CHANNEL not in queries.as_template(row).texts.channels:
             return redirect("template", pk=pk)
         with transaction.atomic():
             delivery_id = sample.send(queries.as_template(row), to=to, now=timezone.now())
@@ -128,7 +128,7 @@ def address_of(request: HttpRequest) -> Recipient | None:
 def panel(request: HttpRequest, template: Any) -> str:
     """The button beside the template's editor."""
     version = queries.version_texts(template.current_id) if template.current_id else None
-    if version is None or ChannelKind.SMTP not in version.channels or not request.user.has_perm(PERMISSION):
+    if version is None or sample.CHANNEL not in version.channels or not request.user.has_perm(PERMISSION):
         return ""
     context = {"template": template, "to": address_of(request), "number": version.number}
     return render_to_string("dispatch/send_to_me.html", context, request)

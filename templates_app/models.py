@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from foundation.sql.ids import new_uid
-from transports.types import ChannelKind
+from templates_app.channels import TRAITS
 
 
 class TemplateQuerySet(models.QuerySet["NotificationTemplate"]):
@@ -101,13 +101,10 @@ class TemplateVersion(models.Model):
 class TemplateChannel(models.Model):
     """How one version uses one channel."""
 
-    class Kind(models.TextChoices):
-        SMTP = ChannelKind.SMTP.value, "SMTP"
-        SMS = ChannelKind.SMS.value, "SMS"
-        SECURE_HUB = ChannelKind.SECURE_HUB.value, "Secure Hub"
-
     version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="channels")
-    kind = models.CharField(_("channel"), max_length=10, choices=Kind.choices)
+    kind = models.CharField(
+        _("channel"), max_length=10, choices=[(kind.value, traits.name) for kind, traits in TRAITS.items()]
+    )
     active = models.BooleanField(_("Activate"), default=False)
     sender = models.CharField(_("Sender"), max_length=500, blank=True)
     recipient = models.TextField(_("Recipient"), blank=True)

@@ -17,12 +17,13 @@ from msgspec import Struct
 from foundation.sql.statements import Query, Statement
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
+from templates_app.channels import CHANNELS, TRAITS
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
 from templates_app.texts import predefined
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.texts.render import Template, VersionTexts, compiled
 from templates_app.texts.validators import missing
-from templates_app.types import ADHOC, BY_CODE, CHANNELS
+from templates_app.types import ADHOC, BY_CODE
 from transports.types import ChannelKind
 
 _CURRENT = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
@@ -184,7 +185,7 @@ class ChannelState(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        return str(TemplateChannel.Kind(self.kind.value).label)
+        return TRAITS[self.kind].name
 
 
 def channel_states(template: NotificationTemplate, *, ready: Collection[ChannelKind]) -> tuple[ChannelState, ...]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from templates_app.channels import ADDRESSED, CHANNELS, MAILED
 from transports.marks import gettext_noop as _
 from transports.types import ChannelKind
 
-CHANNELS = (ChannelKind.SMTP, ChannelKind.SMS, ChannelKind.SECURE_HUB)
-"""In the order in which the pages show them."""
-
-_ALL = CHANNELS
-_ADDRESSED = (ChannelKind.SMTP, ChannelKind.SMS)
-_MAIL = (ChannelKind.SMTP,)
+_ADDRESSED = tuple(ADDRESSED)
 
 ADHOC = "adhoc"
 APNS_EXPIRATION = "system.apns_certificate_expiring"
@@ -23,16 +19,17 @@ class TemplateType(Struct, frozen=True):
 
     name: str
     code: str
-    channels: tuple[ChannelKind, ...] = _ALL
+    channels: tuple[ChannelKind, ...] = CHANNELS
     manual: bool = True
     to_user: bool = True
     to_administrators: bool = False
 
     def recipient(self, kind: ChannelKind) -> str:
         """The pre-built Recipient of a channel; empty for Ad Hoc and for Secure Hub, which goes to devices."""
-        field = {ChannelKind.SMTP: "mail", ChannelKind.SMS: "mobile", ChannelKind.SECURE_HUB: ""}[kind]
+        if kind not in ADDRESSED:
+            return ""
         whom = (("user", self.to_user), ("admin", self.to_administrators))
-        return "; ".join(f"${{{prefix}.{field}}}" for prefix, wanted in whom if wanted and field)
+        return "; ".join(f"${{{prefix}.{ADDRESSED[kind].macro}}}" for prefix, wanted in whom if wanted)
 
 
 TYPES: tuple[TemplateType, ...] = (
@@ -65,7 +62,7 @@ TYPES: tuple[TemplateType, ...] = (
     TemplateType(
         _("License Expiration"),
         "system.license_expiring",
-        _MAIL,
+        MAILED,
         manual=False,
         to_user=False,
         to_administrators=True,

@@ -19,6 +19,7 @@ from dispatch.intake.accept import EventIn, Posted
 from dispatch.intake.subjects import SubjectIn
 from dispatch.rules import secret_values
 from foundation.fingerprints import fingerprint
+from templates_app.channels import ADDRESSED
 from transports.types import ChannelKind
 
 DEEPEST = 10
@@ -128,9 +129,9 @@ def _hash_of_value(value: Any) -> str:
 def _recipients(body: RecipientsBody | None) -> Mapping[ChannelKind, list[str]]:
     if body is None:
         return {}
-    if len(body.smtp) + len(body.sms) > MOST_RECIPIENTS:
+    given: dict[ChannelKind, list[str]] = {kind: getattr(body, kind.value) for kind in ADDRESSED}
+    if sum(map(len, given.values())) > MOST_RECIPIENTS:
         raise unprocessable("recipients", "too_many", f"An event has at most {MOST_RECIPIENTS} further recipients.")
-    given = {ChannelKind.SMTP: body.smtp, ChannelKind.SMS: body.sms}
     return {kind: addresses for kind, addresses in given.items() if addresses}
 
 

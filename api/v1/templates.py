@@ -18,6 +18,7 @@ from api.kit.problems import FieldError, ProblemError, invalid
 from api.v1.bodies import Line
 from api.v1.records import WarningBody
 from templates_app import edits, queries
+from templates_app.channels import CHANNELS
 from templates_app.edits import Saved, StaleError
 from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording
@@ -53,7 +54,7 @@ class TemplateFields(Struct, forbid_unknown_fields=True):
     description: Annotated[str, Meta(max_length=2_000)] | UnsetType = UNSET
     on_unknown: OnUnknown | UnsetType = UNSET
     lifetime_seconds: Seconds | UnsetType = UNSET
-    channels: Annotated[list[ChannelBody], Meta(max_length=3)] | UnsetType = UNSET
+    channels: Annotated[list[ChannelBody], Meta(max_length=len(CHANNELS))] | UnsetType = UNSET
 
 
 class ChangedTemplate(TemplateFields, forbid_unknown_fields=True):

@@ -35,6 +35,7 @@ from foundation.sql.ids import first_id
 from servers.queries import active_routes
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
+from templates_app.channels import ADDRESSED
 from templates_app.texts.render import ChannelTexts, Template
 from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
 
@@ -225,18 +226,18 @@ def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
             rest = targets.ids
             if fanout.takes(channel):
                 rest = sorted(set(targets.ids) - set(targets.plain))
-                servers.add(_fan_out(run, template, targets, per_device=channel.per_device))
+                servers.add(_fan_out(run, template, channel, targets))
             planned += _planned(run, template, channel, model=targets.model, ids=rest)
     if planned:
         store.add(planned, now=run.broadcast.created_at)
     return servers | {row.server_id for row in planned}
 
 
-def _fan_out(run: _Run, template: Template, targets: _Targets, *, per_device: bool) -> int | None:
+def _fan_out(run: _Run, template: Template, channel: ChannelTexts, targets: _Targets) -> int | None:
     route = run.routes.get(ServerKind.SMTP)
     row = Planned(
         id=run.occasion.event_id,
-        channel=ChannelKind.SMTP,
+        channel=channel.kind,
         server_kind=ServerKind.SMTP,
         to=Recipient(AddressKind.MAIL, ""),
         expires_at=run.occasion.expires_at or run.occasion.received_at + template.lifetime,
@@ -252,7 +253,7 @@ def _fan_out(run: _Run, template: Template, targets: _Targets, *, per_device: bo
         row,
         targets.plain,
         of_devices=targets.model is Device,
-        per_device=per_device,
+        per_device=channel.per_device,
         key=_key(row),
         now=run.broadcast.created_at,
     )
@@ -295,7 +296,7 @@ def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bo
 def _own(row: Planned, *, broadcast: Broadcast, per_device: bool) -> Planned:
     own = structs.replace(row, broadcast_id=broadcast.pk, priority=Priority.BROADCAST)
     whom = ""
-    if not own.to.address or (per_device and own.channel is not ChannelKind.SECURE_HUB):
+    if not own.to.address or (per_device and own.channel in ADDRESSED):
         whom = f"d{own.device_id}" if own.device_id else "" if own.to.address else f"p{own.person_id}"
     return structs.replace(own, id=fanout.delivery_id(f"{_key(own)}{whom}|{own.to.address}", now=broadcast.created_at))
 

@@ -14,8 +14,8 @@ from msgspec import Struct
 from dispatch.models import Delivery, HourFigures
 from dispatch.rules.states import UNSETTLED
 from foundation.sql.ids import first_id
-from servers.values import ServerKind
-from transports.types import ChannelKind
+from servers.values import KINDS_OF_CHANNEL
+from templates_app.channels import ADDRESSED
 
 HOUR = timedelta(hours=1)
 DAYS = 14
@@ -24,7 +24,9 @@ _EVERY = timedelta(seconds=30)
 _LATE_EVERY = timedelta(minutes=30)
 _MOST_SECONDS = 2.0  # in a row, so that other maintenance has its turn
 _SHARE = 20  # counting may take one part in so many of a worker's time
-_KIND = Case(When(channel=ChannelKind.SMS, then=Value(ServerKind.SMS.value)), default=F("server_kind"))
+_KIND = Case(
+    *(When(channel=kind, then=Value(KINDS_OF_CHANNEL[kind][0].value)) for kind in ADDRESSED), default=F("server_kind")
+)
 """An SMS is one, though a carrier gateway is reached through the mail server."""
 
 

@@ -33,8 +33,8 @@ from foundation.sql.statements import Query, results_of
 from servers import queries as servers
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
+from templates_app.channels import ADDRESSED, TRAITS
 from templates_app.texts.render import Template
-from transports.addresses import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Recipient
 
 URGENT_TYPES = ("system.", "enrollment.")
@@ -260,7 +260,7 @@ def _store_about(
             answers[place] = refused
     targets = devices.find_targets(
         [subject for _, subject in ready.values()],
-        reach_phones=any(way.channel.kind is not ChannelKind.SMTP for ways in known.values() for way in ways.used),
+        reach_phones=any(TRAITS[way.channel.kind].of_phones for ways in known.values() for way in ways.used),
     )
     events: dict[int, NewEvent] = {}
     planned: list[Planned] = []
@@ -403,13 +403,10 @@ def _prepare(
 
 
 def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Recipient]:
-    found = []
+    found, addresses = [], ADDRESSED[kind]
     for number, raw in enumerate(given):
         try:
-            if kind is ChannelKind.SMTP:
-                found.append(Recipient(AddressKind.MAIL, mail_address.normalise(raw)))
-            else:
-                found.append(Recipient(AddressKind.PHONE, phone_number.normalise(raw, country=country)))
+            found.append(Recipient(addresses.kind, addresses.normalise(raw, country)))
         except ValueError as error:
             raise RefusedError(f"recipients.{kind.value}.{number}", "invalid", f"{raw[:100]!r}: {error}.") from None
     return found
@@ -418,7 +415,8 @@ def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Rec
 def _check_known(extra: Mapping[ChannelKind, Sequence[Recipient]]) -> None:
     for kind, recipients in extra.items():
         addresses = [each.address for each in recipients]
-        known = devices.known_mails(addresses) if kind is ChannelKind.SMTP else devices.known_numbers(addresses)
+        find = devices.known_mails if ADDRESSED[kind].kind is AddressKind.MAIL else devices.known_numbers
+        known = find(addresses)
         for number, address in enumerate(addresses):
             if address.lower() not in known:
                 words = f"{address!r} belongs to no known user or device, and this key may write to no others."

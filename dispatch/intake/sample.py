@@ -21,6 +21,8 @@ from transports.types import ChannelKind, ReasonCode, Recipient
 
 ORIGIN = "console"
 LIFETIME = timedelta(hours=1)
+CHANNEL = ChannelKind.SMTP
+"""An account has a mail address, and nothing else that a sample could go to."""
 
 
 def send(template: Template, *, to: Recipient, now: datetime) -> UUID:
@@ -41,7 +43,7 @@ def send(template: Template, *, to: Recipient, now: datetime) -> UUID:
     )
     planned = Planned(
         id=new_uid(),
-        channel=ChannelKind.SMTP,
+        channel=CHANNEL,
         server_kind=ServerKind.SMTP,
         to=to,
         expires_at=now + LIFETIME,

@@ -13,7 +13,8 @@ from dispatch.log.search import Wanted
 from dispatch.models import DELIVERY_STATES
 from dispatch.rules import states
 from servers.models import Server
-from templates_app.models import NotificationTemplate, TemplateChannel
+from templates_app.channels import TRAITS
+from templates_app.models import NotificationTemplate
 from transports.addresses import invisible
 
 TROUBLE = "trouble"
@@ -38,7 +39,9 @@ class LogFilter(forms.Form):
     )
     state = forms.ChoiceField(label=_("State"), required=False)
     channel = forms.ChoiceField(
-        label=_("Channel"), required=False, choices=[("", _("All")), *TemplateChannel.Kind.choices]
+        label=_("Channel"),
+        required=False,
+        choices=[("", _("All")), *((kind.value, traits.name) for kind, traits in TRAITS.items())],
     )
     template = forms.ChoiceField(label=_("Template"), required=False)
     server = forms.ChoiceField(label=_("Server"), required=False)

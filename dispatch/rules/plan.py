@@ -12,16 +12,15 @@ from msgspec import Struct
 from devices.values import Target
 from dispatch.rules.states import DeliveryState
 from servers.carriers import matching
-from servers.values import KIND_OF_ADDRESS, CarrierRoute, Route, ServerKind
+from servers.values import KIND_OF_ADDRESS, KINDS_OF_CHANNEL, CarrierRoute, Route, ServerKind
+from templates_app.channels import TRAITS, Addresses
 from templates_app.macros.recipients import Entry, fill
 from templates_app.texts.render import ChannelTexts, Template
-from transports.addresses import mail_address, phone_number
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
 _TOLD_SPACES = ("certificate", "server")
 _ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
 _KNOWN = _ADMINS | _OWNERS
-_KIND_OF_CHANNEL = {ChannelKind.SMTP: AddressKind.MAIL, ChannelKind.SMS: AddressKind.PHONE}
 _DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
 
 
@@ -213,13 +212,7 @@ def channels(
 
 
 def _has_server(channel: ChannelKind, *, routes: Mapping[ServerKind, Route]) -> bool:
-    match channel:
-        case ChannelKind.SMTP:
-            return ServerKind.SMTP in routes
-        case ChannelKind.SMS:
-            return ServerKind.SMS in routes
-        case ChannelKind.SECURE_HUB:
-            return ServerKind.APNS in routes or ServerKind.FCM in routes
+    return any(kind in routes for kind in KINDS_OF_CHANNEL[channel])
 
 
 def _reached(
@@ -228,7 +221,8 @@ def _reached(
     """Each address of one channel."""
     extra = (occasion.extra or {}).get(channel.kind, ())
     yield from (_Reached(to) for to in extra)
-    if channel.kind is ChannelKind.SECURE_HUB:
+    addresses = TRAITS[channel.kind].addresses
+    if addresses is None:
         yield from (_Reached(Recipient(token.kind, token.value)) for token in target.tokens)
         if not target.tokens and not extra:
             kind = AddressKind.FCM if target.device.get("platform") == "ANDROID" else AddressKind.APNS
@@ -237,15 +231,15 @@ def _reached(
             )
         return
     for entry in channel.recipients:
-        yield from _entry(entry, channel.kind, occasion=occasion, target=target, routes=routes)
+        yield from _entry(entry, addresses, occasion=occasion, target=target, routes=routes)
 
 
 def _entry(
-    entry: Entry, channel: ChannelKind, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
+    entry: Entry, addresses: Addresses, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
 ) -> Iterator[_Reached]:
     spaces = entry.spaces
     values = {**occasion.values, "user": target.user, "device": target.device}
-    kind = _KIND_OF_CHANNEL[channel]
+    kind = addresses.kind
     name = str(target.user.get("displayname") or "") if "user" in spaces else ""
     country = routes[ServerKind.SMS].country if ServerKind.SMS in routes else ""
     people = [{**values, "admin": admin} for admin in occasion.admins] if "admin" in spaces else [values]
@@ -257,19 +251,17 @@ def _entry(
             reason = _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
             yield _Reached(Recipient(kind, "", name), reason)
             continue
-        to, skip = _address(filled.address, kind=kind, name=name, country=country)
+        to, skip = _address(filled.address, addresses, name=name, country=country)
         if skip is None and kind is AddressKind.PHONE and target.has_sim is False and spaces - _ADMINS:
             skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
         yield _Reached(to, skip, own=not spaces.isdisjoint(_OWNERS))
 
 
-def _address(raw: str, *, kind: AddressKind, name: str, country: str) -> tuple[Recipient, Reason | None]:
+def _address(raw: str, addresses: Addresses, *, name: str, country: str) -> tuple[Recipient, Reason | None]:
     try:
-        if kind is AddressKind.PHONE:
-            return Recipient(kind, phone_number.normalise(raw, country=country), name), None
-        return Recipient(kind, mail_address.normalise(raw), name), None
+        return Recipient(addresses.kind, addresses.normalise(raw, country), name), None
     except ValueError as error:
-        return Recipient(kind, raw, name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
+        return Recipient(addresses.kind, raw, name), _about_recipient(ReasonCode.ADDRESS_INVALID, str(error))
 
 
 def _sent_to(

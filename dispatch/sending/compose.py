@@ -23,8 +23,9 @@ from foundation.sql import dialect, statements
 from foundation.sql.statements import Query, Statement
 from servers.values import Limits
 from templates_app import queries as templates
+from templates_app.channels import TRAITS
 from templates_app.texts.render import RenderedText, parse_sender, render
-from transports.types import AddressKind, ChannelKind, Message, Reason, ReasonCode, Recipient, Scope
+from transports.types import AddressKind, Message, Reason, ReasonCode, Recipient, Scope
 
 _HIDDEN = ""
 """No macro has this name."""
@@ -135,7 +136,7 @@ def draft(claim: Claim, *, known: Sources) -> Draft | Reason:
     made = render(channel, values, language=claim.language, zone=claim.time_zone, secrets=secrets)
     if isinstance(made, Reason):
         return made
-    several = claim.channel is ChannelKind.SMTP and len(channel.recipients) > 1
+    several = len(channel.recipients) > 1
     return Draft(claim, made, None, _visible(claim, known=known, several=several))
 
 
@@ -200,16 +201,16 @@ def _kept(row: DeliveryText) -> RenderedText:
 def _visible(claim: Claim, *, known: Sources, several: bool) -> tuple[str, ...]:
     """Whom the To header lists: everybody where the template names several or the caller asked for it."""
     broadcast = known.broadcasts.get(claim.broadcast_id) if claim.broadcast_id else None
-    if claim.channel is not ChannelKind.SMTP or not (several or (broadcast and broadcast.visible_recipients)):
+    if not TRAITS[claim.channel].shared or not (several or (broadcast and broadcast.visible_recipients)):
         return ()
-    same = Delivery.objects.filter(channel=ChannelKind.SMTP.value).exclude(state=DeliveryState.SKIPPED)
+    same = Delivery.objects.filter(channel=claim.channel.value).exclude(state=DeliveryState.SKIPPED)
     found = same.filter(event=claim.event_id, template_version_id=claim.template_version_id).order_by("id")
     return tuple(dict.fromkeys(found.values_list("address", flat=True)))
 
 
 def _group_key(item: Draft) -> object:
     text = item.text
-    if item.claim.channel is not ChannelKind.SMTP or text.masked:
+    if not TRAITS[item.claim.channel].shared or text.masked:
         return item.claim.id  # a shared id is made from the text, which a secret must not be guessed by
     if item.kept:
         return item.kept

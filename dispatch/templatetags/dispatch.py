@@ -11,7 +11,8 @@ from console.templatetags.console import badge
 from dispatch.log import reasons
 from dispatch.models import Attempt, Delivery
 from dispatch.rules.states import DeliveryState
-from templates_app.models import TemplateChannel
+from templates_app.channels import TRAITS
+from transports.types import ChannelKind
 
 register = template.Library()
 
@@ -50,4 +51,4 @@ def reason_words(code: str) -> str | Promise:
 
 @register.filter
 def channel_label(channel: str) -> str:
-    return str(TemplateChannel.Kind(channel).label)
+    return TRAITS[ChannelKind(channel)].name

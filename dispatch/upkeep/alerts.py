@@ -13,7 +13,8 @@ from dispatch.intake import accept
 from dispatch.intake.accept import EventIn
 from servers import health
 from servers.models import Server
-from servers.values import ServerKind
+from servers.values import KINDS_OF_CHANNEL, ServerKind
+from templates_app.channels import ADDRESSED
 from transports.types import ChannelKind, ReasonCode
 
 ORIGIN = "console"
@@ -22,7 +23,7 @@ FAILURES = 4
 """Failures to reach a server in a row, pauses of 15, 30 and 60 seconds between them, before it is reported as down."""
 _SEEN_OFTEN = (ReasonCode.ANSWERS_LOST.value, ReasonCode.REFUSED_ALIKE.value)
 """Trouble that several messages in a row have shown before the first pause."""
-_CHANNELS = {ServerKind.SMTP: ChannelKind.SMTP, ServerKind.SMS: ChannelKind.SMS}
+_CHANNELS = {server: kind for kind in ADDRESSED for server in KINDS_OF_CHANNEL[kind]}
 
 logger = logging.getLogger(__name__)
 

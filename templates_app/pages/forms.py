@@ -15,30 +15,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct
 
-from templates_app.models import NotificationTemplate, TemplateChannel
+from templates_app.channels import PANELS, TRAITS, Traits
+from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
 from templates_app.texts.validators import SOUNDS, Finding, check, check_type, name_taken
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TYPES, TemplateType
 from transports.types import ChannelKind
 
-PANELS = (ChannelKind.SECURE_HUB, ChannelKind.SMTP, ChannelKind.SMS)
-"""The channels in the order in which the form has them."""
-
-_OWN = {
-    ChannelKind.SECURE_HUB: ("sound",),
-    ChannelKind.SMTP: ("sender", "recipient"),
-    ChannelKind.SMS: ("recipient",),
-}
-_TEXTS = {
-    ChannelKind.SECURE_HUB: ("message",),
-    ChannelKind.SMTP: ("subject", "message", "html"),
-    ChannelKind.SMS: ("message",),
-}
-_REQUIRED = {
-    ChannelKind.SECURE_HUB: ("message",),
-    ChannelKind.SMTP: ("recipient", "subject"),
-    ChannelKind.SMS: ("recipient", "message"),
-}
+_ROWS = 4
 LABELS = {
     "sender": _("Sender"),
     "recipient": _("Recipient"),
@@ -74,7 +58,7 @@ class Panel(Struct, frozen=True):
     """One channel of the form; `ready` when it has an active server."""
 
     kind: ChannelKind
-    label: str
+    traits: Traits
     ready: bool
     active: BoundField
     before: tuple[BoundField, ...]
@@ -132,13 +116,13 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
     def _add_channel(self, channel: ChannelKind) -> None:
         supported = channel in self.kind.channels
         was_active = self.before is not None and self.before.channel(channel).active
-        locked = channel not in self.ready and channel is not ChannelKind.SECURE_HUB and not was_active
+        locked = TRAITS[channel].needs_server and channel not in self.ready and not was_active
         self.fields[f"{channel}.active"] = forms.BooleanField(label=_("Activate"), required=False, disabled=locked)
-        for name in _OWN[channel]:
+        for name in TRAITS[channel].own:
             self.fields[f"{channel}.{name}"] = self._field(channel, name=name, supported=supported)
         for language in ("", *self.tags):
             prefix = field_prefix(channel, language=language)
-            for name in _TEXTS[channel]:
+            for name in TRAITS[channel].texts:
                 self.fields[f"{prefix}.{name}"] = self._field(
                     channel, name=name, supported=supported, prefix=prefix, language=language
                 )
@@ -151,15 +135,15 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
             hidden = None if supported else forms.HiddenInput()
             return forms.ChoiceField(label=LABELS[name], choices=choices, required=False, widget=hidden)
         label: Any = LABELS[name]
-        if name in _REQUIRED[channel] and self.kind.code != ADHOC:
+        if name in TRAITS[channel].required and self.kind.code != ADHOC:
             label = format_html('{} <span class="required" aria-hidden="true">*</span>', label)
         attributes = {"data-macros": "", "autocomplete": "off", "dir": "auto"}
         if language:
             attributes["lang"] = language
         widget: forms.Widget = forms.HiddenInput()
         if supported and name in {"message", "html"}:
-            rows = "8" if name == "message" and channel is ChannelKind.SMTP else "4"
-            widget = forms.Textarea(attrs={**attributes, "rows": rows})
+            rows = TRAITS[channel].rows if name == "message" else _ROWS
+            widget = forms.Textarea(attrs={**attributes, "rows": str(rows)})
         elif supported:
             widget = forms.TextInput(attrs=attributes)
         return forms.CharField(
@@ -191,7 +175,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
 
     def _channel(self, channel: ChannelKind) -> Channel:
         texts = (self._wording(channel, language=language) for language in ("", *self.tags))
-        own = {name: self._cleaned(f"{channel}.{name}") for name in _OWN[channel]}
+        own = {name: self._cleaned(f"{channel}.{name}") for name in TRAITS[channel].own}
         return Channel(
             kind=channel,
             active=bool(self.cleaned_data.get(f"{channel}.active")),
@@ -201,7 +185,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
 
     def _wording(self, channel: ChannelKind, *, language: str) -> Wording:
         prefix = field_prefix(channel, language=language)
-        return Wording(language, **{name: self._cleaned(f"{prefix}.{name}") for name in _TEXTS[channel]})
+        return Wording(language, **{name: self._cleaned(f"{prefix}.{name}") for name in TRAITS[channel].texts})
 
     def _cleaned(self, name: str) -> str:
         """A text with the line ends of the database; browsers send CRLF."""
@@ -232,22 +216,22 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         """The channels of the type, ready to be shown."""
         for channel in PANELS:
             if channel in self.kind.channels:
-                own = tuple(self[f"{channel}.{name}"] for name in _OWN[channel])
-                below = channel is ChannelKind.SECURE_HUB
+                traits = TRAITS[channel]
+                own = tuple(self[f"{channel}.{name}"] for name in traits.own)
                 yield Panel(
                     kind=channel,
-                    label=TemplateChannel.Kind(channel.value).label,
+                    traits=traits,
                     ready=channel in self.ready,
                     active=self[f"{channel}.active"],
-                    before=() if below else own,
+                    before=() if traits.own_below else own,
                     text=self._text(channel, language=""),
-                    after=own if below else (),
+                    after=own if traits.own_below else (),
                     translations=tuple(self._text(channel, language=language) for language in self.tags),
                 )
 
     def _text(self, channel: ChannelKind, *, language: str) -> Text:
         prefix = field_prefix(channel, language=language)
-        return Text(language, tuple(self[f"{prefix}.{name}"] for name in _TEXTS[channel]))
+        return Text(language, tuple(self[f"{prefix}.{name}"] for name in TRAITS[channel].texts))
 
     def carried(self) -> Iterator[BoundField]:
         """What was typed for channels that the type lacks: it comes back when the type is changed back."""
@@ -290,11 +274,11 @@ def initial(template: NotificationTemplate, content: Content) -> dict[str, Any]:
     }
     for channel in content.channels:
         values[f"{channel.kind}.active"] = channel.active
-        for name in _OWN[channel.kind]:
+        for name in TRAITS[channel.kind].own:
             values[f"{channel.kind}.{name}"] = getattr(channel, name)
         for wording in channel.wordings:
             prefix = field_prefix(channel.kind, language=wording.language)
-            values |= {f"{prefix}.{name}": getattr(wording, name) for name in _TEXTS[channel.kind]}
+            values |= {f"{prefix}.{name}": getattr(wording, name) for name in TRAITS[channel.kind].texts}
     return values
 
 

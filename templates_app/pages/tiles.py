@@ -6,11 +6,13 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.text import get_text_list
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from console.kit import registry
 from console.kit.registry import Group, Level, State, Tile
+from templates_app.channels import TRAITS
 from templates_app.models import NotificationTemplate
 from templates_app.pages.views import PAGE, WAITING, missing_channels
 
@@ -40,4 +42,5 @@ def _way_back(request: HttpRequest, _instance: Any) -> str:
     """Shown to whoever came to set up a channel for a template that is to be added."""
     if not request.session.get(WAITING):
         return ""
-    return render_to_string("templates_app/way_back.html", {"missing": missing_channels()}, request)
+    names = get_text_list([traits.name for traits in TRAITS.values() if traits.needs_server], _("and"))
+    return render_to_string("templates_app/way_back.html", {"missing": missing_channels(), "names": names}, request)

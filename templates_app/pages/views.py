@@ -25,6 +25,7 @@ from devices.models import Device
 from foundation import audit
 from servers.queries import country
 from templates_app import edits, queries
+from templates_app.channels import CHANNELS, TRAITS, Traits
 from templates_app.edits import Saved, StaleError
 from templates_app.macros.problems import MacroError
 from templates_app.models import NotificationTemplate, TemplateVersion
@@ -32,8 +33,7 @@ from templates_app.pages import forms
 from templates_app.pages.forms import TemplateForm, TypeForm
 from templates_app.texts import preview
 from templates_app.texts.content import Content, changes
-from templates_app.types import ADHOC, BY_CODE, CHANNELS, TemplateType
-from transports.types import ChannelKind
+from templates_app.types import ADHOC, BY_CODE, TemplateType
 
 PAGE = "notification-templates"
 WAITING = "templates_app.adding"
@@ -164,7 +164,7 @@ class AddTemplate(Editor):
         context = {"adding": True, "types": TypeForm(initial={"type": form.kind.code}), **context}
         return super().render_form(form, status=status, **context)
 
-    def _ask_for_set_up(self, request: HttpRequest, *, missing: list[ChannelKind]) -> HttpResponse:
+    def _ask_for_set_up(self, request: HttpRequest, *, missing: list[Traits]) -> HttpResponse:
         request.session[WAITING] = True
         dialog = is_fragment(request)
         context = self.get_context_data(missing=missing, is_dialog=dialog, back=self.get_success_url())
@@ -249,10 +249,10 @@ class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
             raise Http404 from None
 
 
-def missing_channels() -> list[ChannelKind]:
+def missing_channels() -> list[Traits]:
     """The channels that need a server of ours and have no active one."""
     ready = queries.ready_kinds()
-    return [kind for kind in (ChannelKind.SMTP, ChannelKind.SMS) if kind not in ready]
+    return [traits for kind, traits in TRAITS.items() if traits.needs_server and kind not in ready]
 
 
 def _manual(form: TemplateForm) -> bool:

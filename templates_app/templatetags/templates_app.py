@@ -9,8 +9,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from templates_app.models import TemplateChannel
+from templates_app.channels import TRAITS
 from templates_app.pages.forms import LABELS
+from transports.types import ChannelKind
 
 register = template.Library()
 
@@ -26,15 +27,10 @@ def diff_line(line: str) -> SafeString:
 
 
 @register.filter
-def channel_label(kind: str) -> str:
-    return str(TemplateChannel.Kind(kind).label)
-
-
-@register.filter
 def field_words(field: str) -> str:
     """The name of a field such as "smtp.de.subject" as the form has it."""
     kind, *language, name = field.split(".")
-    words = [str(TemplateChannel.Kind(kind).label), *(language_words(tag) for tag in language)]
+    words = [TRAITS[ChannelKind(kind)].name, *(language_words(tag) for tag in language)]
     return " · ".join([*words, str(LABELS.get(name, _("Activate")))])
 
 

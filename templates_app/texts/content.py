@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from templates_app.channels import TRAITS
 from templates_app.macros.grammar import parse
 from transports.types import ChannelKind
 
@@ -97,15 +98,12 @@ def changes(before: Content, after: Content) -> tuple[Change, ...]:
 def fields_of(content: Content) -> Iterator[tuple[str, str]]:
     """Every field with what it says, named as in `changes`."""
     for channel in content.channels:
+        traits = TRAITS[channel.kind]
         yield f"{channel.kind}.active", "on" if channel.active else "off"
-        yield f"{channel.kind}.sender", channel.sender
-        yield f"{channel.kind}.recipient", channel.recipient
-        yield f"{channel.kind}.sound", channel.sound
+        yield from ((f"{channel.kind}.{name}", getattr(channel, name)) for name in traits.own)
         for wording in channel.wordings:
             prefix = field_prefix(channel.kind, language=wording.language)
-            yield f"{prefix}.subject", wording.subject
-            yield f"{prefix}.message", wording.message
-            yield f"{prefix}.html", wording.html
+            yield from ((f"{prefix}.{name}", getattr(wording, name)) for name in traits.texts)
 
 
 def field_prefix(kind: ChannelKind, *, language: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from templates_app.channels import TRAITS, Traits
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.types import ADHOC, TemplateType
-from transports.types import ChannelKind
 
 _DEVICE = "\n\nDevice: ${device.model 'unknown model'}, serial number ${device.serialNumber 'unknown'}\n"
 _HELLO = "Hello ${user.displayname 'there'},\n\n"
@@ -277,21 +277,20 @@ TEXTS: dict[str, Texts] = {
 
 def content(kind: TemplateType) -> Content:
     """What the predefined template of a type says: all its channels active, with their pre-built recipients."""
-    texts = TEXTS[kind.code]
-    wordings = {
-        ChannelKind.SMTP: Wording(subject=texts.subject, message=texts.mail),
-        ChannelKind.SMS: Wording(message=texts.sms),
-        ChannelKind.SECURE_HUB: Wording(message=texts.push),
-    }
     return Content(
         channels=tuple(
             Channel(
                 kind=channel,
                 active=True,
                 recipient=kind.recipient(channel),
-                sound="default" if channel is ChannelKind.SECURE_HUB else "",
-                wordings=(wordings[channel],),
+                sound=TRAITS[channel].sound,
+                wordings=(_wording(TEXTS[kind.code], traits=TRAITS[channel]),),
             )
             for channel in kind.channels
         )
     )
+
+
+def _wording(texts: Texts, *, traits: Traits) -> Wording:
+    subject = texts.subject if "subject" in traits.texts else ""
+    return Wording(subject=subject, message=getattr(texts, traits.predefined))

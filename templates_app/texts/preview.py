@@ -12,15 +12,16 @@ from msgspec import Struct, field
 from devices import coverage
 from devices.models import Device, Person, folded, keyed
 from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets, known_device, known_person
+from templates_app.channels import CHANNELS, TRAITS, Traits
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import sample_values
 from templates_app.macros.problems import MacroError
 from templates_app.macros.tree import Reference
 from templates_app.texts import validators
-from templates_app.texts.content import Channel, Content, field_prefix
+from templates_app.texts.content import Channel, Content, fields_of
 from templates_app.texts.render import RenderedText, compiled, render
 from templates_app.texts.validators import Finding
-from templates_app.types import CHANNELS, TemplateType
+from templates_app.types import TemplateType
 from transports.addresses import segments
 from transports.addresses.segments import Segments
 from transports.types import ChannelKind, Reason
@@ -79,6 +80,10 @@ class Shown(Struct, frozen=True):
     problem: str = ""
     cut: Segments | None = None
 
+    @property
+    def traits(self) -> Traits:
+        return TRAITS[self.kind]
+
 
 def reader(*, user: str, device: str, event: str, language: str) -> Reader:
     """The values of a user (login name or mail), a device (serial or IMEI) and an event; samples where none is."""
@@ -118,7 +123,7 @@ def _shown(channel: Channel, *, known: Reader) -> Shown:
     made = render(texts, known.values, language=known.language, zone=known.zone)
     if isinstance(made, Reason):
         return Shown(channel.kind, channel.active, problem=made.detail)
-    cut = segments.cut(made.text) if channel.kind is ChannelKind.SMS else None
+    cut = segments.cut(made.text) if TRAITS[channel.kind].in_segments else None
     return Shown(channel.kind, channel.active, text=made, cut=cut)
 
 
@@ -131,7 +136,7 @@ def findings(content: Content, *, kind: TemplateType, country: str) -> list[Find
 
 
 def _empty(content: Content) -> Iterator[Finding]:
-    for name, text in _fields(content):
+    for name, text in fields_of(content):
         for path in _bare(text):
             missing, total = coverage.empty(path)
             if missing:
@@ -139,16 +144,6 @@ def _empty(content: Content) -> Iterator[Finding]:
                 counted = {"path": path, "missing": missing, "total": total, "whose": whose}
                 words = _("%(path)s is empty for %(missing)d of %(total)d %(whose)s.") % counted
                 yield Finding(name, "empty", words, warning=True)
-
-
-def _fields(content: Content) -> Iterator[tuple[str, str]]:
-    for channel in content.channels:
-        yield f"{channel.kind}.recipient", channel.recipient
-        for wording in channel.wordings:
-            prefix = field_prefix(channel.kind, language=wording.language)
-            yield f"{prefix}.subject", wording.subject
-            yield f"{prefix}.message", wording.message
-            yield f"{prefix}.html", wording.html
 
 
 def _bare(text: str) -> Collection[str]:

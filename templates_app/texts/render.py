@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from templates_app.channels import TRAITS
 from templates_app.macros.budget import TextTooLongError
 from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
 from templates_app.macros.recipients import Entry, entries
@@ -14,11 +15,6 @@ from templates_app.macros.values import Values
 from templates_app.texts.content import Channel, Content, Wording, folded
 from transports.addresses import mail_address
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
-
-LIMITS = {ChannelKind.SMTP: 100_000, ChannelKind.SMS: 1_600, ChannelKind.SECURE_HUB: 4_096}
-"""Characters for a mail and an SMS, bytes for a push; its transport measures the whole payload again."""
-
-_MESSAGE_MODE = {ChannelKind.SMTP: Mode.TEXT, ChannelKind.SMS: Mode.SMS, ChannelKind.SECURE_HUB: Mode.TEXT}
 
 _NOTHING = Rendered(text="", masked="")
 
@@ -112,7 +108,7 @@ def _channel(channel: Channel) -> ChannelTexts:
 def _text(wording: Wording, *, kind: ChannelKind) -> LanguageText:
     return LanguageText(
         subject=program(wording.subject, mode=Mode.SUBJECT),
-        message=program(wording.message, mode=_MESSAGE_MODE[kind]),
+        message=program(wording.message, mode=TRAITS[kind].mode),
         html=program(wording.html, mode=Mode.HTML) if wording.html else None,
     )
 
@@ -131,7 +127,8 @@ def render(
     are paths such as "enrollment.pin".
     """
     texts = channel.in_language(language)
-    limit = LIMITS[channel.kind]
+    traits = TRAITS[channel.kind]
+    limit = traits.limit
     programs = (channel.sender, texts.subject, texts.message, texts.html)
     try:
         made = [
@@ -143,7 +140,7 @@ def render(
     except TextTooLongError as error:
         return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, str(error))
     sender, subject, text, html = made
-    if channel.kind is ChannelKind.SECURE_HUB and len(text.text.encode()) > limit:
+    if traits.in_bytes and len(text.text.encode()) > limit:
         return Reason(ReasonCode.TEXT_TOO_LONG, Scope.MESSAGE, f"the text has more than {limit:,} bytes")
     said = [*sender.empty, *sender.notes, *subject.empty, *subject.notes]
     said += [*text.empty, *text.notes, *html.empty, *html.notes]

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
+from templates_app.channels import TRAITS
 from templates_app.macros.evaluate import Mode
 from templates_app.macros.lint import lint
 from templates_app.macros.names import sample_values
@@ -19,18 +20,12 @@ from templates_app.texts.content import Channel, Content, Wording, field_prefix
 from templates_app.texts.render import compiled, parse_sender, render
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TemplateType
 from transports.addresses import invisible, mail_address, phone_number, segments
-from transports.types import ChannelKind, Reason
+from transports.types import AddressKind, ChannelKind, Reason
 
 SOUNDS = ("", "default", "Congos", "Sheep", "Casino", "AlarmHorn", "Alert_Tone")
 MAX_RECIPIENT = 10_000
 MAX_SUBJECT = 2_000
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})?")
-_NAMES = {ChannelKind.SMTP: "SMTP", ChannelKind.SMS: "SMS", ChannelKind.SECURE_HUB: "Secure Hub"}
-_OWN_FIELDS = {
-    ChannelKind.SMTP: frozenset({"sender", "recipient", "subject", "html"}),
-    ChannelKind.SMS: frozenset({"recipient"}),
-    ChannelKind.SECURE_HUB: frozenset({"sound"}),
-}
 
 
 class Finding(Struct, frozen=True):
@@ -81,8 +76,9 @@ def check(
         if channel.kind not in kind.channels:
             found.append(_error(channel, "active", "unsupported", _("This type of template has no such channel.")))
             continue
-        if channel.active and channel.kind not in {*ready, *was_active, ChannelKind.SECURE_HUB}:
-            message = _("Set up an active server for %s first.") % _NAMES[channel.kind]
+        traits = TRAITS[channel.kind]
+        if channel.active and traits.needs_server and channel.kind not in {*ready, *was_active}:
+            message = _("Set up an active server for %s first.") % traits.name
             found.append(_error(channel, "active", "no_server", message))
         found += _channel(channel, required=kind.code != ADHOC, country=country, properties=properties)
     if len({channel.kind for channel in content.channels}) < len(content.channels):
@@ -102,11 +98,7 @@ def refuse(findings: Collection[Finding]) -> None:
 
 def missing(channel: Channel) -> tuple[str, ...]:
     """The required fields that are empty, whether the channel is active or not."""
-    required = {
-        ChannelKind.SMTP: ("recipient", "subject"),
-        ChannelKind.SMS: ("recipient", "message"),
-        ChannelKind.SECURE_HUB: ("message",),
-    }[channel.kind]
+    required = TRAITS[channel.kind].required
     found = ["recipient"] if "recipient" in required and not channel.recipient.strip() else []
     has_default = any(not wording.language for wording in channel.wordings)
     for wording in channel.wordings if has_default else (Wording(), *channel.wordings):
@@ -140,8 +132,9 @@ def _foreign_fields(channel: Channel) -> Iterator[Finding]:
     for wording in channel.wordings:
         fields["subject"] = fields.get("subject", "") or wording.subject
         fields["html"] = fields.get("html", "") or wording.html
+    traits = TRAITS[channel.kind]
     for field, value in fields.items():
-        if value and field not in _OWN_FIELDS[channel.kind]:
+        if value and field not in (*traits.own, *traits.texts):
             yield _error(channel, field, "unsupported", _("This channel has no such field."))
 
 
@@ -166,14 +159,17 @@ def _recipients(channel: Channel, *, country: str, properties: Collection[str] |
     yield from found
     if any(not finding.warning for finding in found):
         return
+    addresses = TRAITS[channel.kind].addresses
+    if addresses is None:
+        return
+    phones = addresses.kind is AddressKind.PHONE
     for entry in entries(channel.recipient):
         if entry.program.names:
-            yield from _invisible(field, entry, spaced=channel.kind is ChannelKind.SMS)
-            continue
-        if channel.kind is ChannelKind.SMTP and not _is_mail(entry.source):
-            yield Finding(field, "address", _("“%s” is not a mail address.") % entry.source)
-        if channel.kind is ChannelKind.SMS:
+            yield from _invisible(field, entry, spaced=phones)
+        elif phones:
             yield from _number(field, entry.source, country=country)
+        elif not _is_mail(entry.source):
+            yield Finding(field, "address", _("“%s” is not a mail address.") % entry.source)
 
 
 def _invisible(field: str, entry: Entry, *, spaced: bool) -> Iterator[Finding]:
@@ -206,10 +202,9 @@ def _wording(channel: Channel, *, wording: Wording, properties: Collection[str] 
     prefix = field_prefix(channel.kind, language=wording.language)
     if not _LANGUAGE.fullmatch(wording.language):
         yield Finding(f"{prefix}.language", "language", _("This is no language tag such as de or pt-BR."))
-    body = Mode.SMS if channel.kind is ChannelKind.SMS else Mode.TEXT
     found = [
         *_lint(f"{prefix}.subject", wording.subject, mode=Mode.SUBJECT, properties=properties),
-        *_lint(f"{prefix}.message", wording.message, mode=body, properties=properties),
+        *_lint(f"{prefix}.message", wording.message, mode=TRAITS[channel.kind].mode, properties=properties),
         *_lint(f"{prefix}.html", wording.html, mode=Mode.HTML, properties=properties),
     ]
     yield from found
@@ -228,7 +223,7 @@ def _length(channel: Channel, *, wording: Wording) -> Iterator[Finding]:
     made = render(trial, sample_values(), language=wording.language, zone="UTC")
     if isinstance(made, Reason):
         yield Finding(field, "too_long", _("With sample values %s.") % made.detail)
-    elif channel.kind is ChannelKind.SMS and (count := segments.cut(made.text).count) > 1:
+    elif TRAITS[channel.kind].in_segments and (count := segments.cut(made.text).count) > 1:
         yield Finding(field, "segments", _("With sample values this takes %d SMS.") % count, warning=True)
 
 

@@ -48,7 +48,9 @@ _MARKUP = re.compile(r"<\w|=|'none'|^\^|\\|\b(SELECT|ORDER BY)\b|^[a-z_]+\.[a-z_
 SHOWN = (
     "console",
     "servers",
+    "templates_app/channels.py",
     "templates_app/edits.py",
+    "templates_app/queries.py",
     "templates_app/pages",
     "templates_app/types.py",
     "dispatch/console.py",
