@@ -12,6 +12,8 @@ from kombu.transport import TRANSPORT_ALIASES
 from xmnotify import private_files
 
 TRANSPORT_ALIASES["filesystem"] = "xmnotify.file_broker:Transport"
+TRANSPORT_ALIASES["amqp"] = "xmnotify.amqp_broker:Transport"
+TRANSPORT_ALIASES["amqps"] = "xmnotify.amqp_broker:SSLTransport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xmnotify.settings")
 app = Celery("xmnotify")
 app.config_from_object("django.conf:settings", namespace="CELERY")

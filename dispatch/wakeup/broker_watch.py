@@ -6,15 +6,15 @@ import threading
 from enum import StrEnum
 from time import monotonic as _monotonic
 
-from amqp.exceptions import AccessRefused
+from amqp.exceptions import AccessRefused, NotAllowed
 from celery import current_app
 from django.utils.translation import gettext_lazy
-from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from dispatch.wakeup import publisher
 
 _FRESH = 5.0  # seconds
+_REFUSALS = (AccessRefused, NotAllowed, AuthenticationError, NoPermissionError)
 
 
 class BrokerTrouble(StrEnum):
@@ -27,7 +27,8 @@ WORDS = {
         "The broker of XMNOTIFY_BROKER_URL can't be reached, so messages go out late. Start it, or fix the URL."
     ),
     BrokerTrouble.REFUSED: gettext_lazy(
-        "The broker refuses the user or password of XMNOTIFY_BROKER_URL, so messages wait. Fix it and start anew."
+        "The broker refuses the user, password or virtual host of XMNOTIFY_BROKER_URL, so messages wait. Fix it and "
+        "start anew."
     ),
 }
 
@@ -39,9 +40,8 @@ def look() -> BrokerTrouble | None:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         connection.default_channel  # noqa: B018 - opening it is the question
-    except (OperationalError, OSError) as error:
-        refused = isinstance(error.__cause__, AccessRefused | AuthenticationError | NoPermissionError)
-        return BrokerTrouble.REFUSED if refused else BrokerTrouble.AWAY
+    except publisher.TROUBLE as error:
+        return BrokerTrouble.REFUSED if isinstance(error.__cause__ or error, _REFUSALS) else BrokerTrouble.AWAY
     finally:
         connection.release()
     return None

@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from kombu import Connection, pools
 from kombu.exceptions import OperationalError
 
 _PATIENCE = 1.0  # seconds that a broker which is there but does not answer may keep a request waiting
 _PAUSE = 5.0  # seconds without a try after one failed, so that a dead broker does not slow every POST
+TROUBLE = (OperationalError, OSError, AMQPError)
+"""What a broker's trouble raises; kombu leaves what RabbitMQ refuses (403, 530) as it comes."""
 _ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ def publish(task: str, *, queue: str, **named: int | str) -> bool:
             return False
         try:
             _send(task, queue=queue, named=named)
-        except (OperationalError, OSError) as error:
+        except TROUBLE as error:
             failures += 1
             _paused_until = time.monotonic() + _PAUSE
             logger.warning("publish.failed task=%s error=%s", task, type(error).__name__)

@@ -49,8 +49,8 @@ def start_worker(transactional_db, broker_url, tmp_path):
     install(apps)
     started = []
 
-    def start(queue="drain", *, pool="threads", offset=None, **environment):
-        """`offset` is a file with the seconds that its wall clock is off."""
+    def start(queue="drain", *, pool="threads", offset=None, until="ready.", **environment):
+        """`offset` is a file with the seconds that its wall clock is off; `until` its log has these words."""
         log = tmp_path / f"worker-{len(started)}.log"
         with log.open("wb") as output:
             started.append(
@@ -63,7 +63,7 @@ def start_worker(transactional_db, broker_url, tmp_path):
                 )
             )
         worker = started[-1]
-        waiting.until(lambda: worker.poll() is not None or "ready." in log.read_text(), told=log.read_text)
+        waiting.until(lambda: worker.poll() is not None or until in log.read_text(), told=log.read_text)
         assert worker.poll() is None, log.read_text()
         return worker
 

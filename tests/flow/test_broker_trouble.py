@@ -5,13 +5,18 @@ import time
 import pytest
 import redis
 
-from dispatch.wakeup import broker_watch
+from api.access import keys
+from api.kit.callers import ApiScope
+from dispatch.models import SweepRecord
+from dispatch.wakeup import broker_watch, publisher
 from dispatch.wakeup.broker_watch import BrokerTrouble
-from tests import private_servers
+from tests import private_servers, waiting
+from tests.db import world
+from tests.flow import amqp
 from tests.flow.brokers import broker
 from xmnotify.operations import readiness
 
-pytestmark = [pytest.mark.flow, pytest.mark.django_db]
+pytestmark = [pytest.mark.flow, pytest.mark.django_db(transaction=True)]
 BINARY = private_servers.redis_binary()
 
 
@@ -86,3 +91,33 @@ def test_what_was_found_is_found_anew_after_a_while(url, monkeypatch):
         clock[0] = moment
         watch.trouble(wait=10)
     assert looked == [0.0, 5.1]
+
+
+@pytest.mark.parametrize("refusal", [amqp.LOG_IN, amqp.VIRTUAL_HOST], ids=["log-in", "virtual host"])
+def test_one_that_speaks_amqp_refuses_too_and_every_event_is_taken_all_the_same(client, monkeypatch, refusal):
+    key = keys.create("mine", scopes=[ApiScope.EVENTS])
+    world.smtp_server()
+    world.template()
+    world.device(owner=world.person())
+    event = {"type": "device.jailbroken", "device": {"serial": "S1"}}
+    with amqp.refusing(refusal) as url, broker(url, options={}):
+        assert broker_watch.look() is BrokerTrouble.REFUSED
+        monkeypatch.setattr(broker_watch, "_watch", broker_watch.Watch())
+        assert broker_watch.trouble(wait=waiting.PATIENCE) is BrokerTrouble.REFUSED
+        (found,) = banners()
+        assert "a-word" not in found
+        assert b"degraded: The broker refuses" in client.get("/readyz").content
+        assert client.get("/readyz?all=1").status_code == 503
+        answer = client.post(
+            "/api/v1/events", event, content_type="application/json", headers={"Authorization": f"Bearer {key}"}
+        )
+        assert answer.status_code == 202
+        assert not publisher.publish("dispatch.canary", queue="drain", about="drain")
+
+
+@pytest.mark.parametrize("refusal", [amqp.LOG_IN, amqp.VIRTUAL_HOST], ids=["log-in", "virtual host"])
+def test_a_control_worker_that_is_refused_goes_on_sweeping(start_worker, refusal):
+    with amqp.refusing(refusal) as url:
+        worker = start_worker("control", pool="solo", until="Trying again", XMNOTIFY_BROKER_URL=url)
+        waiting.until(lambda: worker.poll() is not None or (SweepRecord.objects.first() or SweepRecord()).count > 2)
+        assert worker.poll() is None

@@ -3,6 +3,8 @@
 from celery.app.defaults import NAMESPACES, flatten
 from django.conf import settings
 
+from xmnotify.celery import app
+
 KNOWN = {name.lower() for name, _ in flatten(NAMESPACES)} | {"db_reuse_max"}  # that one: tests/db/test_connections.py
 
 
@@ -25,3 +27,8 @@ def test_a_message_is_acknowledged_late_and_never_put_back_for_ever():
 def test_only_json_is_read_and_no_result_is_kept():
     assert settings.CELERY_ACCEPT_CONTENT == ["json"]
     assert settings.CELERY_TASK_IGNORE_RESULT
+
+
+def test_a_worker_never_gives_its_broker_up():
+    assert settings.CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP
+    assert app.conf.broker_connection_max_retries is None
