@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from django.db import connection
-from msgspec import Struct, json
+from django.db.models import OuterRef, Subquery
+from msgspec import Struct
 
 from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, latency
-from dispatch.models import Delivery, HourFigures
-from dispatch.outbox.indexes import IS_DUE, RARE_ONES, in_state
+from dispatch.models import Delivery, HourFigures, Priority
+from dispatch.outbox.indexes import RARE_ONES, in_state
 from dispatch.rules import states
 from dispatch.rules.states import DeliveryState
-from foundation.sql import dialect
 from foundation.sql.ids import first_id
 from servers.models import Server
 
 MOST_COUNTED = 100_000
 _WAITING = timedelta(minutes=5)
-_HASTY = (0, 5)
-_OLDEST = ", ".join(
-    f"""(SELECT due_at FROM dispatch_delivery WHERE {IS_DUE} AND server_id = servers_server.id
-    AND priority = {priority} ORDER BY due_at LIMIT 1)"""  # noqa: S608 - constants of this module only
-    for priority in _HASTY
-)
-_WAITING_FOR_ACTIVE = f"""SELECT name, paused_until, {_OLDEST} FROM servers_server
-    WHERE active AND stopped_at IS NULL ORDER BY name"""  # noqa: S608 - as above
-_HOURS = "SELECT start, counts, median_ms, counted_at FROM dispatch_hourfigures WHERE start >= %s"
-_NEWEST = "SELECT created_at, sent_at FROM dispatch_delivery ORDER BY id DESC LIMIT %s"
+_HASTY = (Priority.SYSTEM, Priority.EVENT)
 
 
 class Day(Struct, frozen=True):
@@ -62,12 +52,8 @@ class Hour(Struct, frozen=True):
 
 def hours(*, now: datetime) -> list[Hour]:
     """Those of the last two weeks that were counted."""
-    with connection.cursor() as cursor:
-        cursor.execute(_HOURS, [dialect.time(first_hour(now))])
-        return [
-            Hour(dialect.read_time(start), json.decode(counts), median_ms, dialect.read_time(counted_at))
-            for start, counts, median_ms, counted_at in cursor.fetchall()
-        ]
+    rows = HourFigures.objects.filter(start__gte=first_hour(now)).order_by()
+    return [Hour(*row) for row in rows.values_list("start", "counts", "median_ms", "counted_at")]
 
 
 def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
@@ -101,9 +87,7 @@ def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
 
 def _newest() -> list[tuple[datetime, datetime | None]]:
     """When the newest deliveries were accepted and sent."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NEWEST, [SAMPLE])
-        return [(dialect.read_time(at), dialect.read_time(sent) if sent else None) for at, sent in cursor.fetchall()]
+    return list(Delivery.objects.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
 
 
 def _was_counted_as_sent() -> bool:
@@ -122,18 +106,23 @@ def recent_failures(*, limit: int = 8) -> list[Delivery]:
 
 
 def waiting_long(*, now: datetime) -> Iterator[tuple[str, datetime]]:
-    """The active servers that neither stopped nor rest and yet let a message wait longer than they should.
+    """The active servers that are neither stopped nor paused and yet let a message wait longer than they should.
 
     Each with the time since when the oldest one waits that is no broadcast.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_WAITING_FOR_ACTIVE)
-        rows = cursor.fetchall()
-    for name, paused_until, *oldest in rows:
-        since = min((dialect.read_time(due) for due in oldest if due), default=now)
-        is_paused = paused_until and dialect.read_time(paused_until) > now
+    active = Server.objects.filter(active=True, stopped_at=None).order_by("name")
+    oldest = [_oldest(priority) for priority in _HASTY]
+    for name, paused_until, *due in active.values_list("name", "paused_until", *oldest):
+        since = min((each for each in due if each), default=now)
+        is_paused = paused_until and paused_until > now
         if now - since > _WAITING and not is_paused:
             yield name, since
+
+
+def _oldest(priority: Priority) -> Subquery:
+    """When the first message of this priority that waits for a server is due."""
+    waiting = Delivery.objects.filter(in_state(DeliveryState.DUE), server=OuterRef("pk"), priority=priority)
+    return Subquery(waiting.order_by("due_at").values("due_at")[:1])
 
 
 def waiting_for(server: Server) -> int:

@@ -285,5 +285,21 @@ def any_due(server_id: int, *, now: datetime) -> bool:
     return bool(statements.in_one_round_trip([*before, Statement(_MOST_URGENT, [server_id, moment, moment])])[-1])
 
 
+def servers_with_due() -> list[int | None]:
+    """The servers that have anything due now or later, None for no server; a loose scan of the partial index."""
+    found = statements.read(
+        f"""WITH RECURSIVE found AS (
+            SELECT min(server_id) AS id FROM dispatch_delivery WHERE {IS_DUE}
+            UNION ALL
+            SELECT (SELECT min(server_id) FROM dispatch_delivery WHERE {IS_DUE} AND server_id > found.id)
+            FROM found WHERE found.id IS NOT NULL
+        ) SELECT id FROM found WHERE id IS NOT NULL"""  # noqa: S608 - constants of ours only
+    )
+    without = statements.read(
+        f"SELECT 1 FROM dispatch_delivery WHERE {IS_DUE} AND server_id IS NULL ORDER BY priority, due_at LIMIT 1"  # noqa: S608
+    )
+    return [*(row[0] for row in found), *(None for _ in without)]
+
+
 def _without(code: str) -> Case:
     return Case(When(reason_code=code, then=Value("")), default=F("reason_code"))

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from dispatch.models import Delivery, Lane
 from dispatch.outbox import trouble
+from dispatch.outbox.indexes import IS_CLAIMED
 from dispatch.outbox.trouble import Standing
 from dispatch.rules.states import DeliveryState
 from foundation.sql import dialect, statements
@@ -79,6 +80,17 @@ def free(leases: Sequence[UUID]) -> int:
     return Lane.objects.filter(pk__in=list(empty.values_list("pk", flat=True))).update(
         lease=None, lease_until=None, worker=None
     )
+
+
+def leases() -> dict[UUID, tuple[int | None, object]]:
+    """Every lease of lanes and of claims, with its server and when it was to end, which each renewal changes."""
+    found = statements.read(
+        f"""SELECT lease, min(server_id), max(lease_until) FROM (
+            SELECT lease, server_id, lease_until FROM dispatch_delivery WHERE {IS_CLAIMED}
+            UNION ALL SELECT lease, server_id, lease_until FROM dispatch_lane WHERE lease IS NOT NULL
+        ) AS held GROUP BY lease"""  # noqa: S608 - constants of ours only
+    )
+    return {dialect.read_uid(lease): (server, until) for lease, server, until in found}
 
 
 def look(held: Held, *, now: datetime) -> Standing | None:

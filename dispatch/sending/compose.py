@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -14,13 +13,15 @@ from msgspec import Struct
 
 from devices import queries as devices
 from dispatch.models import Broadcast, Delivery, DeliveryText, Event
+from dispatch.outbox import events as stored_events
 from dispatch.outbox.deliveries import Claim, NewText
+from dispatch.outbox.events import Happened
 from dispatch.rules import secret_values
 from dispatch.rules.plan import event_values
 from dispatch.rules.states import DeliveryState
 from foundation.secrets import seal, unseal
 from foundation.sql import dialect, statements
-from foundation.sql.statements import Query, Statement
+from foundation.sql.statements import Query
 from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.channels import TRAITS
@@ -29,18 +30,6 @@ from transports.types import AddressKind, Message, Reason, ReasonCode, Recipient
 
 _HIDDEN = ""
 """No macro has this name."""
-
-
-class Happened(Struct, frozen=True):
-    """What texts need of an event."""
-
-    id: UUID
-    type: str
-    source: str
-    occurred_at: datetime
-    received_at: datetime
-    payload: Mapping[str, Any]
-    sealed: str
 
 
 class Sources(Struct, frozen=True):
@@ -78,7 +67,7 @@ def sources(claims: Sequence[Claim]) -> Sources:
     texts = {claim.text_id for claim in claims if claim.text_id}
     _, happened, people, known_devices = statements.results_of(
         _by_key(),
-        _happened(events),
+        stored_events.happened(events),
         devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
         devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
     )
@@ -95,30 +84,6 @@ def _by_key() -> Query[None]:
     """What is read together with this is looked for by its keys."""
     if settings := dialect.without(*dialect.READING_WHOLE):
         yield settings[0]
-
-
-def _happened(ids: Collection[UUID]) -> Query[dict[UUID, Happened]]:
-    if not ids:
-        return {}
-    rows = yield Statement(
-        f"""SELECT id, type, source, occurred_at, received_at, CAST(payload AS text), sealed
-            FROM dispatch_event WHERE {dialect.in_ids("id")}""",  # noqa: S608 - constants of ours only
-        [dialect.ids(list(ids))],
-        binary=True,
-    )
-    found = (
-        Happened(
-            id=dialect.read_uid(row[0]),
-            type=row[1],
-            source=row[2],
-            occurred_at=dialect.read_time(row[3]),
-            received_at=dialect.read_time(row[4]),
-            payload=dialect.read_json(row[5]),
-            sealed=row[6],
-        )
-        for row in rows
-    )
-    return {event.id: event for event in found}
 
 
 def draft(claim: Claim, *, known: Sources) -> Draft | Reason:

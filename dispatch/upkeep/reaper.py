@@ -9,18 +9,15 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
 from msgspec import Struct, field
 
 from dispatch.broadcasts import planning
 from dispatch.models import Worker
 from dispatch.outbox import lanes
-from dispatch.outbox.indexes import IS_CLAIMED
 from dispatch.rules.clock import Clock
 from dispatch.rules.stillness import Stillness
 from dispatch.sending import reaping
 from dispatch.wakeup import workers
-from foundation.sql import dialect
 from servers import queries
 from servers.values import Limits
 
@@ -81,7 +78,7 @@ class Reaper(Struct):
 
     def _dead_leases(self, *, clock: Clock) -> int:
         """Those of drains that could not give back what they held, as when the database was away."""
-        held = _held_leases()
+        held = lanes.leases()
         still = self._leases.look({lease: until for lease, (_, until) in held.items()}, at=clock.monotonic())
         dead = [lease for lease, seconds in still.items() if seconds >= _limits(held[lease][0]).lease.total_seconds()]
         return reaping.reap(dead, now=clock.now()) + lanes.free(dead) if dead else 0
@@ -98,18 +95,6 @@ def _lose(worker: UUID, *, pulse: int) -> bool:
     if lose:
         logger.warning("worker.lost worker=%s", worker)
     return lose
-
-
-def _held_leases() -> dict[UUID, tuple[int | None, object]]:
-    """Every lease of lanes and of claims, with its server and when it was to end, which each renewal changes."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT lease, min(server_id), max(lease_until) FROM (
-                SELECT lease, server_id, lease_until FROM dispatch_delivery WHERE {IS_CLAIMED}
-                UNION ALL SELECT lease, server_id, lease_until FROM dispatch_lane WHERE lease IS NOT NULL
-            ) AS held GROUP BY lease"""  # noqa: S608 - constants of ours only
-        )
-        return {dialect.read_uid(lease): (server, until) for lease, server, until in cursor.fetchall()}
 
 
 def _limits(server_id: int | None) -> Limits:
