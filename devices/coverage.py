@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.core.cache import cache
-from django.db import connection
 from django.db.models import Q
 
+from devices import statements
 from devices.models import Device, Person
 from devices.queries import DEVICE_NAMES, USER_FIELDS
-from foundation.sql import dialect
+from foundation.sql.statements import rows_of
 
-LOOKED_AT = 5_000
 KEPT_SECONDS = 120
 _PROPERTIES = "devices.coverage.properties"
 
@@ -22,7 +21,7 @@ def properties() -> frozenset[str]:
         known = frozenset(
             f"{prefix}.{name}"
             for prefix, table in (("device", "devices_device"), ("user", "devices_person"))
-            for name in _keys(table)
+            for (name,) in rows_of(statements.property_names(table))
         )
         cache.set(_PROPERTIES, known, KEPT_SECONDS)
     return known
@@ -53,14 +52,3 @@ def _missing(name: str, *, column: str | None) -> Q:
     if column:
         return Q(**{column: ""})
     return ~Q(properties__has_key=name)
-
-
-def _keys(table: str) -> list[str]:
-    names = "jsonb_object_keys(properties)" if dialect.is_postgresql() else "key"
-    source = "latest" if dialect.is_postgresql() else "latest, json_each(latest.properties)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH latest AS (SELECT properties FROM {table} ORDER BY id DESC LIMIT {LOOKED_AT})
-            SELECT DISTINCT {names} FROM {source}"""  # noqa: S608 - constants of ours only
-        )
-        return [row[0] for row in cursor.fetchall()]

@@ -12,10 +12,10 @@ from django.db.models import Count, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
+from devices import statements
 from devices.models import Device, Person
 from devices.values import Phone, Target, Token
-from foundation.sql import dialect, statements
-from foundation.sql.statements import Query, Rows, Statement
+from foundation.sql.statements import Query, rows_of
 from transports.types import AddressKind
 
 Key = tuple[str, str]
@@ -72,12 +72,7 @@ def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> Query
     """`values` of KnownPerson and KnownDevice, for many rows without making a model of each."""
     if not ids:
         return {}
-    wanted = ", ".join(map(str, ids))  # numbers: reading them out of one text costs less than as many parameters
-    columns = f"SELECT id, CAST(properties AS text), {', '.join(names.values())} FROM {table} WHERE id"  # noqa: S608 - our names
-    if dialect.is_postgresql():
-        rows = yield Statement(f"{columns} = ANY(%s)", [f"{{{wanted}}}"])
-    else:
-        rows = yield Statement(f"{columns} IN ({wanted})", prepare=False)
+    rows = yield statements.values(table, ids, columns=tuple(names.values()))
     return {row[0]: {**_json(row[1]), **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 
@@ -97,19 +92,18 @@ def told_device(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**_told_properties(fields), **named}
 
 
-_PERSON_COLUMNS = ", ".join(f"p.{name}" for name in ("id", "time_zone", "properties", *USER_FIELDS))
-_DEVICE_COLUMNS = ", ".join(f"d.{name}" for name in ("id", "has_sim", "properties", *DEVICE_NAMES.values()))
-_DEVICE_WIDTH = 3 + len(DEVICE_NAMES)
+_PERSON_COLUMNS = ("id", "time_zone", "properties", *USER_FIELDS)
+_DEVICE_COLUMNS = ("id", "has_sim", "properties", *DEVICE_NAMES.values())
 
 
 def find_people(keys: Collection[Key]) -> Query[dict[Key, KnownPerson]]:
     """The known people among these; a key is (`loginname` or `id`, value), the case of a login name does not matter."""
     found: dict[Key, KnownPerson] = {}
     for name, values in _by_name(keys).items():
-        key, fold = ("p.uid", "") if name == "id" else ("p.loginname", "lower")
-        statement = f"SELECT {key}, {_PERSON_COLUMNS} FROM devices_person p WHERE {fold}({key}) IN"  # noqa: S608 - our names
         kept_values = [kept for value in values if (kept := _kept(name, value))]
-        rows = yield from _select(statement, f"{fold}(%s)", kept_values)
+        if not kept_values:
+            continue
+        rows = yield statements.people("uid" if name == "id" else name, kept_values, columns=_PERSON_COLUMNS)
         known = {_kept(name, row[0]).lower(): _person_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value).lower()) in known}
     return found
@@ -119,22 +113,14 @@ def find_devices(keys: Collection[Key]) -> Query[dict[Key, KnownDevice]]:
     """The known devices among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
     found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
-        key = "d.uid" if name == "id" else f"d.{name}"
-        indexed = "" if name == "id" else f"NOT ({key} = '') AND"  # else a plan for any value can't use the index
-        statement = f"""SELECT {key}, {_DEVICE_COLUMNS}, {_PERSON_COLUMNS}
-            FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {indexed} {key} IN"""  # noqa: S608
         kept_values = [kept for value in values if (kept := _kept(name, value))]
-        rows = yield from _select(statement, "%s", kept_values, order="ORDER BY d.id DESC")
+        if not kept_values:
+            continue
+        key = "uid" if name == "id" else name
+        rows = yield statements.devices(key, kept_values, columns=_DEVICE_COLUMNS, of_owner=_PERSON_COLUMNS)
         known = {_kept(name, row[0]): _device_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value)) in known}
     return found
-
-
-def _select(statement: str, placeholder: str, values: Sequence[str | int], *, order: str = "") -> Query[Rows]:
-    if not values:
-        return []
-    one_of = f"{statement} ({', '.join([placeholder] * len(values))}) {order}"
-    return (yield Statement(one_of, values, prepare=len(values) == 1))
 
 
 def _person_of(row: Sequence[Any]) -> KnownPerson:
@@ -142,7 +128,7 @@ def _person_of(row: Sequence[Any]) -> KnownPerson:
 
 
 def _device_of(row: Sequence[Any]) -> KnownDevice:
-    own, owner = row[:_DEVICE_WIDTH], row[_DEVICE_WIDTH:]
+    own, owner = row[: len(_DEVICE_COLUMNS)], row[len(_DEVICE_COLUMNS) :]
     return KnownDevice(
         id=own[0],
         has_sim=None if own[1] is None else bool(own[1]),
@@ -152,7 +138,7 @@ def _device_of(row: Sequence[Any]) -> KnownDevice:
 
 
 def _json(value: Any) -> dict[str, Any]:
-    """A JSON column as a statement of our own brings it."""
+    """A JSON column as a statement of our own returns it."""
     found: dict[str, Any] = msgspec.json.decode(value) if isinstance(value, str) else value
     return found
 
@@ -241,8 +227,9 @@ def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
 
 def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
     found: dict[int, list[Token]] = {}
-    statement = "SELECT device_id, kind, token FROM devices_pushtoken WHERE dead_at IS NULL AND device_id IN"
-    for device_id, kind, token in statements.result_of(_select(statement, "%s", device_ids, order="ORDER BY id")):
+    if not device_ids:
+        return found
+    for device_id, kind, token in rows_of(statements.live_tokens(device_ids)):
         found.setdefault(device_id, []).append(Token(AddressKind(kind), token, device_id))
     return found
 

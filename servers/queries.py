@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from foundation.sql import statements
-from foundation.sql.statements import Query, Statement
+from foundation.sql.statements import Query
 from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
+from servers.statements import ACTIVE, REVISION
 from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
 AnyServer = SmtpServer | SmsGateway | PushService
@@ -19,9 +20,7 @@ def active_routes() -> dict[ServerKind, Route]:
 
 def routes() -> Query[dict[ServerKind, Route]]:
     """The same; read for every event, so only their revisions are asked for."""
-    found = yield Statement(
-        "SELECT kind, id, revision, carriers_revision, CAST(created_at AS text) FROM servers_server WHERE active"
-    )
+    found = yield ACTIVE
     return {ServerKind(kind): _route(*state) for kind, *state in found}
 
 
@@ -48,7 +47,7 @@ def _carriers() -> dict[tuple[str, str], CarrierRoute]:
 
 def settings_of(server_id: int) -> AnyServer | None:
     """The server as people set it, read anew when they change it; what it tells of its health may be old."""
-    found = statements.read("SELECT revision, created_at FROM servers_server WHERE id = %s", [server_id])
+    found = statements.read(REVISION, [server_id])
     return _revision_of(server_id, found[0][0], found[0][1]) if found else None
 
 

@@ -14,9 +14,10 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from foundation.sql.statements import Query, Statement
+from foundation.sql.statements import Query
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
+from templates_app import statements
 from templates_app.channels import CHANNELS, TRAITS
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
 from templates_app.texts import predefined
@@ -26,13 +27,10 @@ from templates_app.texts.validators import missing
 from templates_app.types import ADHOC, BY_CODE
 from transports.types import ChannelKind
 
-_CURRENT = """SELECT id, name, type, predefined, on_unknown, lifetime, current_id
-    FROM templates_app_notificationtemplate WHERE current_id IS NOT NULL AND deleted_at IS NULL"""
-
 
 def for_type(type_code: str) -> Query[list[Template]]:
     """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
-    rows = yield Statement(f"{_CURRENT} AND type = %s ORDER BY name", [type_code])
+    rows = yield statements.of_type(type_code)
     found = [_template(row) for row in rows]
     own = [template for template in found if not template.predefined and _any_active(template)]
     return own or [template for template in found if template.predefined]
@@ -40,10 +38,7 @@ def for_type(type_code: str) -> Query[list[Template]]:
 
 def named(name_or_id: str) -> Query[Template | None]:
     """The template with this name, else this uid or number."""
-    rows = yield Statement(
-        f"{_CURRENT} AND (name = %s OR id = %s OR uid = %s) ORDER BY name = %s DESC, name LIMIT 1",
-        [name_or_id, _number(name_or_id), _uid(name_or_id), name_or_id],
-    )
+    rows = yield statements.named(name_or_id, number=_number(name_or_id), uid=_uid(name_or_id))
     return _template(rows[0]) if rows else None
 
 
@@ -69,7 +64,7 @@ def as_template(row: NotificationTemplate) -> Template:
 
 
 def _template(row: Sequence[Any]) -> Template:
-    """From the columns of _CURRENT; SQLite brings a duration in microseconds."""
+    """From the columns of `statements.CURRENT`; SQLite has a duration in microseconds."""
     pk, name, type_code, predefined, on_unknown, lifetime, current_id = row
     return Template(
         id=pk,

@@ -8,35 +8,20 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
+from api.access.statements import key_by_lookup
 from api.kit.callers import ApiScope, Caller, Key
 from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
 from console.accounts import grants
 from console.accounts.grants import Held
-from foundation.sql import dialect, statements
+from foundation.sql.statements import rows_of
 
 PREFIX = "xmn"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _USED_EVERY = timedelta(minutes=1)
-_BY_LOOKUP = """SELECT k.id, k.name, k.digest, k.scopes, k.expires_at, k.last_used_at, k.rate_limit,
-    k.known_recipients_only,     k.by_command OR (u.is_active AND u.is_superuser), u.is_active,
-    CASE WHEN k.by_command OR u.is_superuser THEN NULL ELSE (
-        SELECT {joined} FROM auth_permission p JOIN django_content_type t ON t.id = p.content_type_id
-        WHERE p.id IN (
-            SELECT permission_id FROM auth_user_user_permissions WHERE user_id = u.id
-            UNION ALL SELECT g.permission_id FROM auth_group_permissions g
-            JOIN auth_user_groups m ON m.group_id = g.group_id WHERE m.user_id = u.id
-        )
-    ) END
-    FROM api_apikey k LEFT JOIN auth_user u ON u.id = k.created_by_id
-    WHERE k.lookup = %s AND k.revoked_at IS NULL"""
-"""The key, whether it needs nobody's permissions, and else its maker's, which count as they are now."""
-
-
 _VERBS = ("add", "change", "delete")
 
 
@@ -128,7 +113,7 @@ def check(text: str, *, now: datetime) -> Caller | None:
     lookup, _, _secret = rest.partition("_")
     if prefix != PREFIX or not set(lookup) <= set(_ALPHABET):
         return None
-    found = statements.read(_by_lookup(), [lookup])
+    found = rows_of(key_by_lookup(lookup))
     if not found:
         return None
     pk, name, digest, scopes, expires_at, used_at, rate, known_only, free, active, permissions = found[0]
@@ -145,13 +130,8 @@ def check(text: str, *, now: datetime) -> Caller | None:
     return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(wanted), key=key)
 
 
-@cache
-def _by_lookup() -> str:
-    return _BY_LOOKUP.format(joined=dialect.joined("t.app_label || '.' || p.codename"))
-
-
 def _moment(value: datetime) -> datetime:
-    """A time as a row brings it: from SQLite without its zone, which is UTC."""
+    """A time as a row has it: from SQLite without its zone, which is UTC."""
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 

@@ -129,7 +129,8 @@ def begin(
     """
     before = []
     if texts:
-        rows, supplied = dialect.table(_TEXT, [_text_row(text) for text in texts])
+        # In the order of their ids: several lanes may keep the same texts, and would wait for each other.
+        rows, supplied = dialect.table(_TEXT, [_text_row(text) for text in sorted(texts, key=attrgetter("id"))])
         insert = f"""INSERT INTO dispatch_deliverytext ({", ".join(_TEXT)}) SELECT {", ".join(_TEXT)} FROM {rows}
             WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - constants of this module only
         before.append(Statement(insert, supplied))

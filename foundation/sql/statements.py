@@ -37,6 +37,11 @@ def read(text: str, values: Sequence[Any] = (), *, prepare: bool = True) -> Rows
     return _read([Statement(text, values, prepare)])[0]
 
 
+def rows_of(statement: Statement) -> Rows:
+    """The same for a statement that stands elsewhere."""
+    return _read([statement])[0]
+
+
 def run(text: str, values: Sequence[Any] = (), *, prepare: bool = True, binary: bool = False) -> Rows:
     """The rows of a statement that may change something; none if it has no RETURNING."""
     return _run(_database(), [Statement(text, values, prepare, binary)])[0]
