@@ -10,7 +10,9 @@ class ServersConfig(AppConfig):
 
     def ready(self) -> None:
         from servers import health
+        from servers.carriers import health as carriers_health
         from servers.testing import runs
 
         health.register()
+        carriers_health.register()
         runs.register()

@@ -16,14 +16,11 @@ from django.utils.translation import gettext as _
 from foundation import audit
 from foundation.audit import Action, Actor
 from foundation.sql.locks import hold
-from servers.models import Server, SmsGateway, SmtpServer
-from servers.queries import AnyServer, find
-from servers.sms.validators import clean_sms
-from servers.testing import stages
-from servers.validators import clean_smtp
+from servers.kind import Kind
+from servers.models import Server
+from servers.queries import find
 from servers.values import ServerKind
 
-_CLEAN: dict[type, Any] = {SmtpServer: clean_smtp, SmsGateway: clean_sms}
 _WELL = {
     "paused_until": None,
     "pause_count": 0,
@@ -56,9 +53,9 @@ class StaleError(ValidationError):
 
 
 @transaction.atomic
-def create(server: AnyServer, *, actor: Actor) -> None:
+def create(server: Server, *, kind: Kind[Any], actor: Actor) -> None:
     """Store a new server; without an active one of its kind it becomes active. Raises ValidationError by field."""
-    _CLEAN[type(server)](server)
+    kind.clean(server)
     hold(server.kind)
     server.active = not Server.objects.filter(kind=server.kind, active=True).exists()
     with audit.change(actor, action=Action.ADD, instance=server):
@@ -66,7 +63,7 @@ def create(server: AnyServer, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def change(server: AnyServer, *, actor: Actor, now: datetime) -> None:
+def change(server: Server, *, kind: Kind[Any], actor: Actor, now: datetime) -> None:
     """Store the fields that people edit and count the revision up; what the flow writes of the server stays.
 
     With other settings to send by, a server in trouble is tried with one message; with another peer or sign-in any
@@ -74,7 +71,7 @@ def change(server: AnyServer, *, actor: Actor, now: datetime) -> None:
     `server.revision` is not the stored one, Server.DoesNotExist when the server was removed.
     """
     before = _locked(server)
-    _CLEAN[type(server)](server)
+    kind.clean(server)
     columns = server._meta.concrete_fields  # noqa: SLF001 - public, as Django documents it
     edited = [column.name for column in columns if column.editable and not column.primary_key]
     with audit.change(actor, action=Action.CHANGE, instance=server, before=audit.snapshot(before)):
@@ -83,8 +80,8 @@ def change(server: AnyServer, *, actor: Actor, now: datetime) -> None:
     server.refresh_from_db(fields=["revision"])
     after = find(server.pk)
     assert after is not None
-    if stages.sends_otherwise(after, before):
-        _try_changed(after, elsewhere=stages.connects_otherwise(after, before), now=now)
+    if kind.sends_otherwise(after, before):
+        _try_changed(after, elsewhere=kind.connects_otherwise(after, before), now=now)
 
 
 @transaction.atomic
@@ -161,7 +158,7 @@ def renew_routes() -> None:
     Server.objects.filter(kind=ServerKind.SMS).update(carriers_revision=F("carriers_revision") + 1)
 
 
-def _locked(server: AnyServer) -> AnyServer:
+def _locked(server: Server) -> Server:
     """As it is stored, until the end of the transaction. Raises StaleError, Server.DoesNotExist."""
     Server.objects.select_for_update().get(pk=server.pk)
     stored = _found(server.pk)
@@ -170,7 +167,7 @@ def _locked(server: AnyServer) -> AnyServer:
     return stored
 
 
-def _found(server_id: int) -> AnyServer:
+def _found(server_id: int) -> Server:
     found = find(server_id)
     if found is None:
         raise Server.DoesNotExist
@@ -186,13 +183,13 @@ def _try(rows: QuerySet[Server], *, now: datetime, **fields: Any) -> int:
     return rows.update(stopped_at=None, paused_until=now, **fields)
 
 
-def _try_changed(server: AnyServer, *, elsewhere: bool, now: datetime) -> None:
+def _try_changed(server: Server, *, elsewhere: bool, now: datetime) -> None:
     row = Server.objects.filter(pk=server.pk)
     row.update(sign_ins_refused=0, **(_FORGOTTEN if elsewhere else {}))
     _try(row.filter(active=True) if elsewhere else _in_trouble(server.pk), now=now, pause_count=0)
 
 
-def _save(server: AnyServer, *, fields: list[str] | None = None) -> None:
+def _save(server: Server, *, fields: list[str] | None = None) -> None:
     try:
         with transaction.atomic():
             server.save(update_fields=fields)

@@ -1,4 +1,4 @@
-"""Forms of servers, in the order of the manual."""
+"""What the forms of all kinds of servers share."""
 
 from __future__ import annotations
 
@@ -12,70 +12,11 @@ from django.db.models import Model
 from django.forms.models import construct_instance
 from django.utils.translation import gettext_lazy as _
 
-from servers import countries, kept_secrets, queries
-from servers.carriers.validators import clean_carrier
-from servers.models import CarrierGateway, SmsGateway, SmtpServer
-from servers.sms.validators import clean_sms
-from servers.validators import clean_smtp, port_for
-
-SMTP_MAIN = (
-    "name",
-    "description",
-    "host",
-    "security",
-    "port",
-    "authentication",
-    "username",
-    "password",
-    "spa",
-    "from_name",
-    "from_email",
-)
-SMTP_ADVANCED = (
-    "retries",
-    "timeout",
-    "max_recipients",
-    "verify_certificate",
-    "ca_bundle",
-    "tls_minimum",
-    "mechanism",
-    "oauth_token_url",
-    "oauth_client_id",
-    "oauth_client_secret",
-    "oauth_scope",
-    "ntlm_v1",
-    "envelope_sender",
-    "messages_per_connection",
-    "pipelining",
-    "connections",
-    "rate_limit",
-    "sign_ins_after_refusal",
-)
-SMS_MAIN = (
-    "name",
-    "description",
-    "key",
-    "secret",
-    "virtual_number",
-    "https",
-    "unencrypted_accepted",
-    "country",
-)
-SMS_ADVANCED = (
-    "sender_name",
-    "use_carrier_gateways",
-    "retries",
-    "timeout",
-    "connections",
-    "rate_limit",
-    "sign_ins_after_refusal",
-    "base_url",
-    "signature_method",
-    "signature_secret",
-)
+from servers import kept_secrets
+from servers.models import Server
 
 M = TypeVar("M", bound=Model)
-S = TypeVar("S", SmtpServer, SmsGateway)
+S = TypeVar("S", bound=Server)
 SIGN_INS_HELP = _(
     "How often a refused sign-in is tried again by itself, after 1 minute, then every 15, before the server stops; 0 "
     "stops it immediately. Test Configuration and the first sign-in after saving are not counted."
@@ -175,131 +116,6 @@ class ServerForm(CheckedForm[S], Generic[S]):
         return not set(self.errors) - UNTESTED
 
 
-def _secret(label: Any, *, help_text: Any = "") -> forms.CharField:
+def secret_field(label: Any, *, help_text: Any = "") -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
     return forms.CharField(label=label, required=False, strip=False, widget=widget, help_text=help_text)
-
-
-class SmtpServerForm(ServerForm[SmtpServer]):
-    main = SMTP_MAIN
-    advanced = SMTP_ADVANCED
-    shown_when = {
-        "username": "authentication",
-        "password": "authentication mechanism=AUTO,PLAIN,LOGIN,CRAM-MD5",
-        "verify_certificate": "security=ssl,tls",
-        "ca_bundle": "security=ssl,tls",
-        "tls_minimum": "security=ssl,tls",
-        "mechanism": "authentication",
-        "oauth_token_url": "authentication mechanism=XOAUTH2",
-        "oauth_client_id": "authentication mechanism=XOAUTH2",
-        "oauth_client_secret": "authentication mechanism=XOAUTH2",
-        "oauth_scope": "authentication mechanism=XOAUTH2",
-        "ntlm_v1": "spa",
-        "sign_ins_after_refusal": "authentication",
-    }
-    secrets = ("password", "oauth_client_secret")
-    password = _secret(_("Password"))
-    oauth_token_url = forms.URLField(label=_("Token endpoint"), required=False, max_length=200, assume_scheme="https")
-    oauth_client_secret = _secret(_("Client secret"))
-
-    class Meta:
-        model = SmtpServer
-        fields = [*SMTP_MAIN, *SMTP_ADVANCED]
-        widgets = {"description": forms.TextInput, "ca_bundle": forms.Textarea(attrs={"rows": 4})}
-        help_texts = {
-            "host": _("A fully qualified domain name or an IP address."),
-            "port": _("25 by default; SSL uses 465."),
-            "spa": _("Only for servers that want NTLM."),
-            "from_name": _("Shown in the From box, for example Corporate IT."),
-            "from_email": _("Replies to notifications go to this address."),
-            "retries": _("How often a failed message is tried again."),
-            "timeout": _("Seconds to wait for each SMTP request."),
-            "max_recipients": _("The most recipients of one mail."),
-            "ca_bundle": _("PEM text; empty for the authorities that this machine trusts."),
-            "envelope_sender": _("Where bounces go; empty for the From email."),
-            "connections": _("How many connections to the server may be open at once."),
-            "pipelining": _("Automatic sends command by command where a server turns out not to do what it offers."),
-            "rate_limit": _("Messages per second; 0 means no limit."),
-            "sign_ins_after_refusal": SIGN_INS_HELP,
-        }
-
-    def check(self, instance: SmtpServer) -> None:
-        clean_smtp(instance)
-
-    def settle_cleaned(self) -> None:
-        given = self.cleaned_data
-        if "security" in given and "port" in given:
-            before, port_before = self["security"].initial, self["port"].initial
-            given["port"] = port_for(given["security"], port=given["port"], before=before, port_before=port_before)
-
-
-class SmsGatewayForm(ServerForm[SmsGateway]):
-    main = SMS_MAIN
-    advanced = SMS_ADVANCED
-    shown_when = {"unencrypted_accepted": "!https", "signature_secret": "signature_method=sha256,sha512"}
-    secrets = ("secret", "signature_secret")
-    secret = _secret(_("Secret"), help_text=_("The secret of the account; it is stored encrypted and shown to nobody."))
-    country = forms.ChoiceField(
-        label=_("Country Code"),
-        choices=countries.choices,
-        initial=countries.FIRST,
-        help_text=_("Numbers written without a country code are read as of this country."),
-    )
-    base_url = forms.CharField(
-        label=_("Base URL"), required=False, max_length=200, help_text=_("Empty for Nexmo's own address.")
-    )
-    signature_secret = _secret(_("Signature secret"))
-
-    class Meta:
-        model = SmsGateway
-        fields = [*SMS_MAIN, *SMS_ADVANCED]
-        widgets = {
-            "description": forms.TextInput,
-            "virtual_number": forms.TextInput(attrs={"inputmode": "numeric"}),
-            "unencrypted_accepted": forms.CheckboxInput(attrs={"class": "tick"}),
-        }
-        help_texts = {
-            "key": _("The key of the account at Nexmo, today Vonage."),
-            "virtual_number": _("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
-            "https": _("Switch it on, unless the service runs on this very machine."),
-            "unencrypted_accepted": _("Needed as long as HTTPS is off."),
-            "sender_name": _("The sender where there is no virtual phone number: up to 11 letters and digits."),
-            "use_carrier_gateways": _(
-                "A phone whose carrier has a carrier SMS gateway gets its SMS as mail through that gateway."
-            ),
-            "retries": _("How often a failed message is tried again."),
-            "timeout": _("Seconds to wait for each request."),
-            "connections": _("How many connections to the service may be open at once."),
-            "rate_limit": _("Requests per second; 0 means no limit."),
-            "sign_ins_after_refusal": SIGN_INS_HELP,
-            "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["secret"].required = not self.instance.secret
-
-    def check(self, instance: SmsGateway) -> None:
-        clean_sms(instance)
-
-
-class CarrierGatewayForm(CheckedForm[CarrierGateway]):
-    country = forms.ChoiceField(label=_("Country code"), choices=countries.choices)
-
-    class Meta:
-        model = CarrierGateway
-        fields = ["carrier", "domain", "country", "prefix", "number_format"]
-        help_texts = {
-            "carrier": _("As phones report it; case, punctuation and words such as “wireless” do not count."),
-            "domain": _("The part after the @, for example sms.example.com."),
-            "prefix": _("Optional: what stands before the number."),
-            "number_format": _("How the carrier wants the number before the @."),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not self.initial.get("country"):
-            self.initial["country"] = queries.country() or countries.FIRST
-
-    def check(self, instance: CarrierGateway) -> None:
-        clean_carrier(instance)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from console.kit import registry
 from console.kit.registry import Button, Finding, Group, Level, State, Tile
-from servers.carriers.validators import carrier_warnings
-from servers.models import CarrierGateway, Server, SmsGateway, SmtpServer
-from servers.sms.validators import sms_warnings, stays_here
-from servers.validators import smtp_warnings
+from servers.kind import Absence
+from servers.kinds import KINDS
+from servers.models import Server
+from servers.queries import child
 from servers.values import ServerKind
-from transports.nexmo import hints
-from transports.smtp import hints as smtp_hints
 from transports.types import Reason, ReasonCode, Scope
 
-_PAGES = {ServerKind.SMTP: "smtp-server", ServerKind.SMS: "sms-gateway"}
 _UNREACHED = (
     ReasonCode.NAME_NOT_RESOLVED,
     ReasonCode.CONNECTION_REFUSED,
@@ -29,34 +28,30 @@ _UNREACHED = (
     ReasonCode.CONNECT_TIMEOUT,
 )
 _WITH_ADVICE = frozenset(ReasonCode) - {ReasonCode.SECRET_UNREADABLE}
-_RISKS = ("security", "verify_certificate", "ntlm_v1")
+
 _STATE = ("kind", "name", "active", "paused_until", "stopped_at", "trouble_code", "trouble_detail")
-_OF_SMTP = ("security", "verify_certificate", "authentication", "port", "timeout", "spa", "ntlm_v1")
-_OF_SMS = ("https", "base_url", "virtual_number")
-_LOOKED_AT = (
-    *_STATE,
-    *(f"smtpserver__{name}" for name in _OF_SMTP),
-    *(f"smsgateway__{name}" for name in _OF_SMS),
-)
-"""What the findings are made from; every page asks for it."""
 
 
 def findings() -> Iterator[Finding]:
-    """One line for each active server, and one for a missing SMTP server."""
-    unencrypted = Q(kind=ServerKind.SMS, smsgateway__https=False)
-    rows = Server.objects.filter(Q(active=True) | unencrypted).select_related("smtpserver", "smsgateway")
-    servers = list(rows.only(*_LOOKED_AT))
+    """One line for each active server, and one for a kind that has none and should."""
+    servers = list(_looked_at())
     active = [server for server in servers if server.active]
-    if not any(server.kind == ServerKind.SMTP for server in active):
-        yield _none_active()
+    for kind in KINDS.values():
+        if kind.absence and not any(server.kind == kind.value for server in active):
+            yield _absent(kind.absence)
     for server in active:
         yield _finding(server)
     for server in servers:
-        if server.kind == ServerKind.SMS and not server.smsgateway.https:
-            yield _unencrypted(server.smsgateway)
-    for server in active:
-        if server.kind == ServerKind.SMTP:
-            yield from _risks(server.smtpserver)
+        yield from _risks(server)
+
+
+def _looked_at() -> QuerySet[Server]:
+    """The active servers, and others that are watched, with what the findings are made from: every page asks for it."""
+    every = KINDS.values()
+    wanted = reduce(or_, (kind.watched for kind in every if kind.watched), Q(active=True))
+    own = [f"{kind.model_name}__{name}" for kind in every for name in ("server_ptr", *kind.looked_at)]
+    rows = Server.objects.filter(wanted).select_related(*(kind.model_name for kind in every))
+    return rows.only(*_STATE, *own)
 
 
 def level(server: Server) -> Level:
@@ -73,18 +68,18 @@ def is_paused(server: Server) -> bool:
 
 def trouble(server: Server) -> str:
     """Why it stopped or is paused, in plain words; what it refused messages with in its own."""
-    if server.trouble_code not in _WITH_ADVICE:
+    kind = KINDS.get(ServerKind(server.kind))
+    if kind is None or server.trouble_code not in _WITH_ADVICE:
         return server.trouble_detail
-    advise = hints.advise if server.kind == ServerKind.SMS else smtp_hints.advise
-    cause = advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
+    cause = kind.advise(Reason(ReasonCode(server.trouble_code), Scope.SERVER, server.trouble_detail)).cause
     cause = _(cause)
     return f"{cause} “{server.trouble_detail}”." if server.trouble_code == ReasonCode.REFUSED_ALIKE else cause
 
 
 def address(server: Server) -> str:
     """Where it is edited; its list, for kinds without a page of their own."""
-    view = _PAGES.get(ServerKind(server.kind))
-    return reverse(view, args=[server.pk]) if view else _list()
+    kind = KINDS.get(ServerKind(server.kind))
+    return reverse(kind.address, args=[server.pk]) if kind else _list()
 
 
 def register() -> None:
@@ -100,64 +95,16 @@ def register() -> None:
             state=_state,
         )
     )
-    registry.add_tile(
-        Tile(
-            "carrier-gateways",
-            gettext_lazy("Carrier SMS Gateway"),
-            Group.NOTIFICATIONS,
-            gettext_lazy("Carriers that turn mail into SMS."),
-            permission="servers.view_carriergateway",
-            order=10,
-            state=_carriers_state,
-        )
-    )
-    registry.add_impact("servers.CarrierGateway", source=_of_carrier)
-    registry.add_impact("servers.Server", source=_of_server)
 
 
-def _carriers_state() -> State:
-    gateways = list(CarrierGateway.objects.all())
-    if not gateways:
-        return State(_("None"), Level.NEUTRAL)
-    words = ngettext("%d carrier", "%d carriers", len(gateways)) % len(gateways)
-    retired = sum(bool(carrier_warnings(gateway)) for gateway in gateways)
-    if retired:
-        words = ngettext("%(all)s, %(retired)d switched off", "%(all)s, %(retired)d switched off", retired) % {
-            "all": words,
-            "retired": retired,
-        }
-    return State(words, Level.WARNING if retired else Level.OK)
+def _risks(server: Server) -> Iterator[Finding]:
+    kind = KINDS.get(ServerKind(server.kind))
+    for risk in kind.risks(child(server)) if kind else ():
+        yield Finding(server.name, risk.words, Level.WARNING, url=address(server), link=risk.link)
 
 
-def _of_carrier(gateway: CarrierGateway) -> Iterator[str]:
-    yield _("Phones of this carrier get their SMS through the SMS gateway from then on.")
-    yield _("SMS that wait for a try already still go to %s.") % gateway.domain
-
-
-def _of_server(server: Server) -> Iterator[str]:
-    """The carrier gateways need an SMTP server to mail through and an SMS gateway that uses them."""
-    uses = SmsGateway.objects.filter(active=True, use_carrier_gateways=True).exists()
-    if server.active and uses and CarrierGateway.objects.exists():
-        if server.kind == ServerKind.SMTP:
-            yield _("SMS go through the SMS gateway instead of carrier gateways, as long as no SMTP server is active.")
-        elif server.kind == ServerKind.SMS:
-            yield _("No SMS goes through carrier gateways either: the SMS gateway holds the switch for them.")
-
-
-def _unencrypted(sms: SmsGateway) -> Finding:
-    link = _("View") if stays_here(sms) else _("Switch HTTPS on")
-    return Finding(sms.name, sms_warnings(sms)["https"], Level.WARNING, url=address(sms), link=link)
-
-
-def _risks(smtp: SmtpServer) -> Iterator[Finding]:
-    for name, words in smtp_warnings(smtp).items():
-        if name in _RISKS:
-            yield Finding(smtp.name, words, Level.WARNING, url=address(smtp), link=_("Change it"))
-
-
-def _none_active() -> Finding:
-    words = _("No SMTP server is active, so mail waits instead of going out.")
-    return Finding(_("Mail"), words, Level.ERROR, banner=True, url=_list(), link=_("Set up an SMTP server"))
+def _absent(absence: Absence) -> Finding:
+    return Finding(absence.subject, absence.words, Level.ERROR, banner=True, url=_list(), link=absence.link)
 
 
 def _finding(server: Server) -> Finding:
@@ -203,7 +150,7 @@ def _paused_for(server: Server) -> str:
 
 
 def _state() -> State:
-    servers = list(Server.objects.filter(kind__in=(ServerKind.SMTP, ServerKind.SMS)))
+    servers = list(Server.objects.filter(kind__in=KINDS))
     active = [server for server in servers if server.active]
     if not servers:
         return State(_("Not set up"), Level.WARNING)

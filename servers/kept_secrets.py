@@ -9,31 +9,13 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from foundation.secrets import Secret
-from servers.models import Server, SmsGateway, SmtpServer
-
-_SMTP = (
-    "host",
-    "port",
-    "security",
-    "verify_certificate",
-    "ca_bundle",
-    "tls_minimum",
-    "mechanism",
-    "spa",
-    "ntlm_v1",
-)
-_BOUND: Mapping[type[Server], Mapping[str, tuple[str, ...]]] = {
-    SmtpServer: {
-        "password": _SMTP,
-        "oauth_client_secret": (*_SMTP, "oauth_token_url", "oauth_client_id", "oauth_scope"),
-    },
-    SmsGateway: {"secret": ("base_url", "https"), "signature_secret": ("base_url", "https")},
-}
+from servers.models import Server
 
 
 def bound(model: type[Any]) -> Mapping[str, tuple[str, ...]]:
     """By secret of this kind of server, the fields that say where and how it is sent."""
-    return _BOUND.get(model, {})
+    found: Mapping[str, tuple[str, ...]] = model.bound_secrets
+    return found
 
 
 def moved(server: Server) -> Iterator[tuple[str, ValidationError]]:
@@ -43,7 +25,7 @@ def moved(server: Server) -> Iterator[tuple[str, ValidationError]]:
     """
     for secret, fields in bound(type(server)).items():
         changed = [name for name in fields if _differs(server, name)] if _is_as_stored(server, secret) else []
-        if changed and _is_used(server, secret):
+        if changed and server.uses_secret(secret):
             labels = ", ".join(f"“{_label(server, name)}”" for name in changed)
             message = _("The stored one is for other settings; with the changed %s, type it again.") % labels
             yield secret, ValidationError(message, code="moved")
@@ -53,21 +35,12 @@ def moved(server: Server) -> Iterator[tuple[str, ValidationError]]:
 
 def uses_stored(server: Server) -> bool:
     """Whether a connection with these settings is signed in to with a secret that was not typed just now."""
-    return any(_is_used(server, secret) and _is_as_stored(server, secret) for secret in bound(type(server)))
+    return any(server.uses_secret(secret) and _is_as_stored(server, secret) for secret in bound(type(server)))
 
 
 def _is_as_stored(server: Server, secret: str) -> bool:
     before, now = server.loaded.get(secret), getattr(server, secret)
     return isinstance(before, Secret) and isinstance(now, Secret) and bool(before) and now.sealed == before.sealed
-
-
-def _is_used(server: Server, secret: str) -> bool:
-    if isinstance(server, SmtpServer):
-        oauth = server.mechanism == SmtpServer.Mechanism.XOAUTH2
-        return bool(server.authentication) and secret == ("oauth_client_secret" if oauth else "password")
-    if isinstance(server, SmsGateway):
-        return not secret.startswith("signature") or bool(server.signature_method)
-    return True
 
 
 def _differs(server: Server, name: str) -> bool:
@@ -81,3 +54,8 @@ def _comparable(value: Any) -> Any:
 
 def _label(server: Server, name: str) -> str:
     return str(server._meta.get_field(name).verbose_name)  # type: ignore[union-attr]  # noqa: SLF001 - Django's documented name
+
+
+def unreadable() -> str:
+    """What is said at the field of a secret whose key is lost."""
+    return _("The stored secret can't be read any more: type it again.")

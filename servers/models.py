@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -95,6 +95,10 @@ class Server(models.Model):
             ),
         ]
 
+    kinds: ClassVar[tuple[ServerKind, ...]] = ()
+    """The kinds whose servers are rows of this table."""
+    bound_secrets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By secret, the fields that say where and how it is sent."""
     loaded: Mapping[str, Any] = MappingProxyType({})
 
     def __str__(self) -> str:
@@ -121,8 +125,34 @@ class Server(models.Model):
         """Whether each connection begins with a sign-in."""
         return False
 
+    def uses_secret(self, name: str) -> bool:
+        """Whether this secret goes out with the settings as they are."""
+        return True
+
+    def limits(self) -> Limits:
+        raise NotImplementedError
+
+
+_WAY_OF_MAIL = (
+    "host",
+    "port",
+    "security",
+    "verify_certificate",
+    "ca_bundle",
+    "tls_minimum",
+    "mechanism",
+    "spa",
+    "ntlm_v1",
+)
+
 
 class SmtpServer(Server):
+    kinds = (ServerKind.SMTP,)
+    bound_secrets = {
+        "password": _WAY_OF_MAIL,
+        "oauth_client_secret": (*_WAY_OF_MAIL, "oauth_token_url", "oauth_client_id", "oauth_scope"),
+    }
+
     class Security(models.TextChoices):
         NONE = "none", _("None")
         SSL = "ssl", "SSL"
@@ -204,6 +234,11 @@ class SmtpServer(Server):
         """See `Server`."""
         return self.authentication
 
+    def uses_secret(self, name: str) -> bool:
+        """See `Server`."""
+        oauth = self.mechanism == self.Mechanism.XOAUTH2
+        return bool(self.authentication) and name == ("oauth_client_secret" if oauth else "password")
+
     def limits(self) -> Limits:
         return Limits(
             timeout=timedelta(seconds=self.timeout),
@@ -215,6 +250,9 @@ class SmtpServer(Server):
 
 
 class SmsGateway(Server):
+    kinds = (ServerKind.SMS,)
+    bound_secrets = {"secret": ("base_url", "https"), "signature_secret": ("base_url", "https")}
+
     class SignatureMethod(models.TextChoices):
         NONE = "", _("None")
         SHA256 = "sha256", "SHA-256 HMAC"
@@ -257,6 +295,10 @@ class SmsGateway(Server):
         verbose_name = _("SMS gateway")
         verbose_name_plural = _("SMS gateways")
 
+    def uses_secret(self, name: str) -> bool:
+        """See `Server`."""
+        return not name.startswith("signature") or bool(self.signature_method)
+
     def limits(self) -> Limits:
         return Limits(
             timeout=timedelta(seconds=self.timeout),
@@ -268,6 +310,9 @@ class SmsGateway(Server):
 
 class PushService(Server):
     """APNs (key id, team id, key file or certificate, topic, environment) or FCM (service account file)."""
+
+    kinds = (ServerKind.APNS, ServerKind.FCM)
+    bound_secrets = dict.fromkeys(("key_file", "certificate", "service_account"), ("base_url",))
 
     class Environment(models.TextChoices):
         PRODUCTION = "production", _("Production")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from django.db.models import QuerySet
+
 from foundation.sql import statements
 from foundation.sql.statements import Query
-from servers.models import CarrierGateway, PushService, Server, SmsGateway, SmtpServer
+from servers.models import CarrierGateway, Server, SmsGateway
 from servers.statements import ACTIVE, REVISION
 from servers.values import CarrierRoute, NumberFormat, Route, ServerKind
 
-AnyServer = SmtpServer | SmsGateway | PushService
+CHILDREN = {kind: str(model._meta.model_name) for model in Server.__subclasses__() for kind in model.kinds}  # noqa: SLF001 - Django's documented name for it
+"""By kind, the name that a server has for the row of its own table."""
 
 
 def active_routes() -> dict[ServerKind, Route]:
@@ -45,32 +48,32 @@ def _carriers() -> dict[tuple[str, str], CarrierRoute]:
     }
 
 
-def settings_of(server_id: int) -> AnyServer | None:
+def settings_of(server_id: int) -> Server | None:
     """The server as people set it, read anew when they change it; what it tells of its health may be old."""
     found = statements.read(REVISION, [server_id])
     return _revision_of(server_id, found[0][0], found[0][1]) if found else None
 
 
 @lru_cache(maxsize=64)
-def _revision_of(server_id: int, _revision: int, _created_at: object) -> AnyServer | None:
+def _revision_of(server_id: int, _revision: int, _created_at: object) -> Server | None:
     """See `_route`."""
     return find(server_id)
 
 
-def find(server_id: int) -> AnyServer | None:
-    row = Server.objects.filter(pk=server_id).select_related("smtpserver", "smsgateway", "pushservice").first()
+def find(server_id: int) -> Server | None:
+    row = with_children(Server.objects.filter(pk=server_id)).first()
     return child(row) if row else None
 
 
-def child(server: Server) -> AnyServer:
+def with_children(rows: QuerySet[Server]) -> QuerySet[Server]:
+    """The same, read together with what `child` asks for."""
+    return rows.select_related(*CHILDREN.values())
+
+
+def child(server: Server) -> Server:
     """The server as its own kind."""
-    match ServerKind(server.kind):
-        case ServerKind.SMTP:
-            return server.smtpserver
-        case ServerKind.SMS:
-            return server.smsgateway
-        case ServerKind.APNS | ServerKind.FCM:
-            return server.pushservice
+    found: Server = getattr(server, CHILDREN[ServerKind(server.kind)])
+    return found
 
 
 def country() -> str:

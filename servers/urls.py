@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from typing import Any
+
+from django.urls import URLPattern, path
 
 from servers.carriers.views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
-from servers.testing.views import SmsTestView, SmtpTestView, TestPage
-from servers.views import (
-    ActivateView,
-    ForgetView,
-    ServerDeletePage,
-    ServerListPage,
-    SmsGatewayPage,
-    SmtpServerPage,
-    TryAgainView,
-)
+from servers.kind import Kind
+from servers.kinds import KINDS
+from servers.testing.views import TestPage, TestView
+from servers.views import ActivateView, ForgetView, ServerDeletePage, ServerListPage, ServerPage, TryAgainView
 
 _CARRIERS = "settings/carrier-sms-gateway/"
 _LIST = "settings/notification-server/"
 
+
+def of_kind(kind: Kind[Any]) -> list[URLPattern]:
+    """The pages of one kind of server."""
+    place, page, test = f"{_LIST}{kind.value}/", ServerPage.of(kind).as_view(), TestView.of(kind).as_view()
+    return [
+        path(f"{place}add/", page, name=f"{kind.address}-add"),
+        path(f"{place}test/", test, name=f"{kind.address}-test"),
+        path(f"{place}<int:pk>/test/", test, name=f"{kind.address}-test"),
+        path(f"{place}<int:pk>/", page, name=kind.address),
+    ]
+
+
 urlpatterns = [
     path(_LIST, ServerListPage.as_view(), name="notification-server"),
-    path(f"{_LIST}smtp/add/", SmtpServerPage.as_view(), name="smtp-server-add"),
-    path(f"{_LIST}smtp/test/", SmtpTestView.as_view(), name="smtp-server-test"),
-    path(f"{_LIST}smtp/<int:pk>/test/", SmtpTestView.as_view(), name="smtp-server-test"),
-    path(f"{_LIST}sms/add/", SmsGatewayPage.as_view(), name="sms-gateway-add"),
-    path(f"{_LIST}sms/test/", SmsTestView.as_view(), name="sms-gateway-test"),
-    path(f"{_LIST}sms/<int:pk>/test/", SmsTestView.as_view(), name="sms-gateway-test"),
-    path(f"{_LIST}sms/<int:pk>/", SmsGatewayPage.as_view(), name="sms-gateway"),
+    *(pattern for kind in KINDS.values() for pattern in of_kind(kind)),
     path(f"{_LIST}tests/<uuid:pk>/", TestPage.as_view(), name="server-test"),
-    path(f"{_LIST}smtp/<int:pk>/", SmtpServerPage.as_view(), name="smtp-server"),
     path(f"{_LIST}<int:pk>/activate/", ActivateView.as_view(), name="server-activate"),
     path(f"{_LIST}<int:pk>/try-again/", TryAgainView.as_view(), name="server-try-again"),
     path(f"{_LIST}<int:pk>/forget/", ForgetView.as_view(), name="server-forget"),

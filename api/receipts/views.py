@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods
 
 from dispatch.upkeep import receipts
 from foundation.secrets import SecretUnreadableError
-from servers.factory import signer
 from servers.models import SmsGateway
+from servers.sms.channel import signer
 from servers.sms.receipts import gateway_of
 from transports.nexmo.receipts import is_recent, read
 

@@ -1,106 +1,70 @@
-"""The bodies of servers: what each kind is set to, what is told of them, how a test went."""
+"""The bodies of servers: what each kind is set to, from the table of kinds; what is told of them; how a test went."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
 from uuid import UUID
 
+from django.db import models
 from msgspec import UNSET, Struct, UnsetType, defstruct, structs
 
 from api.v1.bodies import Flag, Text
+from servers.kind import Kind
+from servers.kinds import KINDS
+from servers.models import Server
 
 Number = int | None | UnsetType
 
 
-class SmtpFields(Struct, forbid_unknown_fields=True):
-    """An SMTP server's fields: named ones are set, absent ones stay, null gives the default or clears a secret.
-
-    A secret stays with its server: with another host (or token endpoint) it has to be given again.
-    """
-
-    name: Text = UNSET
-    description: Text = UNSET
-    host: Text = UNSET
-    security: Literal["none", "ssl", "tls"] | UnsetType | None = UNSET
-    port: Number = UNSET
-    authentication: Flag = UNSET
-    username: Text = UNSET
-    password: Text = UNSET
-    spa: Flag = UNSET
-    ntlm_v1: Flag = UNSET
-    from_name: Text = UNSET
-    from_email: Text = UNSET
-    retries: Number = UNSET
-    timeout: Number = UNSET
-    max_recipients: Number = UNSET
-    ca_bundle: Text = UNSET
-    tls_minimum: Literal["1.2", "1.3"] | UnsetType | None = UNSET
-    verify_certificate: Flag = UNSET
-    mechanism: Literal["AUTO", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"] | UnsetType | None = UNSET
-    oauth_token_url: Text = UNSET
-    oauth_client_id: Text = UNSET
-    oauth_client_secret: Text = UNSET
-    oauth_scope: Text = UNSET
-    envelope_sender: Text = UNSET
-    messages_per_connection: Number = UNSET
-    pipelining: Literal["auto", "off"] | UnsetType | None = UNSET
-    connections: Number = UNSET
-    rate_limit: Number = UNSET
-    sign_ins_after_refusal: Number = UNSET
+def fields_of(kind: Kind[Any]) -> type[Struct]:
+    """The fields of one kind of server, as its form has them."""
+    fields = {name: _type(kind.model, name) for name in (*kind.form.main, *kind.form.advanced)}
+    return _body(f"{_name(kind)}Fields", fields, doc=f"What a server of this kind is set to: {kind.label}.")
 
 
-class SmsFields(Struct, forbid_unknown_fields=True):
-    """An SMS gateway's fields: named ones are set, absent ones stay, null gives the default or clears a secret.
-
-    `country` is ISO 3166, such as US. Without `https`, `unencrypted_accepted` has to be true. A secret stays with its
-    server: with another `base_url` it has to be given again.
-    """
-
-    name: Text = UNSET
-    description: Text = UNSET
-    key: Text = UNSET
-    secret: Text = UNSET
-    virtual_number: Text = UNSET
-    https: Flag = UNSET
-    unencrypted_accepted: Flag = UNSET
-    country: Text = UNSET
-    sender_name: Text = UNSET
-    use_carrier_gateways: Flag = UNSET
-    retries: Number = UNSET
-    timeout: Number = UNSET
-    connections: Number = UNSET
-    rate_limit: Number = UNSET
-    sign_ins_after_refusal: Number = UNSET
-    base_url: Text = UNSET
-    signature_method: Literal["", "sha256", "sha512"] | UnsetType | None = UNSET
-    signature_secret: Text = UNSET
+def _new(kind: Kind[Any]) -> type[Struct]:
+    doc, tag = f"A new one: {kind.label}. Null gives a field's default. {kind.note}", kind.value.value
+    return _body(f"New{_name(kind)}", {}, doc=doc, bases=(FIELDS[kind.value],), tag_field="kind", tag=tag)
 
 
-class NewSmtpServer(SmtpFields, forbid_unknown_fields=True, tag_field="kind", tag="smtp"):
-    """A new SMTP server."""
+def _name(kind: Kind[Any]) -> str:
+    return kind.address.title().replace("-", "")
 
 
-class NewSmsGateway(SmsFields, forbid_unknown_fields=True, tag_field="kind", tag="sms"):
-    """A new SMS gateway."""
+def _body(name: str, fields: Mapping[str, Any], *, doc: str, **options: Any) -> type[Struct]:
+    """A struct of these fields, none of which has to be named."""
+    members, namespace = [(field, type_, UNSET) for field, type_ in fields.items()], {"__doc__": doc}
+    return defstruct(name, members, namespace=namespace, module=__name__, forbid_unknown_fields=True, **options)
 
 
-NewServer = NewSmtpServer | NewSmsGateway
-_FIELDS = (*structs.fields(SmtpFields), *structs.fields(SmsFields))
+def _type(model: type[Server], name: str) -> Any:
+    column = model._meta.get_field(name)  # noqa: SLF001 - Django's documented name for it
+    if choices := getattr(column, "choices", None):
+        return Literal[tuple(value for value, _words in choices)] | UnsetType | None
+    match column:
+        case models.BooleanField():
+            return Flag
+        case models.IntegerField():
+            return Number
+        case _:
+            return Text
 
 
-ServerFields = defstruct(
+FIELDS = {kind.value: fields_of(kind) for kind in KINDS.values()}
+NewServer = reduce(or_, (_new(kind) for kind in KINDS.values()))
+ServerFields = _body(
     "ServerFields",
-    [
-        *((field.name, field.type, UNSET) for field in {each.name: each for each in _FIELDS}.values()),
-        ("revision", int | UnsetType, UNSET),
-    ],
-    namespace={
-        "__doc__": "The fields of an SMTP server or of an SMS gateway; those of the other kind are refused. With "
-        "`revision`, the one that was read, nobody else's change since then is overwritten."
+    {
+        **{field.name: field.type for fields in FIELDS.values() for field in structs.fields(fields)},
+        "revision": int | UnsetType,
     },
-    module=__name__,
-    forbid_unknown_fields=True,
+    doc="The fields of the server's kind; those of another kind are refused. Named ones are set, absent ones stay, "
+    "null gives the default or clears a secret. With `revision`, the one that was read, nobody else's change since "
+    "then is overwritten.",
 )
 
 
@@ -117,7 +81,7 @@ class LearnedBody(Struct):
 
 
 class ServerSummary(Struct):
-    """`settings` are the fields of an SMTP server or SMS gateway; of a secret it tells whether it is set.
+    """`settings` are the fields of the server's kind; of a secret it tells whether it is set.
 
     The scope `admin` sees `receipt_address` of an SMS gateway too. Times are null if never.
     """

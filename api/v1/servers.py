@@ -1,8 +1,8 @@
-"""Servers: SMTP servers and SMS gateways stored, activated and tested; secrets go in and never come out."""
+"""Servers of all kinds stored, activated and tested; secrets go in and never come out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPMethod, HTTPStatus
@@ -12,7 +12,6 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpResponse
-from msgspec import Struct
 
 from api.kit import operation
 from api.kit.callers import ApiScope
@@ -25,42 +24,23 @@ from api.v1.server_bodies import (
     ServerFields,
     ServersBody,
     ServerSummary,
-    SmsFields,
-    SmtpFields,
     StageBody,
     TestBody,
     TestDetail,
 )
-from servers import edits
+from servers import edits, kinds
 from servers.edits import StaleError
-from servers.models import PushService, Server, ServerTest, SmsGateway, SmtpServer
-from servers.queries import AnyServer, child
-from servers.sms import receipts
-from servers.sms.validators import sms_warnings
+from servers.kind import Kind
+from servers.kinds import KINDS
+from servers.models import Server, ServerTest
+from servers.queries import child, with_children
 from servers.testing import runs
-from servers.testing.runs import Asker, ProbeRefusedError
-from servers.validators import smtp_warnings
-
-Own = SmtpServer | SmsGateway
-
-
-class _Kind(Struct, frozen=True):
-    """What is different for each kind of server."""
-
-    model: type[SmtpServer | SmsGateway]
-    fields: type[Struct]
-    secrets: tuple[str, ...]
-    warn: Callable[[Any], dict[str, str]]
-
-
-_KINDS = {
-    "smtp": _Kind(SmtpServer, SmtpFields, ("password", "oauth_client_secret"), smtp_warnings),
-    "sms": _Kind(SmsGateway, SmsFields, ("secret", "signature_secret"), sms_warnings),
-}
+from servers.testing.runs import Asker, RefusedTestError
+from servers.values import ServerKind
 
 
 def list_servers(call: Call) -> HttpResponse:
-    rows = Server.objects.select_related("smtpserver", "smsgateway", "pushservice").order_by("name")
+    rows = with_children(Server.objects.order_by("name"))
     return operation.answer(ServersBody([_detail(row, call=call) for row in rows]))
 
 
@@ -70,11 +50,11 @@ def show_server(call: Call, server_id: int) -> HttpResponse:
 
 def create_server(call: Call) -> HttpResponse:
     given = told(call.body)
-    kind = _KINDS[given.pop("kind")]
+    kind = KINDS[ServerKind(given.pop("kind"))]
     server = kind.model()
     _set(server, given, kind=kind)
     with stored():
-        edits.create(server, actor=call.actor)
+        edits.create(server, kind=kind, actor=call.actor)
     answer = operation.answer(_detail(_find(server.pk), call=call), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/servers/{server.pk}"
     return answer
@@ -83,9 +63,10 @@ def create_server(call: Call) -> HttpResponse:
 def change_server(call: Call, server_id: int) -> HttpResponse:
     server, given = _find_own(server_id), told(call.body)
     server.revision = given.pop("revision", server.revision)
-    _set(server, given, kind=_KINDS[server.kind])
+    kind = kinds.of(server)
+    _set(server, given, kind=kind)
     with stored():
-        edits.change(server, actor=call.actor, now=call.now)
+        edits.change(server, kind=kind, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
@@ -122,7 +103,7 @@ def test_server(call: Call, server_id: int) -> HttpResponse:
         test = runs.start(_find_own(server_id), to=call.body.to, asker=asker, now=call.now)
     except ValidationError as error:
         raise invalid(error) from None
-    except ProbeRefusedError as refused:
+    except RefusedTestError as refused:
         wait = int(refused.wait.total_seconds())
         raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, str(refused), retry_after=wait) from None
     answer = operation.answer(_test(test), status=HTTPStatus.ACCEPTED)
@@ -161,38 +142,38 @@ def set_fields(row: Model, given: dict[str, Any]) -> None:
 
 
 def _find(server_id: int) -> Server:
-    row = Server.objects.filter(pk=server_id).select_related("smtpserver", "smsgateway", "pushservice").first()
+    row = with_children(Server.objects.filter(pk=server_id)).first()
     if row is None:
         raise operation.not_found("server")
     return row
 
 
-def _find_own(server_id: int) -> Own:
+def _find_own(server_id: int) -> Server:
     """As its own kind, of those that can be changed here."""
     own = child(_find(server_id))
-    if isinstance(own, PushService):
-        raise operation.not_found("SMTP server or SMS gateway")
+    if own.kind not in KINDS:
+        raise operation.not_found("server that can be changed here")
     return own
 
 
-def _set(server: Own, given: dict[str, Any], *, kind: _Kind) -> None:
-    for name in given.keys() - set(kind.fields.__struct_fields__):
+def _set(server: Server, given: dict[str, Any], *, kind: Kind[Any]) -> None:
+    for name in given.keys() - {*kind.form.main, *kind.form.advanced}:
         raise unprocessable(name, "unknown_field", f"This kind of server has no field {name!r}.")
     set_fields(server, given)
 
 
 def _detail(row: Server, *, call: Call) -> ServerSummary:
-    own, kind = child(row), _KINDS.get(row.kind)
+    own, kind = child(row), KINDS.get(ServerKind(row.kind))
     names = ("kind", "name", "description", "active", "revision", "last_test_at", "last_test_passed")
     settings = _settings(own, kind=kind) if kind else None
-    if settings is not None and isinstance(own, SmsGateway) and ApiScope.ADMIN in call.caller.scopes:
-        settings["receipt_address"] = receipts.address(own)
+    if kind and settings is not None and ApiScope.ADMIN in call.caller.scopes:
+        settings |= kind.private(own)
     return ServerSummary(
         id=row.pk,
         **{name: getattr(row, name) for name in (*names, "paused_until", "stopped_at", *_TROUBLE)},
         learned=_learned(row, now=call.now),
         settings=settings,
-        warnings=kind.warn(own) if kind else {},
+        warnings=kind.warnings(own) if kind else {},
     )
 
 
@@ -207,11 +188,12 @@ def _learned(row: Server, *, now: datetime) -> LearnedBody:
     )
 
 
-def _settings(server: AnyServer, *, kind: _Kind) -> dict[str, str | int | bool]:
-    names = [name for name in kind.fields.__struct_fields__ if name not in {"name", "description", *kind.secrets}]
+def _settings(server: Server, *, kind: Kind[Any]) -> dict[str, str | int | bool]:
+    secrets = kind.form.secrets
+    names = [name for name in (*kind.form.main, *kind.form.advanced) if name not in {"name", "description", *secrets}]
     return {
         **{name: getattr(server, name) for name in names},
-        **{f"{name}_set": bool(getattr(server, name)) for name in kind.secrets},
+        **{f"{name}_set": bool(getattr(server, name)) for name in secrets},
     }
 
 
@@ -230,7 +212,7 @@ OPERATIONS = (
         HTTPMethod.POST,
         "/servers",
         create_server,
-        "Add an SMTP server or an SMS gateway; the first one of its kind becomes active",
+        "Add a server; the first one of its kind becomes active",
         answer=ServerSummary,
         scopes=_WRITERS,
         status=HTTPStatus.CREATED,

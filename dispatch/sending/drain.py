@@ -27,7 +27,7 @@ from dispatch.wakeup import wake_ups, workers
 from foundation.secrets import SecretUnreadableError
 from foundation.sql import statements
 from servers import factory, queries
-from servers.queries import AnyServer
+from servers.models import Server
 from servers.values import Experience, Limits
 from transports.types import (
     Channel,
@@ -71,7 +71,7 @@ class Work(Struct):
     that are not written yet. `stranded`: the database did not take something, so nothing more is begun.
     """
 
-    server: AnyServer
+    server: Server
     limits: Limits
     channel: Channel
     held: lanes.Held

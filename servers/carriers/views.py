@@ -22,8 +22,8 @@ from foundation import audit
 from foundation.audit import Snapshot
 from servers import countries
 from servers.carriers import detection, edits
+from servers.carriers.forms import CarrierGatewayForm
 from servers.carriers.validators import carrier_warnings
-from servers.forms import CarrierGatewayForm
 from servers.models import CarrierGateway, Server, SmsGateway
 from servers.values import ServerKind
 

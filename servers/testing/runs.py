@@ -17,10 +17,9 @@ from msgspec import Struct
 from foundation import audit, retention
 from foundation.retention import Kept
 from foundation.sql.locks import hold
-from servers import edits, queries
-from servers.models import ServerTest, ServerTestStage
-from servers.testing import stages
-from servers.testing.stages import Testable, Trial
+from servers import edits, kinds, queries
+from servers.kind import MAY_TEST, PreparedTest
+from servers.models import Server, ServerTest, ServerTestStage
 from transports.stages import Stage
 from transports.types import Message, Recipient
 
@@ -30,14 +29,13 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 A_MINUTE = 10
 KEPT = timedelta(days=7)
-PERMISSION = "servers.change_server"
 _STEPS = len(ServerTestStage.Name)
 _MINUTE = timedelta(minutes=1)
 _slots = threading.BoundedSemaphore(AT_ONCE)
 logger = logging.getLogger(__name__)
 
 
-class ProbeRefusedError(Exception):
+class RefusedTestError(Exception):
     """No test now: `code` is "busy" or "too_many", the text is for people, another try makes sense after `wait`."""
 
     def __init__(self, words: str, *, code: str, wait: timedelta) -> None:
@@ -63,27 +61,27 @@ class _Run(Struct, frozen=True):
     """What the thread needs; the secrets in it never leave memory."""
 
     test: ServerTest
-    server: Testable
-    trial: Trial
+    server: Server
+    prepared: PreparedTest
     message: Message
 
 
-def start(server: Testable, *, to: str, asker: Asker, now: datetime) -> ServerTest:
+def start(server: Server, *, to: str, asker: Asker, now: datetime) -> ServerTest:
     """Begin a test of `server` as it stands here, stored or not, with one real message to `to`.
 
     A silence is waited for a minute at most. What it found is noted with the server whose stored settings are, at its
     end, those that were tested.
-    Raises PermissionDenied, ValidationError (by field), ProbeRefusedError.
+    Raises PermissionDenied, ValidationError (by field), RefusedTestError.
     """
-    if asker.user is not None and not asker.user.has_perm(PERMISSION):
+    if asker.user is not None and not asker.user.has_perm(MAY_TEST):
         raise PermissionDenied
-    recipient = stages.recipient(server, to=to)
-    trial = stages.trial(server)
+    kind = kinds.of(server)
+    recipient, prepared = kind.test_recipient(server, to=to), kind.prepare_test(server)
     if not _slots.acquire(blocking=False):
         message = _("%d tests are running already. Try again in a moment.") % AT_ONCE
-        raise ProbeRefusedError(message, code="busy", wait=timedelta(seconds=5))
+        raise RefusedTestError(message, code="busy", wait=timedelta(seconds=5))
     try:
-        run = _begin(server, trial=trial, to=recipient, asker=asker, now=now)
+        run = _begin(server, prepared=prepared, to=recipient, asker=asker, now=now)
         threading.Thread(target=_work, args=(run, recipient), daemon=True, name="server-test").start()
     except BaseException:
         _slots.release()
@@ -106,41 +104,41 @@ def is_lost(test: ServerTest, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _begin(server: Testable, *, trial: Trial, to: Recipient, asker: Asker, now: datetime) -> _Run:
+def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, asker: Asker, now: datetime) -> _Run:
     hold(f"server-test:{asker.actor}")
     ServerTest.objects.filter(started_at__lt=now - KEPT).delete()
     if ServerTest.objects.filter(actor=asker.actor, started_at__gt=now - _MINUTE).count() >= A_MINUTE:
         message = _("Only %d tests a minute. Wait a minute, then try again.") % A_MINUTE
-        raise ProbeRefusedError(message, code="too_many", wait=_MINUTE)
+        raise RefusedTestError(message, code="too_many", wait=_MINUTE)
     test = ServerTest.objects.create(
         server_id=server.pk,
         actor=asker.actor,
         to=to.address,
         started_at=now,
-        ends_by=now + _STEPS * trial.timeout + _MINUTE,
+        ends_by=now + _STEPS * prepared.timeout + _MINUTE,
     )
     audit.record(
         audit.Actor(asker.name, asker.user, asker.address),
         action=audit.Action.TEST,
         instance=server,
-        after={**trial.shown, "to": to.address},
+        after={**prepared.shown, "to": to.address},
     )
-    return _Run(test, server, trial, _message(test, trial=trial, name=server.name, now=now))
+    return _Run(test, server, prepared, _message(test, prepared=prepared, name=server.name, now=now))
 
 
 def _is_stored(run: _Run) -> bool:
     """Whether what was tested is what is stored by now, be it that it was saved meanwhile."""
     stored = queries.find(run.server.pk) if run.server.pk else None
     try:
-        return isinstance(stored, type(run.server)) and stages.trial(stored) == run.trial
+        return isinstance(stored, type(run.server)) and kinds.of(stored).prepare_test(stored) == run.prepared
     except ValidationError:
         return False
 
 
-def _message(test: ServerTest, *, trial: Trial, name: str, now: datetime) -> Message:
+def _message(test: ServerTest, *, prepared: PreparedTest, name: str, now: datetime) -> Message:
     console = settings.XMNOTIFY_CONSOLE_NAME
-    text = trial.text % {"console": console, "name": name or trial.peer}
-    return Message(test.pk, trial.subject % console, text, now)
+    text = prepared.text % {"console": console, "name": name or prepared.endpoint}
+    return Message(test.pk, prepared.subject % console, text, now)
 
 
 def _work(run: _Run, to: Recipient) -> None:
@@ -157,7 +155,7 @@ def _work(run: _Run, to: Recipient) -> None:
 
 def _record(run: _Run, to: Recipient) -> bool:
     passed = False
-    for number, stage in enumerate(run.trial.run(run.message, to), start=1):
+    for number, stage in enumerate(run.prepared.run(run.message, to), start=1):
         ServerTestStage.objects.create(test=run.test, number=number, **_columns(stage))
         passed = stage.ok
     return passed
@@ -185,4 +183,4 @@ def _finish(run: _Run, *, passed: bool) -> None:
     ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
     if _is_stored(run):
         edits.tested(run.server.pk, passed=passed, now=now)
-    logger.info("server.tested %s passed=%s", run.trial.peer, passed)
+    logger.info("server.tested %s passed=%s", run.prepared.endpoint, passed)

@@ -16,18 +16,19 @@ from console.kit import confirmation
 from console.kit.registry import Words
 from console.kit.views import is_fragment
 from foundation import audit
-from servers.forms import UNTESTED, S, ServerForm
+from servers.forms import UNTESTED, ServerForm
 from servers.kept_secrets import uses_stored
-from servers.models import ServerTest, SmsGateway, SmtpServer
+from servers.kind import MAY_TEST
+from servers.models import Server, ServerTest
 from servers.testing import runs
-from servers.views import ServerFormPage, ServerView, SmsGatewayPage, SmtpServerPage
+from servers.views import ServerPage, ServerView
 
 
-class TestView(ServerFormPage[S]):
+class TestView(ServerPage):
     """POST only. For htmx the box of the result; without script the whole form again, with what was typed."""
 
     asks_password = False  # nothing is stored
-
+    write_permissions = (MAY_TEST,)
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -53,7 +54,7 @@ class TestView(ServerFormPage[S]):
             return render(self.request, "servers/test_result.html", context, status=422)
         return confirmation.ask(self.request, page=self.page, back=self.form_url())
 
-    def _problems(self, form: ServerForm[S]) -> list[Words]:
+    def _problems(self, form: ServerForm[Server]) -> list[Words]:
         form.is_valid()
         return [
             f"{form.fields[name].label}: {words}"
@@ -62,29 +63,24 @@ class TestView(ServerFormPage[S]):
             for words in errors
         ]
 
-    def _begin(self, form: ServerForm[S], *, to: str) -> tuple[ServerTest | None, list[Words]]:
+    def _begin(self, form: ServerForm[Server], *, to: str) -> tuple[ServerTest | None, list[Words]]:
         actor = audit.by_request(self.request)
         asker = runs.Asker.of(self.request.user, address=actor.address)  # type: ignore[arg-type]
         try:
             return runs.start(form.instance, to=to, asker=asker, now=timezone.now()), []
         except ValidationError as error:
             found = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
-            labels = {"to": self.box.label, **{name: field.label or "" for name, field in form.fields.items()}}
+            labels = {
+                "to": self.kind.test_box.label,
+                **{name: field.label or "" for name, field in form.fields.items()},
+            }
             return None, [
                 f"{labels[name]}: {words}" if name in labels else words
                 for name, messages in found.items()
                 for words in messages
             ]
-        except runs.ProbeRefusedError as refusal:
+        except runs.RefusedTestError as refusal:
             return None, [str(refusal)]
-
-
-class SmtpTestView(TestView[SmtpServer], SmtpServerPage):
-    write_permissions = (runs.PERMISSION,)
-
-
-class SmsTestView(TestView[SmsGateway], SmsGatewayPage):
-    write_permissions = (runs.PERMISSION,)
 
 
 class TestPage(TemplateResponseMixin, ServerView):
@@ -92,7 +88,7 @@ class TestPage(TemplateResponseMixin, ServerView):
 
     template_name = "servers/test.html"
     title = gettext_lazy("Test Configuration")
-    permissions = ("servers.view_server", runs.PERMISSION)
+    permissions = ("servers.view_server", MAY_TEST)
 
     def get(self, request: HttpRequest, pk: str) -> HttpResponse:
         test = ServerTest.objects.filter(pk=pk).first()

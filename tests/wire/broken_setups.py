@@ -55,8 +55,8 @@ class Seen:
 
 def see(setup: Setup, *, authority: Authority) -> Seen:
     """Test it as the console does: server, factory, probe."""
-    from servers import factory  # noqa: PLC0415 - Django is not set up when this module is read
     from servers.models import SmtpServer  # noqa: PLC0415 - as above
+    from servers.smtp import channel  # noqa: PLC0415 - Django is not set up when this module is read
 
     with setup.peer(authority) as (port, peer):
         fields = {
@@ -68,7 +68,7 @@ def see(setup: Setup, *, authority: Authority) -> Seen:
         server = SmtpServer(**fields | {"ca_bundle": authority.pem if setup.trusted else ""} | setup.fields)
         server.password = server._meta.get_field("password").to_python("not the right one")
         began = time.perf_counter()
-        *_, last = probe(factory.smtp_config(server), message=MESSAGE, to=ANNA, policy=factory.smtp_policy())
+        *_, last = probe(channel.config(server), message=MESSAGE, to=ANNA, policy=channel.policy())
         return Seen(last, time.perf_counter() - began, peer.connections if peer else 0)
 
 

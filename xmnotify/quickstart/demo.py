@@ -14,6 +14,8 @@ from foundation.audit import Actor
 from foundation.secrets import Secret
 from servers import edits
 from servers.models import Server, SmsGateway, SmtpServer
+from servers.sms.kind import SMS
+from servers.smtp.kind import SMTP
 
 SERVER = "Demo mail server"
 GATEWAY = "Demo SMS gateway"
@@ -86,10 +88,11 @@ def seed(*, smtp_port: int, sms_port: int | None = None) -> bool:
                 from_name="xmnotify demo",
                 from_email=f"xmnotify@{_DOMAIN}",
             ),
+            kind=SMTP,
             actor=_ACTOR,
         )
         if sms_port:
-            edits.create(_gateway(port=sms_port), actor=_ACTOR)
+            edits.create(_gateway(port=sms_port), kind=SMS, actor=_ACTOR)
         _make_devices(now=timezone.now())
     return True
 
@@ -127,13 +130,13 @@ def _move_servers(*, smtp_port: int, sms_port: int | None) -> None:
     """Let the demo servers follow the simulators to other ports."""
     for server in SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=smtp_port):
         server.port = smtp_port
-        edits.change(server, actor=_ACTOR, now=timezone.now())
+        edits.change(server, kind=SMTP, actor=_ACTOR, now=timezone.now())
     if sms_port is None:
         return
     own = SmsGateway.objects.filter(name=GATEWAY, base_url__startswith="http://127.0.0.1:")
     for gateway in own.exclude(base_url=_loopback(sms_port)):
         gateway.base_url, gateway.secret = _loopback(sms_port), Secret.of(_SECRET)
-        edits.change(gateway, actor=_ACTOR, now=timezone.now())
+        edits.change(gateway, kind=SMS, actor=_ACTOR, now=timezone.now())
 
 
 def _loopback(port: int) -> str:

@@ -97,7 +97,7 @@ def test_a_remembered_limit_is_never_met_again():
 def test_pipelining_that_was_seen_to_be_broken_is_not_tried_by_the_next_connection(monkeypatch):
     kept = []
     monkeypatch.setattr(
-        "servers.factory.SmtpChannel", lambda config, **how: kept.append(config) or SmtpChannel(config, **how)
+        "servers.smtp.channel.SmtpChannel", lambda config, **how: kept.append(config) or SmtpChannel(config, **how)
     )
     with Peer(honest(Received())) as peer:
         server = post(3, port=peer.port)

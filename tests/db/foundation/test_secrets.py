@@ -13,9 +13,11 @@ from foundation import audit
 from foundation.models import AuditEntry
 from foundation.secrets import MASK, Secret
 from servers import edits, factory
-from servers.forms import SmtpServerForm
 from servers.models import SmtpServer
-from servers.validators import clean_smtp
+from servers.smtp import channel
+from servers.smtp.forms import SmtpServerForm
+from servers.smtp.kind import SMTP
+from servers.smtp.validators import clean_smtp
 from tests.db.world import NOW, smtp_server
 
 pytestmark = pytest.mark.django_db
@@ -46,8 +48,8 @@ def test_the_database_holds_no_word_of_it(server):
         lambda server: serializers.serialize("json", [server]),
         lambda server: SmtpServerForm(instance=server).as_p(),
         lambda server: repr(SmtpServerForm(instance=server).initial),
-        lambda server: repr(factory.smtp_config(server)),
-        lambda server: repr(factory.smtp_config(oauth(server))),
+        lambda server: repr(channel.config(server)),
+        lambda server: repr(channel.config(oauth(server))),
         lambda server: repr(factory.build_channel(server)),
     ],
 )
@@ -70,7 +72,7 @@ def test_a_refusal_of_the_validator_does_not_repeat_it(server):
 def test_the_audit_trail_tells_that_it_changed_and_not_to_what(server):
     actor = audit.Actor("admin", User.objects.create(username="admin"))
     server.password = Secret.of("another " + SECRET)
-    edits.change(server, actor=actor, now=NOW)
+    edits.change(server, kind=SMTP, actor=actor, now=NOW)
     entry = AuditEntry.objects.get()
     assert set(entry.after) == {"password"}
     assert entry.before["password"] == MASK
@@ -80,7 +82,7 @@ def test_the_audit_trail_tells_that_it_changed_and_not_to_what(server):
 def test_no_log_line_holds_it(server, caplog):
     caplog.set_level(logging.DEBUG)
     actor = audit.Actor("admin")
-    edits.change(server, actor=actor, now=NOW)
+    edits.change(server, kind=SMTP, actor=actor, now=NOW)
     edits.activate(server.pk, actor=actor, now=NOW)
     edits.tested(server.pk, passed=True, now=timezone.now())
     factory.build_channel(server)

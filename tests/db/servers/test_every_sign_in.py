@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from servers import factory
 from servers.models import AccessToken, SmtpServer
+from servers.smtp import channel as smtp
 from servers.smtp.tokens import SharedToken
 from tests.db.world import NOW, smtp_server
 from tests.wire.certificates import Authority
@@ -167,7 +168,7 @@ def test_a_test_configuration_signs_in_with_a_fresh_token_and_keeps_none(authori
     with Peer(peer_script("none", "XOAUTH2", received=received, authority=authority)) as peer:
         server = SmtpServer.objects.get(pk=smtp_server(port=peer.port, **signed_in("XOAUTH2", url=endpoint.url)).pk)
         message = Message(uuid4(), "Test", "It works.\n", NOW)
-        stages = list(probe(factory.smtp_config(server), message=message, to=ANNA, policy=factory.smtp_policy()))
+        stages = list(probe(smtp.config(server), message=message, to=ANNA, policy=smtp.policy()))
     assert all(stage.ok for stage in stages)
     assert not AccessToken.objects.exists()
 
@@ -177,7 +178,7 @@ def test_a_token_endpoint_that_refuses_is_told_at_the_sign_in(authority, endpoin
     with Peer(peer_script("none", "XOAUTH2", received=Received(), authority=authority)) as peer:
         server = SmtpServer.objects.get(pk=smtp_server(port=peer.port, **signed_in("XOAUTH2", url=endpoint.url)).pk)
         message = Message(uuid4(), "Test", "It works.\n", NOW)
-        *_, stage = probe(factory.smtp_config(server), message=message, to=ANNA, policy=factory.smtp_policy())
+        *_, stage = probe(smtp.config(server), message=message, to=ANNA, policy=smtp.policy())
     assert (stage.name, stage.code) == ("authenticate", "credentials_refused")
     assert "token endpoint" in stage.cause
 

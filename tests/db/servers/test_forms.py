@@ -6,8 +6,10 @@ import pytest
 
 from foundation.audit import Actor
 from servers import edits
-from servers.forms import SMS_ADVANCED, SMS_MAIN, SMTP_ADVANCED, SMTP_MAIN, SmsGatewayForm, SmtpServerForm
 from servers.models import SmtpServer
+from servers.sms.forms import SmsGatewayForm
+from servers.smtp.forms import SmtpServerForm
+from servers.smtp.kind import SMTP
 from tests.db.world import NOW, smtp_server
 from tests.wire.certificates import Authority
 
@@ -29,14 +31,14 @@ def saved(instance=None, **changes):
     form = SmtpServerForm(data(**changes), instance=instance)
     assert form.is_valid(), form.errors
     if form.instance.pk:
-        edits.change(form.instance, actor=ACTOR, now=NOW)
+        edits.change(form.instance, kind=SMTP, actor=ACTOR, now=NOW)
     else:
-        edits.create(form.instance, actor=ACTOR)
+        edits.create(form.instance, kind=SMTP, actor=ACTOR)
     return SmtpServer.objects.get(pk=form.instance.pk)
 
 
 def test_the_fields_stand_in_the_manuals_order():
-    labels = [str(SmtpServerForm()[name].label) for name in (*SMTP_MAIN, *SMTP_ADVANCED[:3])]
+    labels = [str(SmtpServerForm()[name].label) for name in (*SmtpServerForm.main, *SmtpServerForm.advanced[:3])]
     assert labels == [
         "Name",
         "Description",
@@ -53,13 +55,13 @@ def test_the_fields_stand_in_the_manuals_order():
         "SMTP Timeout",
         "Maximum number of SMTP recipients",
     ]
-    assert list(SmtpServerForm().fields) == [*SMTP_MAIN, *SMTP_ADVANCED]
-    assert set(SmtpServerForm.shown_when) < {*SMTP_MAIN, *SMTP_ADVANCED}
+    assert list(SmtpServerForm().fields) == [*SmtpServerForm.main, *SmtpServerForm.advanced]
+    assert set(SmtpServerForm.shown_when) < {*SmtpServerForm.main, *SmtpServerForm.advanced}
 
 
 def test_the_fields_of_an_sms_gateway_stand_in_the_manuals_order():
     form = SmsGatewayForm()
-    assert [str(form[name].label) for name in SMS_MAIN] == [
+    assert [str(form[name].label) for name in SmsGatewayForm.main] == [
         "Name",
         "Description",
         "Key",
@@ -69,7 +71,7 @@ def test_the_fields_of_an_sms_gateway_stand_in_the_manuals_order():
         "Send the key and secret unencrypted",
         "Country Code",
     ]
-    assert set(form.fields) == {*SMS_MAIN, *SMS_ADVANCED}
+    assert set(form.fields) == {*SmsGatewayForm.main, *SmsGatewayForm.advanced}
     assert (form["https"].value(), form["country"].value()) == (False, "AF")
     assert str(form["country"]).index("Afghanistan +93") < str(form["country"]).index("Åland Islands +358")
 

@@ -13,6 +13,8 @@ from foundation.audit import Actor
 from servers import edits
 from servers.edits import StaleError
 from servers.models import Server, SmsGateway, SmtpServer
+from servers.sms.kind import SMS
+from servers.smtp.kind import SMTP
 from servers.values import UNKNOWN, Experience
 from tests import waiting
 from tests.db.world import NOW, smtp_server
@@ -28,12 +30,12 @@ def server(name="Mail", **fields):
 
 def added(name, **fields):
     made = server(name, **fields)
-    edits.create(made, actor=ACTOR)
+    edits.create(made, kind=SMTP, actor=ACTOR)
     return made
 
 
 def added_gateway(name):
-    edits.create(SmsGateway(name=name, key="k", secret="s", unencrypted_accepted=True), actor=ACTOR)
+    edits.create(SmsGateway(name=name, key="k", secret="s", unencrypted_accepted=True), kind=SMS, actor=ACTOR)
 
 
 def active():
@@ -133,7 +135,7 @@ def test_saving_other_settings_to_send_by_has_a_stopped_server_tried_with_one_me
     changed = SmtpServer.objects.get()
     for name, value in {"password": "a word", **fields}.items():  # typed again, as another place needs
         setattr(changed, name, value)
-    edits.change(changed, actor=ACTOR, now=NOW)
+    edits.change(changed, kind=SMTP, actor=ACTOR, now=NOW)
     stored = SmtpServer.objects.get()
     if tried:
         assert (stored.stopped_at, stored.paused_until, stored.pause_count) == (None, NOW, 0)
@@ -148,7 +150,7 @@ def test_a_new_sign_in_of_a_server_that_is_well_is_tried_with_one_message_first(
     changed = SmtpServer.objects.get()
     for name, value in {"password": "a word", **fields}.items():  # typed again, as another place needs
         setattr(changed, name, value)
-    edits.change(changed, actor=ACTOR, now=NOW)
+    edits.change(changed, kind=SMTP, actor=ACTOR, now=NOW)
     assert SmtpServer.objects.get().paused_until == (NOW if tried else None)
 
 
@@ -177,7 +179,7 @@ def test_what_was_seen_of_a_server_is_forgotten_with_another_host_port_security_
     changed = SmtpServer.objects.get()
     for name, value in {"password": "a word", **fields}.items():  # typed again, as another place needs
         setattr(changed, name, value)
-    edits.change(changed, actor=ACTOR, now=NOW)
+    edits.change(changed, kind=SMTP, actor=ACTOR, now=NOW)
     stored = SmtpServer.objects.get()
     assert (stored.session_limit, stored.unpipelined_at) == ((None, None) if forgotten else (10, NOW))
 
@@ -196,8 +198,8 @@ def test_a_change_counts_the_revision_up_and_leaves_what_the_flow_wrote():
     stale = SmtpServer.objects.get(pk=made.pk)
     Server.objects.filter(pk=made.pk).update(paused_until=NOW, trouble_code="timeout")
     stale.host, stale.password, stale.description = "other.example.com", "new", "moved"
-    edits.change(stale, actor=ACTOR, now=NOW)
-    edits.change(stale, actor=ACTOR, now=NOW)
+    edits.change(stale, kind=SMTP, actor=ACTOR, now=NOW)
+    edits.change(stale, kind=SMTP, actor=ACTOR, now=NOW)
     stored = SmtpServer.objects.get(pk=made.pk)
     assert (stored.host, stored.password.reveal(), stored.description) == ("other.example.com", "new", "moved")
     assert stored.revision == stale.revision == 3
@@ -208,7 +210,7 @@ def test_a_name_taken_meanwhile_is_told_at_its_field():
     added("one")
     second = added("two")
     second.name = "one"
-    for call in (lambda: added("one"), lambda: edits.change(second, actor=ACTOR, now=NOW)):
+    for call in (lambda: added("one"), lambda: edits.change(second, kind=SMTP, actor=ACTOR, now=NOW)):
         with pytest.raises(ValidationError) as refused:
             call()
         assert list(refused.value.error_dict) == ["name"]
@@ -221,7 +223,7 @@ def test_what_is_gone_can_neither_be_changed_nor_activated_nor_removed():
         with pytest.raises(Server.DoesNotExist):
             call(made.pk)
     with pytest.raises(Server.DoesNotExist):
-        edits.change(made, actor=ACTOR, now=NOW)
+        edits.change(made, kind=SMTP, actor=ACTOR, now=NOW)
 
 
 def test_the_active_one_is_deleted_last():
@@ -278,7 +280,7 @@ def test_of_equal_names_added_at_once_one_is_stored_and_the_others_are_told():
 @several
 def test_changes_at_once_each_count_a_revision_or_are_refused():
     made = added("one")
-    results = at_once(*[lambda: edits.change(SmtpServer.objects.get(pk=made.pk), actor=ACTOR, now=NOW)] * 5)
+    results = at_once(*[lambda: edits.change(SmtpServer.objects.get(pk=made.pk), kind=SMTP, actor=ACTOR, now=NOW)] * 5)
     refused = [result for result in results if result is not None]
     assert all(isinstance(result, StaleError) for result in refused)
     assert SmtpServer.objects.get().revision == 6 - len(refused)

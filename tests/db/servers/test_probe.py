@@ -14,10 +14,11 @@ from foundation.audit import Actor
 from foundation.models import AuditEntry
 from foundation.secrets import Secret
 from servers import edits
-from servers.forms import SmtpServerForm
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer
+from servers.smtp.forms import SmtpServerForm
+from servers.smtp.kind import SMTP
 from servers.testing import runs
-from servers.testing.runs import Asker, ProbeRefusedError
+from servers.testing.runs import Asker, RefusedTestError
 from tests import waiting
 from tests.db.servers.test_forms import data
 from tests.db.world import NOW, smtp_server
@@ -45,7 +46,7 @@ def run(server, asker, *, to=TO, now=None):
 def save_form(typed, *, instance):
     form = SmtpServerForm(typed, instance=instance)
     assert form.is_valid(), form.errors
-    edits.change(form.instance, actor=Actor("admin"), now=timezone.now())
+    edits.change(form.instance, kind=SMTP, actor=Actor("admin"), now=timezone.now())
 
 
 def refusing_password():
@@ -191,7 +192,7 @@ def test_ten_tests_a_minute_for_each_who_asks(asker):
         now = timezone.now()
         for _ in range(runs.A_MINUTE):
             run(server, asker, now=now)
-        with pytest.raises(ProbeRefusedError) as refused:
+        with pytest.raises(RefusedTestError) as refused:
             run(server, asker, now=now)
         assert refused.value.code == "too_many"
         assert peer.connections == runs.A_MINUTE
@@ -211,7 +212,7 @@ def test_four_at_once_and_a_fifth_is_told_to_wait(asker):
         server = smtp_server(port=peer.port)
         for _ in range(runs.AT_ONCE):
             runs.start(server, to=TO, asker=asker, now=timezone.now())
-        with pytest.raises(ProbeRefusedError) as refused:
+        with pytest.raises(RefusedTestError) as refused:
             runs.start(server, to=TO, asker=asker, now=timezone.now())
         go_on.set()
         waiting.for_threads("server-test")

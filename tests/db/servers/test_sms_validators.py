@@ -8,6 +8,7 @@ from foundation.secrets import Secret
 from servers import countries
 from servers.edits import change, create
 from servers.models import SmsGateway
+from servers.sms.kind import SMS
 from servers.sms.validators import clean_sms, sms_warnings
 from tests.db.world import NOW, smtp_server
 
@@ -111,7 +112,7 @@ def test_a_wrong_field_is_named_once(fields, expected):
 def test_a_stored_secret_is_kept_for_its_base_url_only(before, after):
     made = gateway(base_url=before)
     clean_sms(made)
-    create(made, actor=Actor("somebody"))
+    create(made, kind=SMS, actor=Actor("somebody"))
     changed = SmsGateway.objects.get()
     changed.base_url = after
     with pytest.raises(ValidationError) as refused:
@@ -125,7 +126,7 @@ def test_a_stored_secret_is_kept_for_its_base_url_only(before, after):
 def test_a_stored_secret_is_kept_for_its_path_and_https_only(change):
     made = gateway(base_url="https://rest.example.com/nexmo", https=True)
     clean_sms(made)
-    create(made, actor=Actor("somebody"))
+    create(made, kind=SMS, actor=Actor("somebody"))
     changed = SmsGateway.objects.get()
     for name, value in {"unencrypted_accepted": True, **change}.items():
         setattr(changed, name, value)
@@ -148,12 +149,12 @@ def test_the_first_one_is_active_and_each_has_a_receipt_address_of_its_own():
     first, second = gateway(), gateway(name="Second")
     for made in (first, second):
         clean_sms(made)
-        create(made, actor=Actor("somebody"))
+        create(made, kind=SMS, actor=Actor("somebody"))
     assert (first.active, second.active) == (True, False)
     tokens = [SmsGateway.objects.get(pk=made.pk).receipt_token.reveal() for made in (first, second)]
     assert len(set(tokens)) == 2
     assert all(len(token) >= 20 for token in tokens)
-    change(second, actor=Actor("somebody"), now=NOW)
+    change(second, kind=SMS, actor=Actor("somebody"), now=NOW)
     assert SmsGateway.objects.get(pk=second.pk).receipt_token.reveal() == tokens[1]
 
 

@@ -7,7 +7,8 @@ from foundation.audit import Actor
 from foundation.secrets import Secret
 from servers.edits import create
 from servers.models import SmtpServer
-from servers.validators import clean_smtp, port_for, smtp_warnings
+from servers.smtp.kind import SMTP
+from servers.smtp.validators import clean_smtp, port_for, smtp_warnings
 from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +115,7 @@ def test_what_is_no_text_is_refused():
 def test_the_name_is_unique_and_a_change_may_keep_it():
     first = server()
     clean_smtp(first)
-    create(first, actor=Actor("somebody"))
+    create(first, kind=SMTP, actor=Actor("somebody"))
     assert problems() == {"name": ["unique"]}
     clean_smtp(SmtpServer.objects.get())
 
@@ -133,7 +134,7 @@ def test_a_password_that_no_server_could_be_told_is_refused(word):
 def test_a_server_stored_by_another_meanwhile_gets_no_password_that_was_loaded_before():
     made = server(**SIGNED_IN)
     clean_smtp(made)
-    create(made, actor=Actor("somebody"))
+    create(made, kind=SMTP, actor=Actor("somebody"))
     loaded = SmtpServer.objects.get()
     loaded.refresh_from_db()
     SmtpServer.objects.update(host="evil.example", password=Secret.of("theirs"))
