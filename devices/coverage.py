@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from devices import statements
 from devices.models import Device, Person
-from devices.queries import DEVICE_NAMES, USER_FIELDS
+from devices.values import DEVICE_NAMES, USER_FIELDS
 from foundation.sql.statements import rows_of
 
 KEPT_SECONDS = 120

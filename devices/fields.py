@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db.models import Model
 from msgspec import Struct, field
 
+from devices.filters import digits
 from devices.models import Device, Person, PushToken
 from transports.addresses import invisible, mail_address, phone_number
 from transports.addresses.invisible import InvisibleError
@@ -190,11 +192,20 @@ def _properties(name: str, value: Any) -> dict[str, Any]:
         path = f"{name}.{key[:128]}"
         if not _PROPERTY.fullmatch(key):
             raise FieldError(path, "invalid", "A property's name has letters, digits, and any of _ . - in it.")
-        if not isinstance(item, (str, int, float, bool, type(None))):
+        if not isinstance(item, (str, int, float, bool, type(None))) or (
+            isinstance(item, float) and not isfinite(item)
+        ):
             raise FieldError(path, "invalid", "A property is a text, a number, true or false.")
         if isinstance(item, str) and ("\0" in item or len(item) > LONGEST_PROPERTY):
             raise FieldError(path, "invalid", f"At most {LONGEST_PROPERTY} characters, without NUL.")
-    return dict(value)
+    return {key: _kept(item) for key, item in value.items()}
+
+
+def _kept(value: Any) -> Any:
+    """A number that each database would write in its own way, with an exponent or as -0.0, is kept in its digits."""
+    if not isinstance(value, float):
+        return value
+    return digits(value) if "e" in repr(value) else value + 0.0
 
 
 def _lines(name: str, value: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -14,6 +15,9 @@ MOST_VALUES = 1_000
 LONGEST_VALUE = 1_000
 LARGEST_DAYS = 36_500
 LARGEST = 10**15
+
+NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?\Z"
+"""What of a property's text is compared as a number; read alike by Python and PostgreSQL."""
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
@@ -86,6 +90,11 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def digits(number: float) -> str:
+    """The number as properties are compared: as JSON has it, with all digits in place of an exponent."""
+    return str(number) if isinstance(number, int) else format(Decimal(repr(number + 0.0)), "f")
+
+
 def _condition(path: str, given: Any) -> Condition:
     if not isinstance(given, Mapping):
         raise FilterError(path, "invalid", "A condition has field, op and value.")
@@ -136,7 +145,9 @@ def _scalar(path: str, value: Any) -> str:
     """A property's value as text, the way it is compared."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, (int, float)) else _text(path, value)
+    if isinstance(value, (int, float)):
+        return digits(_number(path, value)) if isinstance(value, float) else str(value)
+    return _text(path, value)
 
 
 def _number(path: str, value: Any) -> float:

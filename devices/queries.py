@@ -13,24 +13,13 @@ from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
 from devices import statements
+from devices.matching import DeviceFacts, Facts, UserFacts
 from devices.models import Device, Person
-from devices.values import Phone, Target, Token
+from devices.values import DEVICE_NAMES, FLAGS, USER_FIELDS, Phone, Target, Token
 from foundation.sql.statements import Query, rows_of
 from transports.types import AddressKind
 
 Key = tuple[str, str]
-USER_FIELDS = ("loginname", "username", "domainname", "displayname", "mail", "mobile", "language")
-DEVICE_NAMES = {
-    "serialNumber": "serial",
-    "imei": "imei",
-    "platform": "platform",
-    "osVersion": "os_version",
-    "model": "model",
-    "name": "name",
-    "ownership": "ownership",
-    "carrier": "carrier",
-    "phoneNumber": "phone_number",
-}
 
 
 class KnownPerson(Struct, frozen=True):
@@ -58,6 +47,24 @@ def known_person(row: Person) -> KnownPerson:
 def known_device(row: Device) -> KnownDevice:
     values = {**row.properties, **{name: getattr(row, field) for name, field in DEVICE_NAMES.items()}}
     return KnownDevice(row.pk, row.has_sim, values, known_person(row.person) if row.person else None)
+
+
+def facts(row: Device) -> Facts:
+    """What filters look at in memory; `row` with its user, groups and apps."""
+    device, person = known_device(row), row.person
+    return Facts(
+        DeviceFacts(
+            device.values,
+            flags={name: getattr(row, name) for name in FLAGS},
+            last_access=row.last_access,
+            apps=frozenset(app.name for app in row.apps.all()),
+        ),
+        user=facts_of_user(person) if person else None,
+    )
+
+
+def facts_of_user(row: Person) -> UserFacts:
+    return UserFacts(known_person(row).values, groups=frozenset(group.name for group in row.groups.all()))
 
 
 def values_of_people(ids: Collection[int]) -> Query[dict[int, dict[str, Any]]]:

@@ -10,33 +10,22 @@ from typing import Any
 
 from django.db.models import Case, Exists, F, FloatField, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
-from django.db.models.lookups import (
-    Exact,
-    GreaterThan,
-    IContains,
-    IEndsWith,
-    In,
-    IStartsWith,
-    LessThan,
-    Lookup,
-    Regex,
-)
+from django.db.models.lookups import Exact, GreaterThan, In, LessThan, Lookup, Regex
 
-from devices.filters import Condition, Filter, Op, is_of_user, version
+from devices.filters import NUMBER, Condition, Filter, Op, is_of_user, version
 from devices.models import Device, InstalledApp, Person
-from devices.queries import DEVICE_NAMES, USER_FIELDS
+from devices.values import DEVICE_NAMES, USER_FIELDS
+from foundation.sql.comparisons import Contains, EndsWith, PropertyText, StartsWith
 
-_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 USER_SEARCH = ("loginname", "displayname", "mail", "mobile")
 DEVICE_SEARCH = ("serial", "imei", "name", "model", *(f"person__{column}" for column in USER_SEARCH))
 _LOOKUPS: dict[Op, type[Lookup[Any]]] = {
     Op.IS: Exact,
     Op.IN: In,
-    Op.CONTAINS: IContains,
-    Op.STARTS_WITH: IStartsWith,
-    Op.ENDS_WITH: IEndsWith,
+    Op.CONTAINS: Contains,
+    Op.STARTS_WITH: StartsWith,
+    Op.ENDS_WITH: EndsWith,
     Op.GREATER: GreaterThan,
     Op.LESS: LessThan,
 }
@@ -59,7 +48,7 @@ def people_without_devices(wanted: Filter) -> QuerySet[Person]:
 
 
 def searched(words: str, *, columns: tuple[str, ...]) -> Q:
-    return reduce(operator.or_, (Q(**{f"{column}__icontains": words}) for column in columns))
+    return reduce(operator.or_, (Q(Contains(F(column), words)) for column in columns))
 
 
 def _joined(wanted: Filter, made: Callable[[Condition], Q]) -> Q:
@@ -108,7 +97,7 @@ def _device_value(field: str) -> Combinable:
 
 
 def _property(column: str, name: str) -> Combinable:
-    return Coalesce(Cast(KeyTextTransform(name, column), TextField()), Value(""), output_field=TextField())
+    return Coalesce(Cast(PropertyText(name, column), TextField()), Value(""), output_field=TextField())
 
 
 def _compared(value: Combinable, condition: Condition) -> Q:
@@ -117,7 +106,7 @@ def _compared(value: Combinable, condition: Condition) -> Q:
     if op is Op.IS_SET:
         return _signed(~Q(Exact(value, "")), condition)
     if op in {Op.GREATER, Op.LESS}:
-        value = Case(When(Regex(value, _NUMBER), then=Cast(value, FloatField())))
+        value = Case(When(Regex(value, NUMBER), then=Cast(value, FloatField())))
     return _signed(Q(_LOOKUPS[Op.IS if op is Op.IS_NOT else op](value, _listed(condition.value))), condition)
 
 

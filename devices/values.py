@@ -1,4 +1,4 @@
-"""Whom one event reaches, as planning sees it; pure."""
+"""Whom one event reaches, as planning sees it, and what is known of devices and users by its names; pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from typing import Any
 from msgspec import Struct, field
 
 from transports.types import AddressKind
+
+USER_FIELDS = ("loginname", "username", "domainname", "displayname", "mail", "mobile", "language")
+DEVICE_NAMES = {
+    "serialNumber": "serial",
+    "imei": "imei",
+    "platform": "platform",
+    "osVersion": "os_version",
+    "model": "model",
+    "name": "name",
+    "ownership": "ownership",
+    "carrier": "carrier",
+    "phoneNumber": "phone_number",
+}
+"""What macros and filters call the columns of users and devices; every other name is a property."""
+FLAGS = ("managed", "jailbroken", "out_of_compliance", "gateway_blocked")
 
 
 class Token(Struct, frozen=True):

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from devices import coverage
 from devices.models import Device, Person, folded, keyed
-from devices.queries import DEVICE_NAMES, USER_FIELDS, Subject, find_targets, known_device, known_person
+from devices.queries import Subject, find_targets, known_device, known_person
+from devices.values import DEVICE_NAMES, USER_FIELDS
 from templates_app.channels import CHANNELS, TRAITS, Traits
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import sample_values
