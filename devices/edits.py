@@ -41,44 +41,44 @@ def save_device(
 
     `country` (ISO 3166) reads phone numbers. Raises FieldError; nothing is stored then. An `id` must be known.
     """
-    told = clean_device({key: value, **given} if key != "id" else given, key=key, country=country)
+    reported = clean_device({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
-        row, created = _find_or_make(Device, key, told.values.get(key, value), made=_new_device)
+        row, created = _find_or_make(Device, key, reported.values.get(key, value), made=_new_device)
         before = _shown(row) if actor and not created else {}
-        changed = _set_columns(row, told.values)
-        if "user" in told.values:
-            changed += _set_owner(row, told.values["user"])
-        changed += _set_properties(row, told.values)
+        changed = _set_columns(row, reported.values)
+        if "user" in reported.values:
+            changed += _set_owner(row, reported.values["user"])
+        changed += _set_properties(row, reported.values)
         _save(row, taken="serial")
-        if "apps" in told.values:
-            changed += _set_apps(row, told.values["apps"] or [])
-        if "push" in told.values:
-            changed += _set_push(row, told.values["push"], now=now)
+        if "apps" in reported.values:
+            changed += _set_apps(row, reported.values["apps"] or [])
+        if "push" in reported.values:
+            changed += _set_push(row, reported.values["push"], now=now)
         if changed or created:
             Change.objects.create(device=row, names=changed)
             _record(row, changed, before=before, created=created, actor=actor)
-    return Saved(row, created, tuple(changed), told.warnings)
+    return Saved(row, created, tuple(changed), reported.warnings)
 
 
 def save_user(
     key: str, value: str, given: Mapping[str, Any], *, country: str, actor: Actor | None = None
 ) -> Saved[Person]:
     """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does."""
-    told = clean_user({key: value, **given} if key != "id" else given, key=key, country=country)
+    reported = clean_user({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
-        row, created = _find_or_make(Person, key, told.values.get(key, value), made=_new_person)
+        row, created = _find_or_make(Person, key, reported.values.get(key, value), made=_new_person)
         before = _shown(row) if actor and not created else {}
-        changed = _set_columns(row, told.values, keep={"loginname"} if key == "loginname" else set())
-        changed += _set_properties(row, told.values)
+        changed = _set_columns(row, reported.values, keep={"loginname"} if key == "loginname" else set())
+        changed += _set_properties(row, reported.values)
         if created or "loginname" in changed:
             row.username, row.domainname = split_loginname(row.loginname)
         _save(row, taken="loginname")
-        if "groups" in told.values:
-            changed += _set_groups(row, told.values["groups"] or [])
+        if "groups" in reported.values:
+            changed += _set_groups(row, reported.values["groups"] or [])
         if changed or created:
             Change.objects.create(person=row, names=changed)
             _record(row, changed, before=before, created=created, actor=actor)
-    return Saved(row, created, tuple(changed), told.warnings)
+    return Saved(row, created, tuple(changed), reported.warnings)
 
 
 def record_batch(kept: Sequence[Saved[Row]], *, model: type[Row], given: int, actor: Actor) -> None:
@@ -86,8 +86,8 @@ def record_batch(kept: Sequence[Saved[Row]], *, model: type[Row], given: int, ac
     created = sum(1 for each in kept if each.created)
     changed = sum(1 for each in kept if each.changed and not each.created)
     if created or changed:
-        told = {"created": created, "changed": changed}
-        audit.record(actor, action=Action.CHANGE, instance=model(), after=told, name=f"{given} in a batch")
+        counts = {"created": created, "changed": changed}
+        audit.record(actor, action=Action.CHANGE, instance=model(), after=counts, name=f"{given} in a batch")
 
 
 def remove_device(row: Device, *, actor: Actor) -> None:
@@ -132,7 +132,7 @@ def _record(
 
 
 def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str, str], Row]) -> tuple[Row, bool]:
-    """The row, locked where the database can; two who make the same one at once get the same row."""
+    """The row, locked where the database can; two who make the same one at the same time get the same row."""
     if not value:
         raise FieldError(key, "required", f"Give the {key}.")
     rows = model._default_manager.select_for_update().filter(_lookup(key, value)).order_by("pk")  # noqa: SLF001
@@ -192,9 +192,9 @@ def _default(row: Device | Person, name: str) -> Any:
 def _set_properties(row: Device | Person, values: Mapping[str, Any]) -> list[str]:
     if "properties" not in values:
         return []
-    told = values["properties"]
+    given = values["properties"]
     before = dict(row.properties)
-    after = {} if told is None else {name: value for name, value in {**before, **told}.items() if value is not None}
+    after = {} if given is None else {name: value for name, value in {**before, **given}.items() if value is not None}
     row.properties = after
     return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 

@@ -83,20 +83,20 @@ def _values(table: str, ids: Collection[int], names: Mapping[str, str]) -> Query
     return {row[0]: {**_json(row[1]), **dict(zip(names, row[2:], strict=True))} for row in rows}
 
 
-def told_user(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """`user.*` as an event itself told them; `fields` are checked (see devices.fields)."""
+def reported_user(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`user.*` as an event itself reports them; `fields` are checked (see devices.fields)."""
     if not fields:
         return {}
     named = {name: value or "" for name, value in fields.items() if name in USER_FIELDS}
-    return {**_told_properties(fields), **named}
+    return {**_reported_properties(fields), **named}
 
 
-def told_device(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """`device.*` as an event itself told them; `fields` are checked (see devices.fields)."""
+def reported_device(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`device.*` as an event itself reports them; `fields` are checked (see devices.fields)."""
     if not fields:
         return {}
     named = {name: fields[field] or "" for name, field in DEVICE_NAMES.items() if field in fields}
-    return {**_told_properties(fields), **named}
+    return {**_reported_properties(fields), **named}
 
 
 _PERSON_COLUMNS = ("id", "time_zone", "properties", *USER_FIELDS)
@@ -160,19 +160,19 @@ class _Owned(NamedTuple):
 
 
 class Subject(Struct, frozen=True):
-    """Whom an event is about, and the checked fields that it told of them and that hold for it alone."""
+    """Whom an event is about, and the checked fields that it reports of them and that hold for it alone."""
 
     person: KnownPerson | None = None
     device: KnownDevice | None = None
-    user_told: Mapping[str, Any] = field(default_factory=dict)
-    device_told: Mapping[str, Any] = field(default_factory=dict)
+    user_reported: Mapping[str, Any] = field(default_factory=dict)
+    device_reported: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_targets(subjects: Sequence[Subject], *, reach_phones: bool) -> list[Target]:
-    """The target of each subject. What the event itself told goes before what is stored.
+    """The target of each subject. What the event itself reports goes before what is stored.
 
-    A device brings its user. A user alone is reached by push on all devices; SMS is out of the question only if every
-    known device is known to have no SIM. Only `reach_phones` looks for a user's devices and for push tokens.
+    A device comes with its user. A user alone is reached by push on all devices; SMS is out of the question only if
+    every known device is known to have no SIM. Only `reach_phones` looks for a user's devices and for push tokens.
     """
     people = [subject.person or (subject.device.person if subject.device else None) for subject in subjects]
     owned: dict[int, list[_Owned]] = {}
@@ -197,23 +197,23 @@ def _target(
     owned: Mapping[int, list[_Owned]],
     tokens: Mapping[int, list[Token]],
 ) -> Target:
-    known, told = subject.device, subject.device_told
-    user = _with_told(person.values if person else {}, subject.user_told, tell=told_user)
-    device = _with_told(known.values if known else {}, told, tell=told_device)
+    known, reported = subject.device, subject.device_reported
+    user = _with_reported(person.values if person else {}, subject.user_reported, report=reported_user)
+    device = _with_reported(known.values if known else {}, reported, report=reported_device)
     devices = [_owned(known.id, device, has_sim=known.has_sim)] if known else owned.get(person.id, []) if person else []
-    sims = [told["has_sim"]] if "has_sim" in told else [row.has_sim for row in devices]
-    phones = [_owned(0, device, has_sim=told.get("has_sim", known and known.has_sim))] if told else devices
+    sims = [reported["has_sim"]] if "has_sim" in reported else [row.has_sim for row in devices]
+    phones = [_owned(0, device, has_sim=reported.get("has_sim", known and known.has_sim))] if reported else devices
     time_zone = person.time_zone if person else ""
     return Target(
         person_id=person.id if person else None,
         device_id=known.id if known else None,
         user=user,
         device=device,
-        tokens=_told_token(told) or tuple(token for row in devices for token in tokens.get(row.id, ())),
+        tokens=_reported_token(reported) or tuple(token for row in devices for token in tokens.get(row.id, ())),
         has_sim=False if sims and sims.count(False) == len(sims) else None,
         phones=tuple(Phone(row.carrier, row.number) for row in phones if row.carrier and row.has_sim is not False),
         language=str(user.get("language") or ""),
-        time_zone=str(subject.user_told.get("time_zone", time_zone) or ""),
+        time_zone=str(subject.user_reported.get("time_zone", time_zone) or ""),
     )
 
 
@@ -221,14 +221,14 @@ def _owned(device_id: int, values: Mapping[str, Any], *, has_sim: bool | None) -
     return _Owned(device_id, has_sim, str(values.get("carrier") or ""), str(values.get("phoneNumber") or ""))
 
 
-def _with_told(
-    values: Mapping[str, Any], told: Mapping[str, Any], *, tell: Callable[[Mapping[str, Any]], dict[str, Any]]
+def _with_reported(
+    values: Mapping[str, Any], reported: Mapping[str, Any], *, report: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> Mapping[str, Any]:
-    return {**values, **tell(told)} if told else values
+    return {**values, **report(reported)} if reported else values
 
 
-def _told_token(told: Mapping[str, Any]) -> tuple[Token, ...]:
-    push = told.get("push")
+def _reported_token(reported: Mapping[str, Any]) -> tuple[Token, ...]:
+    push = reported.get("push")
     return (Token(AddressKind(push["kind"]), push["token"]),) if push else ()
 
 
@@ -241,7 +241,7 @@ def _live_tokens(device_ids: Sequence[int]) -> dict[int, list[Token]]:
     return found
 
 
-def _told_properties(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _reported_properties(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in (fields.get("properties") or {}).items()}
 
 

@@ -32,7 +32,7 @@ class PushBody(Struct, forbid_unknown_fields=True):
 
 
 class DeviceFields(Struct, forbid_unknown_fields=True):
-    """What can be told of a device: named fields are set, absent ones stay, null clears."""
+    """What can be supplied about a device: named fields are set, absent ones stay, null clears."""
 
     platform: Literal["iOS", "ANDROID", "WINDOWS", "MACOSX"] | UnsetType | None = UNSET
     os_version: Text = UNSET
@@ -54,7 +54,7 @@ class DeviceFields(Struct, forbid_unknown_fields=True):
 
 
 class UserFields(Struct, forbid_unknown_fields=True):
-    """What can be told of a user: named fields are set, absent ones stay, null clears."""
+    """What can be supplied about a user: named fields are set, absent ones stay, null clears."""
 
     displayname: Text = UNSET
     mail: Text = UNSET
@@ -118,7 +118,7 @@ def key_in(name: str, value: str, *, field: str) -> str:
         raise unprocessable(field, error.code, error.message) from None
 
 
-def told(body: Struct) -> dict[str, Any]:
+def supplied(body: Struct) -> dict[str, Any]:
     """The fields that were named, as plain values."""
     found: dict[str, Any] = to_builtins(body, builtin_types=(datetime,))
     return found

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from api.kit import operation
 from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
-from api.v1.bodies import Text, told
+from api.v1.bodies import Text, supplied
 from api.v1.servers import set_fields, stored
 from servers.carriers import edits
 from servers.carriers.validators import carrier_warnings
@@ -65,7 +65,7 @@ def show_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
 
 def create_carrier_gateway(call: Call) -> HttpResponse:
     gateway = CarrierGateway()
-    set_fields(gateway, told(call.body))
+    set_fields(gateway, supplied(call.body))
     with stored():
         edits.create(gateway, actor=call.actor)
     answer = operation.answer(_body(gateway), status=HTTPStatus.CREATED)
@@ -74,7 +74,7 @@ def create_carrier_gateway(call: Call) -> HttpResponse:
 
 
 def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
-    gateway, given = _find(gateway_id), told(call.body)
+    gateway, given = _find(gateway_id), supplied(call.body)
     gateway.revision = given.pop("revision", gateway.revision)
     set_fields(gateway, given)
     with stored():

@@ -15,7 +15,7 @@ from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.kit.problems import unprocessable
 from api.v1 import pages
-from api.v1.bodies import DeviceFields, Line, filter_in, key_in, told
+from api.v1.bodies import DeviceFields, Line, filter_in, key_in, supplied
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
 from devices import edits, selection
 from devices.edits import Saved
@@ -126,7 +126,7 @@ def show_device(call: Call, serial: str) -> HttpResponse:
 def put_device(call: Call, serial: str) -> HttpResponse:
     strict_json.check({"serial": serial})
     serial = key_in("serial", serial, field="serial")
-    given = told(call.body)
+    given = supplied(call.body)
     return put(
         save=lambda: edits.save_device("serial", serial, given, country=country(), now=call.now, actor=call.actor),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
@@ -143,7 +143,7 @@ def put_devices(call: Call) -> HttpResponse:
     where = country()
 
     def save(item: Any) -> Saved[Device]:
-        given = told(operation.read(item, into=DeviceItem))
+        given = supplied(operation.read(item, into=DeviceItem))
         key = "serial" if given.get("serial") else "imei"
         value = given.pop(key, None)
         if not value:

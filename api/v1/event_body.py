@@ -13,7 +13,7 @@ from api.kit.callers import ApiScope, Caller
 from api.kit.operation import read
 from api.kit.problems import unprocessable
 from api.kit.strict_json import Parsed
-from api.v1.bodies import DeviceFields, FilterBody, Identifier, Line, Moment, UserFields, filter_of, key_in, told
+from api.v1.bodies import DeviceFields, FilterBody, Identifier, Line, Moment, UserFields, filter_of, key_in, supplied
 from devices.fields import DEVICE_KEYS, USER_KEYS
 from dispatch.intake.accept import EventIn, Posted
 from dispatch.intake.subjects import SubjectIn
@@ -138,7 +138,7 @@ def _recipients(body: RecipientsBody | None) -> Mapping[ChannelKind, list[str]]:
 def _subject(body: DeviceBody | UserBody | None, *, field: str, names: tuple[str, ...]) -> SubjectIn | None:
     if body is None:
         return None
-    given = told(body)
+    given = supplied(body)
     for name in names:
         value = given.pop(name, "")
         if value:

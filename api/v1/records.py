@@ -50,7 +50,7 @@ def warnings_of(found: Sequence[Unusable]) -> list[WarningBody]:
 
 
 def saved(save: Callable[[], Saved[Any]]) -> Saved[Any]:
-    """What `save` answers; a wrong field becomes a problem."""
+    """What `save` returns; a wrong field becomes a problem."""
     try:
         return save()
     except FieldError as error:

@@ -1,4 +1,4 @@
-"""The bodies of servers: what each kind is set to, from the table of kinds; what is told of them; how a test went."""
+"""The bodies of servers: what each kind is set to, from the table of kinds; what is known of them; how a test went."""
 
 from __future__ import annotations
 

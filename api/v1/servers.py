@@ -17,7 +17,7 @@ from api.kit import operation
 from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.kit.problems import FieldError, ProblemError, invalid, unprocessable
-from api.v1.bodies import told
+from api.v1.bodies import supplied
 from api.v1.server_bodies import (
     LearnedBody,
     NewServer,
@@ -49,7 +49,7 @@ def show_server(call: Call, server_id: int) -> HttpResponse:
 
 
 def create_server(call: Call) -> HttpResponse:
-    given = told(call.body)
+    given = supplied(call.body)
     kind = KINDS[ServerKind(given.pop("kind"))]
     server = kind.model()
     _set(server, given, kind=kind)
@@ -61,7 +61,7 @@ def create_server(call: Call) -> HttpResponse:
 
 
 def change_server(call: Call, server_id: int) -> HttpResponse:
-    server, given = _find_own(server_id), told(call.body)
+    server, given = _find_own(server_id), supplied(call.body)
     server.revision = given.pop("revision", server.revision)
     kind = kinds.of(server)
     _set(server, given, kind=kind)

@@ -14,7 +14,7 @@ from api.kit import operation, strict_json
 from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, Call, Operation
 from api.v1 import pages
-from api.v1.bodies import Line, UserFields, filter_in, key_in, told
+from api.v1.bodies import Line, UserFields, filter_in, key_in, supplied
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
 from devices import edits, selection
 from devices.edits import Saved
@@ -92,7 +92,7 @@ def show_user(call: Call, loginname: str) -> HttpResponse:
 def put_user(call: Call, loginname: str) -> HttpResponse:
     strict_json.check({"loginname": loginname})
     loginname = key_in("loginname", loginname, field="loginname")
-    given = told(call.body)
+    given = supplied(call.body)
     return put(
         save=lambda: edits.save_user("loginname", loginname, given, country=country(), actor=call.actor),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
@@ -109,7 +109,7 @@ def put_users(call: Call) -> HttpResponse:
     where = country()
 
     def save(item: Any) -> Saved[Person]:
-        given = told(operation.read(item, into=UserItem))
+        given = supplied(operation.read(item, into=UserItem))
         return edits.save_user("loginname", given.pop("loginname"), given, country=where)
 
     return save_all(call, batch.users, model=Person, save=save)

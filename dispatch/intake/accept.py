@@ -179,8 +179,8 @@ def _way_alone(event_in: EventIn) -> Callable[..., Answer] | None:
     """How it is stored if that is not together with others."""
     if event_in.audience is not None:
         return _store_broadcast
-    told = (event_in.user and event_in.user.told) or (event_in.device and event_in.device.told)
-    return _store_saving if event_in.keep and told else None
+    reported = (event_in.user and event_in.user.reported) or (event_in.device and event_in.device.reported)
+    return _store_saving if event_in.keep and reported else None
 
 
 def _store_saving(item: Posted, *, origin: str, now: datetime) -> Answer:
@@ -357,8 +357,8 @@ def _prepare(
     payload = {
         "data": data,
         "reasons": event_in.reasons,
-        "user": devices.told_user(subject.user_told),
-        "device": devices.told_device(subject.device_told),
+        "user": devices.reported_user(subject.user_reported),
+        "device": devices.reported_device(subject.device_reported),
     }
     values = {}
     if ways.told:

@@ -29,7 +29,7 @@ class SubjectIn(Struct, frozen=True):
 
     key: str
     value: str
-    told: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, Any] = field(default_factory=dict)
 
 
 Named = tuple[SubjectIn | None, SubjectIn | None]
@@ -49,32 +49,32 @@ def readings(named: Mapping[int, Named]) -> tuple[Query[People], Query[Devices]]
 def find(
     named: Mapping[int, Named], *, people: People, devices: Devices, country: str
 ) -> dict[int, Subject | RefusedError]:
-    """The subject of each (user, device); what is told counts for the event alone."""
+    """The subject of each (user, device); what is reported counts for the event alone."""
     found: dict[int, Subject | RefusedError] = {}
     for place, (user, device) in named.items():
         try:
             found[place] = Subject(
                 person=_known(user, "user", found=people),
                 device=_known(device, "device", found=devices),
-                user_told=_cleaned(user, "user", country=country),
-                device_told=_cleaned(device, "device", country=country),
+                user_reported=_cleaned(user, "user", country=country),
+                device_reported=_cleaned(device, "device", country=country),
             )
         except RefusedError as refused:
             found[place] = refused
-    return _with_told_owners(found)
+    return _with_reported_owners(found)
 
 
 def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now: datetime) -> Subject | RefusedError:
-    """The subject, created or changed first where something is told of it; in the transaction of the caller."""
+    """The subject, created or changed first where something is reported of it; in the transaction of the caller."""
     person = machine = None
     try:
-        if user and user.told:
+        if user and user.reported:
             with _within("user"):
-                saved = edits.save_user(user.key, user.value, user.told, country=country)
+                saved = edits.save_user(user.key, user.value, user.reported, country=country)
                 person = queries.known_person(saved.row)
-        if device and device.told:
+        if device and device.reported:
             with _within("device"):
-                kept = edits.save_device(device.key, device.value, device.told, country=country, now=now)
+                kept = edits.save_device(device.key, device.value, device.reported, country=country, now=now)
                 machine = queries.known_device(kept.row)
     except RefusedError as refused:
         return refused
@@ -87,14 +87,14 @@ def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now:
         found,
         person=person or found.person,
         device=machine or found.device,
-        user_told=_cleaned(user, "user", country=country),
-        device_told=_cleaned(device, "device", country=country),
+        user_reported=_cleaned(user, "user", country=country),
+        device_reported=_cleaned(device, "device", country=country),
     )
 
 
 @contextmanager
 def _within(prefix: str) -> Iterator[None]:
-    """What is wrong with a field is told with its path in the event."""
+    """What is wrong with a field is reported with its path in the event."""
     try:
         yield
     except FieldError as error:
@@ -109,27 +109,27 @@ def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Known]
     if subject is None:
         return None
     row = found.get(_key(subject))
-    if row is None and not subject.told:
+    if row is None and not subject.reported:
         raise RefusedError(f"{prefix}.{subject.key}", "unknown", f"No {prefix} has the {subject.key} given.")
     return row
 
 
 def _cleaned(subject: SubjectIn | None, prefix: str, *, country: str) -> Mapping[str, Any]:
-    """What is told, and the key itself, which is a value too."""
-    if subject is None or not subject.told:
+    """What is reported, and the key itself, which is a value too."""
+    if subject is None or not subject.reported:
         return {}
     check = clean_device if prefix == "device" else clean_user
-    given = subject.told if subject.key == "id" else {subject.key: subject.value, **subject.told}
+    given = subject.reported if subject.key == "id" else {subject.key: subject.value, **subject.reported}
     with _within(prefix):
         return check(given, key=subject.key, country=country).values
 
 
-def _with_told_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, Subject | RefusedError]:
-    """A device that is told to be a user's brings that user, for its event alone."""
+def _with_reported_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, Subject | RefusedError]:
+    """A device that is reported to be a user's comes with that user, for its event alone."""
     owners = {
-        place: subject.device_told["user"]
+        place: subject.device_reported["user"]
         for place, subject in found.items()
-        if isinstance(subject, Subject) and not subject.person and subject.device_told.get("user")
+        if isinstance(subject, Subject) and not subject.person and subject.device_reported.get("user")
     }
     people = statements.result_of(queries.find_people({("loginname", loginname) for loginname in owners.values()}))
     answer = dict(found)

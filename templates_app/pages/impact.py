@@ -1,4 +1,4 @@
-"""What deleting a server takes from the templates, told on the page that asks for confirmation."""
+"""What deleting a server takes from the templates, shown on the page that asks for confirmation."""
 
 from __future__ import annotations
 

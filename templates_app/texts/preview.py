@@ -37,7 +37,7 @@ class Events(Protocol):
         """Id and words of the latest of this type."""
 
     def values(self, event_id: str) -> Mapping[str, Any] | None:
-        """The name spaces that the event brings; None where there is no such event."""
+        """The name spaces that the event supplies; None where there is no such event."""
 
 
 class _NoEvents:
@@ -102,10 +102,9 @@ def reader(*, user: str, device: str, event: str, language: str) -> Reader:
         target = find_targets([shown], reach_phones=False)[0]
         values |= {"user": dict(target.user), "device": dict(target.device)}
         spoken, zone = target.language, target.time_zone
-    told = events().values(event) if event else None
-    for space, brought in (told or {}).items():
-        both = {**values.get(space, {}), **brought} if space in {"user", "device"} else brought
-        values[space] = both
+    supplied = events().values(event) if event else None
+    for space, own in (supplied or {}).items():
+        values[space] = {**values.get(space, {}), **own} if space in {"user", "device"} else own
     return Reader(values, language=language or spoken, zone=zone, problem=problem)
 
 

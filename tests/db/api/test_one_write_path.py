@@ -28,17 +28,17 @@ class Console:
     def __init__(self, client):
         self.client = client
 
-    def add(self, name, told):
+    def add(self, name, written):
         url = f"{LIST}add/?later"
         data = {**typed(self.client, url), "name": name, "type": "device.jailbroken", "sms.recipient": "${user.mobile}"}
-        assert self.client.post(url, {**data, **told}).status_code == 302
+        assert self.client.post(url, {**data, **written}).status_code == 302
 
     def opened(self, template):
         """What a later `change` is based on."""
         return typed(self.client, f"{LIST}{template.pk}/")
 
-    def change(self, template, told, *, opened):
-        return self.client.post(f"{LIST}{template.pk}/", {**opened, **told}).status_code
+    def change(self, template, written, *, opened):
+        return self.client.post(f"{LIST}{template.pk}/", {**opened, **written}).status_code
 
     def delete(self, template):
         assert self.client.post(f"{LIST}{template.pk}/delete/").status_code == 302
@@ -52,8 +52,8 @@ class Key:
     def __init__(self, api):
         self.api = api
 
-    def add(self, name, told):
-        body = {"name": name, "type": "device.jailbroken", **self._body(told)}
+    def add(self, name, written):
+        body = {"name": name, "type": "device.jailbroken", **self._body(written)}
         body["channels"] += [{"kind": "secure_hub", "texts": [{}]}, {"kind": "sms", "recipient": "${user.mobile}"}]
         body["channels"][-1]["texts"] = [{}]
         assert self.api.post("/templates", body).status_code == 201
@@ -61,8 +61,8 @@ class Key:
     def opened(self, template):
         return self.api.get(f"/templates/{template.uid}").json()
 
-    def change(self, template, told, *, opened):
-        body = self._body(told)
+    def change(self, template, written, *, opened):
+        body = self._body(written)
         body["channels"] += opened["channels"][1:]
         answer = self.api.put(f"/templates/{template.uid}", {**body, "version": opened["version"]})
         return {200: 302}.get(answer.status_code, answer.status_code)
@@ -70,11 +70,11 @@ class Key:
     def delete(self, template):
         assert self.api.delete(f"/templates/{template.uid}").status_code == 204
 
-    def _body(self, told):
-        text = {field: told.get(name, "") for name, field in BODIES.items()}
-        channel = {"kind": "smtp", "active": True, "recipient": told["smtp.recipient"], "texts": [text]}
-        seconds = int(told["lifetime_hours"]) * 3600
-        return {"description": told["description"], "lifetime_seconds": seconds, "channels": [channel]}
+    def _body(self, written):
+        text = {field: written.get(name, "") for name, field in BODIES.items()}
+        channel = {"kind": "smtp", "active": True, "recipient": written["smtp.recipient"], "texts": [text]}
+        seconds = int(written["lifetime_hours"]) * 3600
+        return {"description": written["description"], "lifetime_seconds": seconds, "channels": [channel]}
 
 
 @pytest.fixture(params=["console", "key"])
