@@ -20,7 +20,6 @@ from msgspec import Struct
 from api.kit import choices, expected, problems, strict_json, texts
 from api.kit.callers import ApiScope, Authentication, Caller
 from api.kit.problems import ProblemError, unprocessable
-from dispatch.intake.turn import LateError
 from foundation.audit import Actor
 from foundation.sql import trouble
 
@@ -157,8 +156,6 @@ def _answered(
         return operation.view(_call(operation, request, authentication=authentication), **named)
     except ProblemError as problem:
         return problems.response(problem)
-    except LateError:
-        return problems.response(problems.late())
     except (DatabaseError, InterfaceError) as error:
         found = trouble.of(error)
         if found is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,16 +13,16 @@ from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.access import rate, webhooks
-from api.kit import cloudevents, operation, strict_json, texts
+from api.kit import cloudevents, operation, problems, strict_json, texts
 from api.kit.callers import ApiScope
 from api.kit.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
 from api.kit.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.kit.strict_json import Parsed
 from api.v1.event_body import EventBody, EventItem, posted
-from dispatch.intake import accept, reception
-from dispatch.intake.accept import Accepted, ConflictError, Posted
+from dispatch.intake import reception
+from dispatch.intake.accept import Accepted, Answer, ConflictError, Posted
+from dispatch.intake.reception import LateError
 from dispatch.intake.subjects import RefusedError
-from dispatch.intake.turn import taking_in
 
 MOST_EVENTS = 1_000
 _HEADER = "Idempotency-Key"
@@ -72,7 +73,8 @@ def create_event(call: Call) -> HttpResponse:
         raise _too_large()
     single = _single(call)
     rate.spend(call.caller, events=1, now=call.now)
-    accepted = _taken(reception.take_in(single, origin=call.caller.origin, now=call.now))
+    with _in_time():
+        accepted = _taken(reception.take_in(single, origin=call.caller.origin, now=call.now))
     body = AcceptedBody(
         id=accepted.id,
         status_url=f"/api/v1/events/{accepted.id}",
@@ -89,18 +91,23 @@ def create_event(call: Call) -> HttpResponse:
 def create_events(call: Call) -> HttpResponse:
     if _HEADER in call.request.headers:
         raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
-    with taking_in:
+
+    def bodies() -> list[Parsed]:
         parsed = strict_json.parse(call.raw)
         batch = operation.read(parsed.tree, into=_Batch)
-        return _take_all(call, [parsed.part(each) for each in batch.events], read=_item)
+        return [parsed.part(each) for each in batch.events]
+
+    return _take_all(call, bodies, read=_item)
 
 
 def _create_cloud_events(call: Call) -> HttpResponse:
-    with taking_in:
+    def bodies() -> list[Parsed]:
         envelopes = strict_json.parse(call.raw)
         if not isinstance(envelopes.tree, list) or not 1 <= len(envelopes.tree) <= MOST_EVENTS:
             raise unprocessable("body", "invalid", f"A batch is a list of 1 to {MOST_EVENTS} events.")
-        return _take_all(call, [envelopes.part(each) for each in envelopes.tree], read=_cloud_event)
+        return [envelopes.part(each) for each in envelopes.tree]
+
+    return _take_all(call, bodies, read=_cloud_event)
 
 
 def _format(call: Call) -> str:
@@ -160,16 +167,21 @@ def _check_size(call: Call, body: Parsed) -> None:
         raise _too_large()
 
 
-def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) -> HttpResponse:
-    rate.spend(call.caller, events=len(bodies), now=call.now)
+def _take_all(call: Call, bodies: Callable[[], list[Parsed]], *, read: Callable[..., Posted]) -> HttpResponse:
     items: list[Posted | ProblemError] = []
-    for index, body in enumerate(bodies):
-        try:
-            items.append(read(call, body, index=index))
-        except ProblemError as problem:
-            items.append(problem)
-    good = [item for item in items if isinstance(item, Posted)]
-    answers = iter(accept.accept_all(good, origin=call.caller.origin, now=call.now))
+
+    def good() -> list[Posted]:
+        found = bodies()
+        rate.spend(call.caller, events=len(found), now=call.now)
+        for index, body in enumerate(found):
+            try:
+                items.append(read(call, body, index=index))
+            except ProblemError as problem:
+                items.append(problem)
+        return [item for item in items if isinstance(item, Posted)]
+
+    with _in_time():
+        answers = iter(reception.take_in_all(good, origin=call.caller.origin, now=call.now))
     results = [
         _result(index, item if isinstance(item, ProblemError) else next(answers)) for index, item in enumerate(items)
     ]
@@ -179,7 +191,7 @@ def _take_all(call: Call, bodies: list[Parsed], *, read: Callable[..., Posted]) 
     return operation.answer(BatchAnswer(len(results) - rejected, rejected, results), status=HTTPStatus.ACCEPTED)
 
 
-def _result(index: int, outcome: ProblemError | accept.Answer) -> BatchResult:
+def _result(index: int, outcome: ProblemError | Answer) -> BatchResult:
     try:
         if isinstance(outcome, ProblemError):
             raise outcome
@@ -189,7 +201,7 @@ def _result(index: int, outcome: ProblemError | accept.Answer) -> BatchResult:
     return BatchResult(index, taken.id, taken.deliveries, taken.skipped, taken.replayed)
 
 
-def _taken(answer: accept.Answer) -> Accepted:
+def _taken(answer: Answer) -> Accepted:
     match answer:
         case Accepted():
             return answer
@@ -198,6 +210,14 @@ def _taken(answer: accept.Answer) -> Accepted:
         case ConflictError():
             error = FieldError(_HEADER, "conflict", str(answer))
             raise ProblemError(HTTPStatus.CONFLICT, str(answer), errors=[error])
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except LateError:
+        raise problems.late() from None
 
 
 def _too_large() -> ProblemError:

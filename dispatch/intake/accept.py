@@ -277,13 +277,13 @@ def _store_about(
         taking_in.end()  # it stores several at once
     stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
     for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
-        _ring_when_stored(server_id)
+        _wake_when_stored(server_id)
     for place, event in events.items():
         answers[place] = _answer(event) if event.id in stored else _second(items[place], world=world)
     return answers
 
 
-def _ring_when_stored(server_id: int) -> None:
+def _wake_when_stored(server_id: int) -> None:
     """A wake-up that fails takes nothing back and is no reason to store again."""
 
     def wake() -> None:

@@ -1,4 +1,4 @@
-"""Where events are handed in one by one: those that several threads bring at once are taken in together.
+"""Where events are handed in from outside: those that several threads hand in one by one are taken in together.
 
 An event alone costs several times what it costs among others: statements, a transaction and a wake-up are shared.
 """
@@ -6,21 +6,26 @@ An event alone costs several times what it costs among others: statements, a tra
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError
 
 from dispatch.intake import accept
 from dispatch.intake.accept import Answer, Posted
-from dispatch.intake.turn import LateError, taking_in
+from dispatch.intake.turn import taking_in
 from foundation.sql import dialect, trouble
 
 PATIENCE = 1.0
 """Seconds that an event waits for others before it goes alone: a statement of theirs may wait for a lock."""
 
 
-class _Brought:
+class LateError(Exception):
+    """Others were being taken in for so long that the turn did not come in time; nothing was done."""
+
+
+class _Waiting:
     """An event that its thread waits with, until there is an answer or a failure; `alone` if it is not for a group."""
 
     __slots__ = ("alone", "answer", "failure", "now", "posted")
@@ -37,9 +42,9 @@ class _Counter:
 
     def __init__(self) -> None:
         self.busy = threading.Lock()
-        self.waiting: list[_Brought] = []
+        self.waiting: list[_Waiting] = []
 
-    def take(self, one: _Brought) -> bool:
+    def take(self, one: _Waiting) -> bool:
         """Whether it still waited; nobody else takes it then."""
         try:
             self.waiting.remove(one)
@@ -54,11 +59,11 @@ _counters: dict[str, _Counter] = {}
 def take_in(posted: Posted, *, origin: str, now: datetime) -> Answer:
     """Store one event, with those that others of the same origin wait with, or nothing.
 
-    Answers or raises what `ingest.accept_all` does for it.
+    Returns or raises what `accept.accept_all` does for it. Raises LateError.
     """
     if accept.stands_alone(posted.event):
         return _accept([posted], origin=origin, now=now)[0]
-    mine, counter = _Brought(posted, now=now), _counters.setdefault(origin, _Counter())
+    mine, counter = _Waiting(posted, now=now), _counters.setdefault(origin, _Counter())
     counter.waiting.append(mine)
     if not counter.busy.acquire(timeout=PATIENCE):
         if counter.take(mine):
@@ -77,6 +82,15 @@ def take_in(posted: Posted, *, origin: str, now: datetime) -> Answer:
     return mine.answer
 
 
+def take_in_all(read: Callable[[], Sequence[Posted]], *, origin: str, now: datetime) -> list[Answer]:
+    """Store several events, which `read` returns; it is called when it is this caller's turn. Raises LateError.
+
+    Each stands alone, and its answer or the reason for its refusal has its place.
+    """
+    with _turn():
+        return accept.accept_all(read(), origin=origin, now=now)
+
+
 def _take_in_with_others(counter: _Counter, *, origin: str) -> None:
     """All that wait; if they can't be taken in together each goes alone, beside the others."""
     group = [each for each in tuple(counter.waiting) if counter.take(each)]
@@ -90,7 +104,7 @@ def _take_in_with_others(counter: _Counter, *, origin: str) -> None:
                 each.alone = True
 
 
-def _answer(group: list[_Brought], *, origin: str) -> None:
+def _answer(group: list[_Waiting], *, origin: str) -> None:
     """Take them in at once; if the database is lost meanwhile, nobody knows what became of any of them."""
     try:
         answers = _accept([each.posted for each in group], origin=origin, now=max(each.now for each in group))
@@ -105,5 +119,17 @@ def _answer(group: list[_Brought], *, origin: str) -> None:
 
 
 def _accept(posted: list[Posted], *, origin: str, now: datetime) -> list[Answer]:
-    with nullcontext() if dialect.is_postgresql() else taking_in:
+    if dialect.is_postgresql():
         return accept.accept_all(posted, origin=origin, now=now)
+    with _turn():
+        return accept.accept_all(posted, origin=origin, now=now)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not taking_in.take():
+        raise LateError
+    try:
+        yield
+    finally:
+        taking_in.end()

@@ -5,30 +5,22 @@ from __future__ import annotations
 import threading
 
 PATIENCE = 5.0
-"""Seconds that a caller waits for the turn."""
-
-
-class LateError(Exception):
-    """The turn did not come in time; nothing was done."""
+"""Seconds that a caller waits for the turn: on SQLite each of those before may wait for its one write lock."""
 
 
 class Turn:
-    """A lock whose holder may let the next one go early, when what is left is not work of its own.
-
-    To enter raises LateError where those before take too long: on SQLite each of them may wait for its one write lock.
-    """
+    """A lock whose holder may let the next one go early, when what is left is not work of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holder = 0
 
-    def __enter__(self) -> None:
+    def take(self) -> bool:
+        """Whether it came in time; to be ended then."""
         if not self._lock.acquire(timeout=PATIENCE):
-            raise LateError
+            return False
         self._holder = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
+        return True
 
     def end(self) -> None:
         """Let the next one go; nothing happens if it is not this thread's turn."""
@@ -38,4 +30,4 @@ class Turn:
 
 
 taking_in = Turn()
-"""To be held while many events are read and taken in; not inside a transaction."""
+"""Held while many events are read and taken in; not inside a transaction."""

@@ -187,9 +187,10 @@ def test_whoever_waits_too_long_for_the_turn_is_told_to_come_again(ways, monkeyp
     taken, done = threading.Event(), threading.Event()
 
     def hold():
-        with turn.taking_in:
-            taken.set()
-            done.wait()
+        assert turn.taking_in.take()
+        taken.set()
+        done.wait()
+        turn.taking_in.end()
 
     holder = threading.Thread(target=hold)
     holder.start()

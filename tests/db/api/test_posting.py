@@ -258,9 +258,9 @@ class CountedTurn(Turn):
         super().__init__()
         self.asked = threading.Semaphore(0)
 
-    def __enter__(self):
+    def take(self):
         self.asked.release()
-        super().__enter__()
+        return super().take()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -289,7 +289,7 @@ def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_wo
     find_targets, intake_store = queries.find_targets, intake.store
     monkeypatch.setattr("devices.queries.find_targets", find)
     monkeypatch.setattr("dispatch.outbox.store.store", store)
-    monkeypatch.setattr("api.v1.posting.taking_in", turn)
+    monkeypatch.setattr("dispatch.intake.reception.taking_in", turn)
     monkeypatch.setattr("dispatch.intake.accept.taking_in", turn)
 
     def post():

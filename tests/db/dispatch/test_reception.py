@@ -144,7 +144,7 @@ def test_those_that_are_being_taken_in_wait_for_their_answer(small_world, taken,
     with ThreadPoolExecutor(2) as pool:
         counter = reception._counters.setdefault("test", reception._Counter())
         with counter.busy:
-            counter.waiting.append(behind := reception._Brought(posted("behind"), now=NOW))
+            counter.waiting.append(behind := reception._Waiting(posted("behind"), now=NOW))
             first = pool.submit(hand_in, posted("first"))
             waiting.until(lambda: in_line() == 2)
         waiting.until(lambda: taken)

@@ -17,19 +17,20 @@ def test_the_next_one_goes_when_the_turn_ends_early():
     turn, went = Turn(), []
 
     def go():
-        with turn:
-            went.append(1)
+        went.append(turn.take())
+        turn.end()
 
-    with turn:
-        turn.end()
-        other_thread(go)
-        turn.end()
-    assert went == [1]
+    assert turn.take()
+    turn.end()
+    other_thread(go)
+    turn.end()
+    assert went == [True]
 
 
 def test_nobody_ends_the_turn_of_another():
     turn = Turn()
-    with turn:
-        other_thread(turn.end)
-        assert not turn._lock.acquire(blocking=False)
+    assert turn.take()
+    other_thread(turn.end)
+    assert not turn._lock.acquire(blocking=False)
+    turn.end()
     assert turn._lock.acquire(blocking=False)
