@@ -49,13 +49,13 @@ def start_worker(transactional_db, broker_url, tmp_path):
     install(apps)
     started = []
 
-    def start(queue="drain", *, pool="threads", offset=None, until="ready.", **environment):
-        """`offset` is a file with the seconds that its wall clock is off; `until` its log has these words."""
+    def start(queue="drain", *, pool="threads", program=("celery",), until="ready.", **environment):
+        """`program` is the module that it runs, with arguments of its own; `until` its log has these words."""
         log = tmp_path / f"worker-{len(started)}.log"
         with log.open("wb") as output:
             started.append(
                 subprocess.Popen(
-                    _worker_command(queue, pool=pool, name=f"{queue}{len(started)}@test", offset=offset),
+                    _worker_command(queue, pool=pool, name=f"{queue}{len(started)}@test", program=program),
                     cwd=ROOT,
                     env=os.environ | _addresses(broker_url) | environment,
                     stdout=output,
@@ -73,8 +73,7 @@ def start_worker(transactional_db, broker_url, tmp_path):
         process.wait()
 
 
-def _worker_command(queue, *, pool, name, offset):
-    program = ["tests.flow.shifted", offset] if offset else ["celery"]
+def _worker_command(queue, *, pool, name, program):
     quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
     return [sys.executable, "-m", *program, "-A", "xmnotify", "worker", "-P", pool, "-Q", queue, "-n", name, *quiet]
 

@@ -26,7 +26,8 @@ def clock(tmp_path):
 
 @pytest.fixture
 def control(start_worker, clock, tmp_path):
-    return lambda: start_worker("control", pool="solo", offset=str(clock), XMNOTIFY_VAR=str(tmp_path))
+    program = ("tests.flow.shifted", str(clock))
+    return lambda: start_worker("control", pool="solo", program=program, XMNOTIFY_VAR=str(tmp_path))
 
 
 def sweeps():
