@@ -102,7 +102,7 @@ def activate(server_id: int, *, actor: Actor, now: datetime) -> None:
 def try_again(server_id: int, *, actor: Actor, now: datetime) -> bool:
     """Have a stopped or paused server tried with one message now; False when it was neither.
 
-    Refused sign-ins stay counted: a stopped server whose sign-in is refused again stops at once.
+    Refused sign-ins stay counted: a stopped server whose sign-in is refused again stops immediately.
     """
     tried = bool(_try(_in_trouble(server_id), now=now))
     if tried:

@@ -57,7 +57,7 @@ class PreparedTest:
     """
 
     config: Any
-    peer: tuple[Any, ...] = field(compare=False)
+    peer: tuple[Any, ...] = field(compare=False, repr=False)
     timeout: timedelta
     run: Callable[[Message, Recipient], Iterator[Stage]] = field(compare=False)
     endpoint: str = field(compare=False)

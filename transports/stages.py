@@ -1,4 +1,4 @@
-"""Test Configuration told stage by stage: what a stage is called, how it went, and what a failure means."""
+"""Test Configuration stage by stage: what a stage is called, how it went, and what a failure means."""
 
 from __future__ import annotations
 

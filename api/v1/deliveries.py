@@ -82,7 +82,7 @@ class AttemptBody(Struct):
 
 
 class ReceiptBody(Struct):
-    """What an SMS service told later of one part; `code` is its own."""
+    """What an SMS service reported later of one part; `code` is its own."""
 
     part: str
     status: str

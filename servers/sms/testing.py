@@ -14,7 +14,7 @@ from servers.kind import MOST_SILENCE, PreparedTest
 from servers.models import SmsGateway
 from servers.sms import channel
 from transports.addresses import phone_number
-from transports.nexmo import probe
+from transports.nexmo import testing
 from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 
@@ -28,7 +28,7 @@ def prepare(gateway: SmsGateway) -> PreparedTest:
     patient = replace(config, timeout=min(config.timeout, MOST_SILENCE))
 
     def run(message: Message, to: Recipient) -> Iterator[Stage]:
-        return probe.probe(patient, message=message, to=to, policy=channel.policy())
+        return testing.run(patient, message=message, to=to, policy=channel.policy())
 
     return PreparedTest(
         config=config,

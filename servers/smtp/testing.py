@@ -19,7 +19,7 @@ from servers.validators import check_mail
 from servers.values import UNKNOWN, Experience
 from transports.net.guard import Policy
 from transports.net.oauth import FreshToken, TokenRequest
-from transports.smtp import probe
+from transports.smtp import testing
 from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 
@@ -35,7 +35,7 @@ def prepare(server: SmtpServer) -> PreparedTest:
     patient = structs.replace(heeding, timeout=min(config.timeout, MOST_SILENCE))
 
     def run(message: Message, to: Recipient) -> Iterator[Stage]:
-        return probe.probe(patient, message=message, to=to, policy=channel.policy())
+        return testing.run(patient, message=message, to=to, policy=channel.policy())
 
     return PreparedTest(
         config=config,

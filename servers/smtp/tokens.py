@@ -66,6 +66,6 @@ class SharedToken:
 
 
 def _key(request: TokenRequest) -> str:
-    """Another secret is another key, so a changed one is tried at once."""
+    """Another secret is another key, so a changed one is tried immediately."""
     parts = (request.url, request.client_id, request.client_secret, request.scope)
     return "oauth:" + salted_hmac("servers.smtp.tokens", "\0".join(parts), algorithm="sha256").hexdigest()

@@ -58,7 +58,7 @@ SHOWN = (
     "dispatch/log",
     "dispatch/outbox/interventions.py",
     "dispatch/templatetags",
-    "transports/smtp/probe.py",
+    "transports/smtp/testing.py",
 )
 """Whatever these hold is shown in the console: not what is sent, logged, printed by commands or answered over HTTP."""
 SPEAKERS = sorted(

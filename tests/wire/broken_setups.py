@@ -21,7 +21,7 @@ from uuid import UUID
 
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, Script, Talk, honest
-from transports.smtp.probe import probe
+from transports.smtp import testing
 from transports.stages import Stage
 from transports.types import AddressKind, Message, Recipient
 
@@ -54,7 +54,7 @@ class Seen:
 
 
 def see(setup: Setup, *, authority: Authority) -> Seen:
-    """Test it as the console does: server, factory, probe."""
+    """Test it as the console does: server, channel, stages."""
     from servers.models import SmtpServer  # noqa: PLC0415 - as above
     from servers.smtp import channel  # noqa: PLC0415 - Django is not set up when this module is read
 
@@ -68,7 +68,7 @@ def see(setup: Setup, *, authority: Authority) -> Seen:
         server = SmtpServer(**fields | {"ca_bundle": authority.pem if setup.trusted else ""} | setup.fields)
         server.password = server._meta.get_field("password").to_python("not the right one")
         began = time.perf_counter()
-        *_, last = probe(channel.config(server), message=MESSAGE, to=ANNA, policy=channel.policy())
+        *_, last = testing.run(channel.config(server), message=MESSAGE, to=ANNA, policy=channel.policy())
         return Seen(last, time.perf_counter() - began, peer.connections if peer else 0)
 
 

@@ -21,8 +21,8 @@ from tests.wire.broken_setups import filtered, nothing
 from tests.wire.certificates import Authority
 from tests.wire.nexmo import BOSTON, LONDON, LOOPBACK, config, message
 from transports.net.guard import HTTP_POLICY
+from transports.nexmo import testing
 from transports.nexmo.config import Signer
-from transports.nexmo.probe import probe
 from transports.stages import Stage
 from transports.types import Recipient
 
@@ -66,7 +66,7 @@ def see(setup: Setup, *, authority: Authority) -> Seen:
         settings = config(url, timeout=patience, ca_bundle=bundle, **setup.fields)
         policy = HTTP_POLICY if setup.public_only else LOOPBACK
         began = time.perf_counter()
-        *_, last = probe(settings, message=message(), to=setup.to, policy=policy)
+        *_, last = testing.run(settings, message=message(), to=setup.to, policy=policy)
         submissions = nexmo.requests.count("/sms/json") if nexmo else 0
         return Seen(last, time.perf_counter() - began, submissions)
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.wire.nexmo import LONDON, LOOPBACK, SECRET, config, message, outcome
-from transports.nexmo.probe import probe
+from transports.nexmo import testing
 from transports.stages import Stage
 from transports.types import ReasonCode, Rejected
 
@@ -54,7 +54,7 @@ def service(*, elsewhere: tuple[int, str], sms: tuple[int, str]) -> Iterator[str
 
 
 def stages(url: str, **fields: str) -> list[Stage]:
-    return list(probe(config(url, **fields), message=message(), to=LONDON, policy=LOOPBACK))
+    return list(testing.run(config(url, **fields), message=message(), to=LONDON, policy=LOOPBACK))
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,11 @@ def is_recent(timestamp: str, *, now: datetime) -> bool:
 
 
 def _reason(status: str, code: str) -> Reason:
-    told, words = CODES.get(code, (ReasonCode.PERMANENT, ""))
+    reported, words = CODES.get(code, (ReasonCode.PERMANENT, ""))
     if status == "expired" and code in {"", "0", "1", "99"}:
-        told, words = ReasonCode.EXPIRED, "the carrier gave up"
+        reported, words = ReasonCode.EXPIRED, "the carrier gave up"
     detail = ": ".join(part for part in (status, words) if part)
-    return Reason(told, Scope.RECIPIENT, detail, reply=code)
+    return Reason(reported, Scope.RECIPIENT, detail, reply=code)
 
 
 def _time(text: str) -> datetime | None:

@@ -142,8 +142,8 @@ def _http(answer: requests.Response, *, secrets: Sequence[str]) -> Deferred | Re
 
 def _retry_after(answer: requests.Response) -> timedelta | None:
     """The delay in seconds (RFC 9110 10.2.3), an hour at most; a date there is passed over."""
-    told = answer.headers.get("Retry-After", "")
-    return min(timedelta(seconds=int(told)), _LONGEST_REST) if re.fullmatch("[0-9]{1,6}", told) else None
+    reported = answer.headers.get("Retry-After", "")
+    return min(timedelta(seconds=int(reported)), _LONGEST_REST) if re.fullmatch("[0-9]{1,6}", reported) else None
 
 
 def _parts(answer: requests.Response) -> list[Mapping[str, Any]] | None:
@@ -177,9 +177,9 @@ def _sent(parts: Sequence[Mapping[str, Any]]) -> Sent:
     words += (
         [f"price {' + '.join(dict.fromkeys(prices)) if len(set(prices)) > 1 else _total(prices)}"] if prices else []
     )
-    for name, told in (("balance", "remaining-balance"), ("network", "network")):
-        if parts[-1].get(told):
-            words.append(f"{name} {parts[-1][told]}")
+    for name, reported in (("balance", "remaining-balance"), ("network", "network")):
+        if parts[-1].get(reported):
+            words.append(f"{name} {parts[-1][reported]}")
     ids = " ".join(str(part.get("message-id", "")) for part in parts).strip()
     return Sent(ids, detail=cleaned(", ".join(words)), reply="0")
 

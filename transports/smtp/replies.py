@@ -243,7 +243,7 @@ def judge(reply: Reply, *, phase: Phase, alone: bool = True, own_sender: bool = 
 
     A reason with SERVER scope is always Deferred: the message may go when the server is back or repaired. `alone`
     tells that no recipient of the transaction was taken before, so "too many" can't be meant of this transaction;
-    `own_sender` that the message brought its own From, so a refused From says nothing about the server's; the
+    `own_sender` that the message has its own From, so a refused From says nothing about the server's; the
     sender of the envelope is always the server's.
     """
     enhanced = reply.enhanced

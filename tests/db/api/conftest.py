@@ -95,7 +95,7 @@ def problem():
 
 
 @pytest.fixture
-def idle_probe(monkeypatch):
+def idle_tests(monkeypatch):
     """Tests of servers are begun, and their threads do nothing."""
     monkeypatch.setattr("servers.testing.runs._slots", threading.Semaphore(1_000))
     monkeypatch.setattr("servers.testing.runs._work", lambda run, to: None)

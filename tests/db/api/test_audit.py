@@ -58,7 +58,7 @@ def test_every_writing_route_is_known_here():
 
 
 @pytest.mark.parametrize("route", WRITING)
-def test_it_leaves_one_entry_without_a_secret(api, small_world, idle_probe, route):
+def test_it_leaves_one_entry_without_a_secret(api, small_world, idle_tests, route):
     spare = world.smtp_server(name="Spare", active=False)
     world.template(name="Spare", type_code="adhoc")
     caller = api()

@@ -52,7 +52,7 @@ def test_the_try_it_page_needs_no_other_host(db):
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_nothing_sent_by_the_document_breaks_the_server(case, api, small_world, idle_probe):
+def test_nothing_sent_by_the_document_breaks_the_server(case, api, small_world, idle_tests):
     prepared = requests.Request(**case.as_transport_kwargs(base_url="http://testserver/api/v1")).prepare()
     headers = {**prepared.headers, "Authorization": f"Bearer {_key(api)}"}
     body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body or b""

@@ -152,7 +152,7 @@ def test_a_push_service_is_listed_and_not_changed_here(api, problem):
     problem(caller.get("/servers/99999999999999999999999"), 404)
 
 
-def test_a_test_is_begun_and_can_be_read(api, problem, idle_probe):
+def test_a_test_is_begun_and_can_be_read(api, problem, idle_tests):
     server = world.smtp_server()
     caller = api("admin")
     problem(caller.post(f"/servers/{server.pk}/test", {"to": "nobody"}), 422, "to")

@@ -104,12 +104,12 @@ def test_fields_of_the_other_kind_are_refused(api, problem):
 
 
 @pytest.mark.parametrize("to", ["0", "+1", "anna@example.org", "1" * 30, "24273", ""])
-def test_a_test_of_a_gateway_goes_to_a_phone_number(api, problem, idle_probe, to):
+def test_a_test_of_a_gateway_goes_to_a_phone_number(api, problem, idle_tests, to):
     gateway = world.sms_gateway()
     problem(api("admin").post(f"/servers/{gateway.pk}/test", {"to": to}), 422, "to")
 
 
-def test_a_test_of_a_gateway_is_begun_and_can_be_read(api, idle_probe):
+def test_a_test_of_a_gateway_is_begun_and_can_be_read(api, idle_tests):
     gateway, caller = world.sms_gateway(), api("admin")
     begun = caller.post(f"/servers/{gateway.pk}/test", {"to": "415 555 2671"})
     assert begun.status_code == 202

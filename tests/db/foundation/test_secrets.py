@@ -13,7 +13,8 @@ from foundation import audit
 from foundation.models import AuditEntry
 from foundation.secrets import MASK, Secret
 from servers import edits, factory
-from servers.models import SmtpServer
+from servers.models import SmsGateway, SmtpServer
+from servers.sms.kind import SMS
 from servers.smtp import channel
 from servers.smtp.forms import SmtpServerForm
 from servers.smtp.kind import SMTP
@@ -51,6 +52,8 @@ def test_the_database_holds_no_word_of_it(server):
         lambda server: repr(channel.config(server)),
         lambda server: repr(channel.config(oauth(server))),
         lambda server: repr(factory.build_channel(server)),
+        lambda server: repr(SMTP.prepare_test(server)),
+        lambda server: repr(SMS.prepare_test(SmsGateway(key="k", secret=Secret.of(SECRET)))),
     ],
 )
 def test_it_is_in_no_representation(server, shown):

@@ -21,7 +21,7 @@ from tests.wire.token_endpoint import token_endpoint
 from transports.net.guard import ConnectionFailed, Policy
 from transports.net.oauth import TokenRequest
 from transports.net.tls import tls_context
-from transports.smtp.probe import probe
+from transports.smtp import testing
 from transports.types import AddressKind, Message, Recipient, Sent
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ def test_a_test_configuration_signs_in_with_a_fresh_token_and_keeps_none(authori
     with Peer(peer_script("none", "XOAUTH2", received=received, authority=authority)) as peer:
         server = SmtpServer.objects.get(pk=smtp_server(port=peer.port, **signed_in("XOAUTH2", url=endpoint.url)).pk)
         message = Message(uuid4(), "Test", "It works.\n", NOW)
-        stages = list(probe(smtp.config(server), message=message, to=ANNA, policy=smtp.policy()))
+        stages = list(testing.run(smtp.config(server), message=message, to=ANNA, policy=smtp.policy()))
     assert all(stage.ok for stage in stages)
     assert not AccessToken.objects.exists()
 
@@ -178,7 +178,7 @@ def test_a_token_endpoint_that_refuses_is_told_at_the_sign_in(authority, endpoin
     with Peer(peer_script("none", "XOAUTH2", received=Received(), authority=authority)) as peer:
         server = SmtpServer.objects.get(pk=smtp_server(port=peer.port, **signed_in("XOAUTH2", url=endpoint.url)).pk)
         message = Message(uuid4(), "Test", "It works.\n", NOW)
-        *_, stage = probe(smtp.config(server), message=message, to=ANNA, policy=smtp.policy())
+        *_, stage = testing.run(smtp.config(server), message=message, to=ANNA, policy=smtp.policy())
     assert (stage.name, stage.code) == ("authenticate", "credentials_refused")
     assert "token endpoint" in stage.cause
 

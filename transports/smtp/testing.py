@@ -1,4 +1,4 @@
-"""Test Configuration of an SMTP server: one real mail over the same code as every other, told stage by stage."""
+"""Test Configuration of an SMTP server: one real mail over the same code as every other, reported stage by stage."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Followed(Transaction):
         return since(self._last)
 
 
-def probe(config: SmtpConfig, *, message: Message, to: Recipient, policy: Policy = SMTP_POLICY) -> Iterator[Stage]:
+def run(config: SmtpConfig, *, message: Message, to: Recipient, policy: Policy = SMTP_POLICY) -> Iterator[Stage]:
     """Send `message` to `to` and yield each stage as it ends; the first that fails is the last.
 
     It sends as the worker does, so commands go out in groups where they may. Nothing is tried again but a group that

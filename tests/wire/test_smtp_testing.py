@@ -15,8 +15,8 @@ from tests.wire.certificates import Authority
 from tests.wire.halves import FirstOnly, LastOnly, heard_as
 from tests.wire.scripted import Answer, Peer, Received, Script, Talk, honest
 from transports.net.guard import Policy
+from transports.smtp import testing
 from transports.smtp.channel import Credentials, Mechanism, MinimumTls, Pipelining, Security, SmtpChannel, SmtpConfig
-from transports.smtp.probe import probe
 from transports.stages import Stage, StageName
 from transports.types import AddressKind, Deferred, Message, ReasonCode, Recipient
 
@@ -38,7 +38,7 @@ def config(port: int, **changes: Any) -> SmtpConfig:
 
 
 def run(tested: SmtpConfig, *, policy: Policy = LOOPBACK, to: Recipient = ANNA) -> list[Stage]:
-    stages = list(probe(tested, message=MESSAGE, to=to, policy=policy))
+    stages = list(testing.run(tested, message=MESSAGE, to=to, policy=policy))
     assert all(stage.ok for stage in stages[:-1])
     assert SECRET not in repr(stages)
     return stages

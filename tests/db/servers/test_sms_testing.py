@@ -13,7 +13,7 @@ from servers.testing import runs
 from servers.testing.runs import Asker
 from simulators.nexmo import NexmoSimulator
 from tests import waiting
-from tests.db.servers.test_probe import everything_stored, run
+from tests.db.servers.test_testing import everything_stored, run
 from tests.db.world import NOW, simulated_gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -23,7 +23,7 @@ from tests import waiting
 from tests.db.servers.test_forms import data
 from tests.db.world import NOW, smtp_server
 from tests.wire.scripted import Peer, Received, honest
-from transports.smtp import probe as smtp_probe
+from transports.smtp import testing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "correct horse battery staple"
@@ -230,7 +230,7 @@ def test_a_fault_of_ours_ends_the_test_and_frees_its_place(asker, monkeypatch):
 
     server = smtp_server()
     with monkeypatch.context() as patched:
-        patched.setattr(smtp_probe, "probe", broken)
+        patched.setattr(testing, "run", broken)
         for _ in range(runs.AT_ONCE + 1):
             found = run(server, asker)
             assert (found.passed, found.finished_at is None) == (False, False)

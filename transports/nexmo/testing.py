@@ -1,4 +1,4 @@
-"""Test Configuration of an SMS gateway: one real SMS over the same code as every other, told stage by stage."""
+"""Test Configuration of an SMS gateway: one real SMS over the same code as every other, reported stage by stage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SLOW_HINT = _("The service answers slowly.")
 _MOST_SKEW = timedelta(minutes=2)
 
 
-def probe(config: NexmoConfig, *, message: Message, to: Recipient, policy: Policy = HTTP_POLICY) -> Iterator[Stage]:
+def run(config: NexmoConfig, *, message: Message, to: Recipient, policy: Policy = HTTP_POLICY) -> Iterator[Stage]:
     """Send `message` to `to` and yield each stage as it ends; the first that fails is the last. Nothing is retried."""
     line = http_line(config, policy=policy)
     account_pages = _Account(config, session(line))
@@ -137,7 +137,7 @@ def _accepted(connection: NexmoConnection, wire: Wire, *, skew: timedelta) -> St
 
 def _ahead(date: str) -> timedelta:
     try:
-        told = parsedate_to_datetime(date)
+        reported = parsedate_to_datetime(date)
     except ValueError:
         return timedelta()
-    return told.replace(tzinfo=told.tzinfo or UTC) - datetime.now(UTC)
+    return reported.replace(tzinfo=reported.tzinfo or UTC) - datetime.now(UTC)
