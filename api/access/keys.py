@@ -18,6 +18,7 @@ from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
 from console.accounts import grants
 from console.accounts.grants import Held
 from foundation.sql.statements import rows_of
+from servers.kinds import KINDS
 
 PREFIX = "xmn"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -45,7 +46,7 @@ NEEDED: dict[ApiScope, frozenset[str]] = {
     ApiScope.MESSAGES: frozenset({"dispatch.view_deliverytext"}),
     ApiScope.DEVICES: _written("devices", "device", "person"),
     ApiScope.SEND: frozenset({"dispatch.add_broadcast", "dispatch.change_delivery"}),
-    ApiScope.ADMIN: _written("servers", "server", "smtpserver", "smsgateway", "carriergateway")
+    ApiScope.ADMIN: _written("servers", "server", *(kind.model_name for kind in KINDS.values()), "carriergateway")
     | _written("templates_app", "notificationtemplate"),
 }
 """What whoever makes a key holds for each of its scopes, and goes on holding while it is to work."""
