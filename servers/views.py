@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.generic.base import TemplateView
 
-from console.kit import registry
+from console.kit import cells
 from console.kit.editing import DeletePage, FormPage
+from console.kit.lists import ListPage, Menu
 from console.kit.pages import SettingsChildView
-from console.kit.registry import Words
+from console.kit.registry import Button, Column, How, Level, Words
 from console.kit.typed_secrets import Keeper
 from console.kit.views import ConsoleView
 from foundation import audit
@@ -30,25 +34,55 @@ from servers.models import Server
 from servers.queries import child, with_children
 
 
-class ServerListPage(SettingsChildView, TemplateView):
+class ServerListPage(SettingsChildView, ListPage[Server]):
     """All kinds in one table, the active ones first."""
 
-    template_name = "servers/list.html"
     title = gettext_lazy("Notification Server")
     page = "notification-server"
     permissions = ("servers.view_server",)
     write_permissions = ("servers.change_server",)
+    empty = gettext_lazy(
+        "No server is set up yet, so nothing can be sent. Add an SMTP server or an SMS gateway to begin."
+    )
+    note = gettext_lazy(
+        "One SMTP server and one SMS gateway are active at a time. Activating one turns the other of its type off."
+    )
+    orders: ClassVar = {
+        "active": ("-active", "kind", "name"),
+        "name": ("name",),
+        "kind": ("kind", "name"),
+        "test": ("last_test_at", "name"),
+    }
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        found = Server.objects.filter(kind__in=KINDS).order_by("-active", "kind", "name")
-        adds = [
-            {"label": kind.label, "url": reverse(f"{kind.address}-add")}
+    def bar(self) -> Iterable[Menu]:
+        offered = [
+            Button(kind.label, reverse(f"{kind.address}-add"), f"servers.add_{kind.model_name}", how=How.LINK)
             for kind in KINDS.values()
-            if self.request.user.has_perm(f"servers.add_{kind.model_name}")
         ]
-        rows = [_row(server) for server in with_children(found)]
-        panels = registry.panels("notification-server", self.request)
-        return super().get_context_data(adds=adds, rows=rows, panels=panels, **kwargs)
+        yield Menu(_("Add"), offered)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Server]:
+        return with_children(Server.objects.filter(kind__in=KINDS))
+
+    def columns(self, rows: Sequence[Server]) -> Iterable[Column]:
+        return (
+            Column("name", _("Name"), _named, heads=True),
+            Column("kind", _("Type"), _kind),
+            Column("endpoint", _("Server"), lambda row: kinds.of(row).endpoint(child(row)), style="mono"),
+            Column("security", _("Security"), _secured),
+            Column("active", _("Active"), self._state),
+            Column("test", _("Last test"), _last_test),
+        )
+
+    def _state(self, row: Server) -> Words:
+        paused = health.is_paused(row)
+        trouble = health.trouble(row) if row.stopped_at or paused else ""
+        return self.render_cell(
+            "servers/state.html", server=row, level=health.level(row), trouble=trouble, is_paused=paused
+        )
+
+    def buttons(self, rows: Sequence[Server]) -> Callable[[Server], Iterable[Button]]:
+        return _row_buttons
 
 
 class ServerDeed(ConsoleView):
@@ -216,15 +250,31 @@ def _field(form: ServerForm[Server], name: str, *, warnings: dict[str, str]) -> 
     return {"field": form[name], "when": form.shown_when.get(name, ""), "warning": warnings.get(name, "")}
 
 
-def _row(server: Server) -> dict[str, Any]:
-    kind, own = kinds.of(server), child(server)
-    return {
-        "server": server,
-        "url": health.address(server),
-        "endpoint": kind.endpoint(own),
-        "security": kind.security(own),
-        "warning": kind.unencrypted(own),
-        "level": health.level(server),
-        "trouble": health.trouble(server) if server.stopped_at or health.is_paused(server) else "",
-        "is_paused": health.is_paused(server),
-    }
+def _named(row: Server) -> Words:
+    about = Truncator(row.description).chars(80)
+    return cells.joined(cells.link(health.address(row), row.name), cells.quiet(about))
+
+
+def _kind(row: Server) -> Words:
+    return format_html('<span class="chip {}">{}</span>', row.kind, row.get_kind_display())
+
+
+def _secured(row: Server) -> Words:
+    kind, own = kinds.of(row), child(row)
+    warning = kind.unencrypted(own)
+    if not warning:
+        return kind.security(own)
+    return cells.joined(cells.badge(Level.WARNING, _("Unencrypted")), cells.quiet(warning))
+
+
+def _last_test(row: Server) -> Words:
+    if row.last_test_at is None:
+        return cells.badge(Level.NEUTRAL, _("Never"))
+    passed = cells.badge(Level.OK, _("Passed")) if row.last_test_passed else cells.badge(Level.ERROR, _("Failed"))
+    return cells.joined(passed, format_html(' <span class="quiet">{}</span>', cells.moment(row.last_test_at)))
+
+
+def _row_buttons(row: Server) -> Iterable[Button]:
+    yield Button(_("Test"), f"{health.address(row)}#test", "servers.change_server", how=How.LINK)
+    address = reverse("server-delete", args=[row.pk])
+    yield Button(_("Delete"), address, "servers.delete_server", how=How.DIALOG, style="danger")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -14,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.generic.base import TemplateResponseMixin, TemplateView
+from django.views.generic.base import TemplateResponseMixin
 
 from api.access import edits, keys
 from api.access.forms import ApiKeyForm, ApiKeyLimitsForm
@@ -22,32 +24,82 @@ from api.kit.callers import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import grants
 from console.accounts.grants import BeyondError
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.editing import FormPage
+from console.kit.filters import NameFilter
+from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
-from console.kit.registry import Group, Level, State, Tile, Words
+from console.kit.registry import Button, Column, Group, How, Level, State, Tile, Words
 from console.kit.views import ConsoleView
 from foundation import audit
 from foundation.audit import Snapshot
 
 
-class ApiKeysPage(SettingsChildView, TemplateView):
-    template_name = "api/keys.html"
+class ApiKeysPage(SettingsChildView, ListPage[ApiKey]):
     title = gettext_lazy("API keys")
     page = "api-keys"
     permissions = ("api.view_apikey",)
     write_permissions = ("api.change_apikey",)
+    filter_class = NameFilter
+    empty = gettext_lazy("There is no API key yet. Other systems need one to post events.")
+    orders: ClassVar = {"name": ("name",), "used": ("last_used_at", "name")}
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        now = timezone.now()
-        found = list(ApiKey.objects.select_related("created_by"))
-        unbacked = keys.unbacked(found)
+    def bar(self) -> Iterable[Button]:
+        yield Button(_("Add API key"), reverse("api-key-add"), "api.add_apikey", how=How.LINK, style="primary")
+        yield Button(_("HTTP interface"), reverse("api-docs"), "api.add_apikey", how=How.LINK)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[ApiKey]:
+        return ApiKey.objects.filter(name__icontains=given.get("name", "")).select_related("created_by")
+
+    def columns(self, rows: Sequence[ApiKey]) -> Iterable[Column]:
+        now, unbacked, open_to = timezone.now(), keys.unbacked(rows), self._open(rows)
+        return (
+            Column("name", _("Name"), lambda row: _named(row, opens=row.pk in open_to), style="who", heads=True),
+            Column("scopes", _("Scopes"), lambda row: ", ".join(row.scopes)),
+            Column("limits", _("May post"), _limits, style="who"),
+            Column(
+                "state", _("State"), lambda row: _validity(row, now=now, backed=row.pk not in unbacked), style="who"
+            ),
+            Column("used", _("Last used"), lambda row: cells.moment(row.last_used_at)),
+            Column("maker", _("Made by"), _maker),
+        )
+
+    def buttons(self, rows: Sequence[ApiKey]) -> Callable[[ApiKey], Iterable[Button]]:
+        open_to = self._open(rows)
+        return lambda row: [_revoke(row)] if row.pk in open_to else []
+
+    def _open(self, rows: Sequence[ApiKey]) -> set[int]:
+        """Those that are in use and may do no more than whoever looks."""
         holder = grants.of_actor(audit.by_request(self.request))
-        rows = [
-            (key, _state(key, now=now, backed=key.pk not in unbacked), grants.covers(holder, keys.held(key.scopes)))
-            for key in found
-        ]
-        return super().get_context_data(rows=rows, **kwargs)
+        return {row.pk for row in rows if not row.revoked_at and grants.covers(holder, keys.held(row.scopes))}
+
+
+def _named(key: ApiKey, *, opens: bool) -> Words:
+    name = cells.link(reverse("api-key", args=[key.pk]), key.name) if opens else key.name
+    return cells.joined(name, cells.small(f"xmn_{key.lookup}_…", style="mono"))
+
+
+def _limits(key: ApiKey) -> Words:
+    known = cells.small(_("known recipients only"), style="nowrap") if key.known_recipients_only else ""
+    if not key.rate_limit:
+        return cells.joined(_("Any number"), known)
+    rate = _("%s a second") % f"{key.rate_limit:,}"
+    return cells.joined(rate, cells.small(_("%s after a pause") % f"{key.burst:,}", style="nowrap"), known)
+
+
+def _validity(key: ApiKey, *, now: datetime, backed: bool) -> Words:
+    state = _state(key, now=now, backed=backed)
+    ends = key.expires_at and not key.revoked_at
+    expiry = cells.small(cells.joined(_("Expiry:"), " ", cells.moment(key.expires_at))) if ends else ""
+    return cells.joined(cells.badge(state.level, state.words), expiry)
+
+
+def _maker(key: ApiKey) -> Words:
+    return _("A command") if key.by_command else str(key.created_by or _("Someone deleted"))
+
+
+def _revoke(key: ApiKey) -> Button:
+    return Button(_("Revoke"), reverse("api-key-revoke", args=[key.pk]), "api.change_apikey", style="danger")
 
 
 class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):

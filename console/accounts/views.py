@@ -2,47 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.generic.base import TemplateResponseMixin, TemplateView
+from django.views.generic.base import TemplateResponseMixin
 
 from console.accounts import edits, grants
 from console.accounts.forms import AdministratorForm, NewAdministratorForm, RoleForm
 from console.accounts.grants import Held
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.editing import DeletePage, FormPage, ObjectView
+from console.kit.filters import NameFilter
+from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
+from console.kit.registry import Button, Column, How, Level, State, Tile, Words
 from console.kit.registry import Group as Part
-from console.kit.registry import Level, State, Tile, Words
 from console.models import SecondFactor
 from foundation import audit
 from foundation.audit import Snapshot
 
 
-class AdministratorsPage(SettingsChildView, TemplateView):
-    template_name = "console/administrators.html"
+class AdministratorsPage(SettingsChildView, ListPage[User]):
     title = gettext_lazy("Administrators")
     page = "administrators"
     permissions = ("auth.view_user",)
     write_permissions = ("auth.change_user",)
+    filter_class = NameFilter
+    orders: ClassVar = {"user": ("username",), "name": ("first_name", "last_name"), "last": ("last_login",)}
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+    def bar(self) -> Iterable[Button]:
+        yield Button(
+            _("Add administrator"), reverse("administrator-add"), "auth.add_user", how=How.LINK, style="primary"
+        )
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[User]:
         rows = User.objects.filter(is_staff=True).select_related("second_factor").prefetch_related("groups")
-        found = list(rows.order_by("username"))
+        words = given.get("name", "")
+        names = ("username", "first_name", "last_name", "email")
+        return rows.filter(reduce(or_, (Q(**{f"{name}__icontains": words}) for name in names))) if words else rows
+
+    def columns(self, rows: Sequence[User]) -> Iterable[Column]:
+        within = self._within(rows)
+        return (
+            Column("user", _("User name"), lambda row: _named(row, opens=row.pk in within), heads=True),
+            Column("name", _("Name"), User.get_full_name),
+            Column("email", _("Email"), lambda row: row.email),
+            Column("roles", _("Roles"), _roles),
+            Column("state", _("State"), _may_log_in),
+            Column("factor", _("Second factor"), _second_factor),
+            Column("last", _("Last log-in"), lambda row: cells.moment(row.last_login)),
+        )
+
+    def buttons(self, rows: Sequence[User]) -> Callable[[User], Iterable[Button]]:
+        deletable = self._within(rows) - {self.request.user.pk}
+        return lambda row: [_delete("administrator-delete", row, "auth.delete_user")] if row.pk in deletable else []
+
+    def _within(self, rows: Sequence[User]) -> set[int]:
+        """Those that hold no more than whoever looks."""
         holder = grants.of_actor(audit.by_request(self.request))
-        within = {pk for pk, held in grants.of_users([row.pk for row in found]).items() if grants.covers(holder, held)}
-        return super().get_context_data(rows=found, within=within, **kwargs)
+        return {pk for pk, held in grants.of_users([row.pk for row in rows]).items() if grants.covers(holder, held)}
+
+
+def _named(row: User, *, opens: bool) -> Words:
+    return cells.link(reverse("administrator", args=[row.pk]), row.username) if opens else row.username
+
+
+def _roles(row: User) -> Words:
+    if row.is_superuser:
+        return _("Everything (superuser)")
+    return ", ".join(role.name for role in row.groups.all()) or _("None")
+
+
+def _may_log_in(row: User) -> Words:
+    if row.is_active:
+        return cells.badge(Level.OK, _("May log in"))
+    return cells.badge(Level.NEUTRAL, _("May not log in"))
+
+
+def _second_factor(row: User) -> Words:
+    if hasattr(row, "second_factor"):
+        return cells.badge(Level.OK, _("On"))
+    return cells.badge(Level.NEUTRAL, _("Off"))
+
+
+def _delete(view: str, row: User | Group, permission: str) -> Button:
+    return Button(_("Delete"), reverse(view, args=[row.pk]), permission, how=How.DIALOG, style="danger")
 
 
 class _AdministratorView(ObjectView[User], SettingsChildView):
@@ -134,20 +191,33 @@ class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
         edits.delete_administrator(instance, actor=audit.by_request(self.request))
 
 
-class RolesPage(SettingsChildView, TemplateView):
-    template_name = "console/roles.html"
+class RolesPage(SettingsChildView, ListPage[Group]):
     title = gettext_lazy("Roles")
     page = "roles"
     permissions = ("auth.view_group",)
     write_permissions = ("auth.change_group",)
+    empty = gettext_lazy("There are no roles yet.")
+    orders: ClassVar = {"name": ("name",), "members": ("members", "name"), "granted": ("granted", "name")}
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        rows = Group.objects.annotate(
-            members=Count("user", distinct=True), granted=Count("permissions", distinct=True)
-        ).order_by("name")
+    def bar(self) -> Iterable[Button]:
+        yield Button(_("Add role"), reverse("role-add"), "auth.add_group", how=How.LINK, style="primary")
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Group]:
+        return Group.objects.annotate(members=Count("user", distinct=True), granted=Count("permissions", distinct=True))
+
+    def columns(self, rows: Sequence[Group]) -> Iterable[Column]:
+        return (
+            Column("name", _("Name"), lambda row: cells.link(reverse("role", args=[row.pk]), row.name), heads=True),
+            Column("members", _("Administrators"), lambda row: f"{row.members:,}", style="number"),
+            Column("granted", _("Permissions"), lambda row: f"{row.granted:,}", style="number"),
+        )
+
+    def buttons(self, rows: Sequence[Group]) -> Callable[[Group], Iterable[Button]]:
         holder = grants.of_actor(audit.by_request(self.request))
-        within = {pk for pk, held in grants.of_roles([row.pk for row in rows]).items() if grants.covers(holder, held)}
-        return super().get_context_data(rows=rows, within=within, **kwargs)
+        held = grants.of_roles([row.pk for row in rows])
+        return lambda row: (
+            [_delete("role-delete", row, "auth.delete_group")] if grants.covers(holder, held[row.pk]) else []
+        )
 
 
 class _RoleView(ObjectView[Group], SettingsChildView):

@@ -3,6 +3,43 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+class ListFilter(forms.Form):
+    """All is optional; what can't be read filters nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.required = False
+
+    def given(self) -> dict[str, Any]:
+        """What is asked for, by field."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class NameFilter(ListFilter):
+    name = forms.CharField(label=_("Name"), max_length=255)
+
+
+class Day(forms.DateField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.DateInput(attrs={"type": "date"}), **kwargs)
+
+
+def choices(*pairs: tuple[str, Any]) -> list[tuple[str, Any]]:
+    """Those of a filter, with one for all."""
+    return [("", _("All")), *pairs]
+
+
+def start_of(day: date) -> datetime:
+    """Its first moment (UTC)."""
+    return datetime.combine(day, time(), tzinfo=UTC)
 
 
 def end_of(day: date) -> datetime:

@@ -1,11 +1,11 @@
-"""What the rooms above add to the console: navigation, Settings tiles, health, deletion impacts, panels.
+"""What the rooms above add to the console: navigation, Settings tiles, health, impacts of deletions, panels, lists.
 
 Each room registers its own in its AppConfig.ready(), as models register with Django's admin; nothing here imports them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
@@ -79,12 +79,47 @@ class Tile(Struct, frozen=True):
         return Section.SETTINGS
 
 
+class How(models.TextChoices):
+    """What pressing a button does: one POST, a page, or a page that is a dialog where there is script."""
+
+    POST = "post"
+    LINK = "link"
+    DIALOG = "dialog"
+
+
 class Button(Struct, frozen=True):
-    """What can be done about a finding by one POST to `url`, by those with `permission`."""
+    """What can be done about a finding, with a row or on a page, by those with `permission` ("" for all)."""
 
     label: Words
     url: str
+    permission: str = ""
+    how: How = How.POST
+    style: str = ""
+
+
+class Bulk(Struct, frozen=True):
+    """What can be done with the ticked rows of a list, or all that match, by those with `permission`.
+
+    A POST to `url` says `do`, and which rows: see `console.kit.lists.chosen`.
+    """
+
+    label: Words
+    url: str
+    do: str
     permission: str
+
+
+class Column(Struct, frozen=True):
+    """A column of a list: `cell` returns what stands in a row. `key` is its name in the address where it can be sorted.
+
+    `style` is a class of the stylesheet (number, nowrap, mono, wide, who, named); one column `heads` the rows.
+    """
+
+    key: str
+    label: Words
+    cell: Callable[[Any], Words]
+    style: str = ""
+    heads: bool = False
 
 
 class Finding(Struct, frozen=True):
@@ -102,6 +137,8 @@ class Finding(Struct, frozen=True):
 HealthSource = Callable[[], Iterable[Finding]]
 ImpactSource = Callable[[Any], Iterable[Words]]
 PanelSource = Callable[[HttpRequest, Any], SafeString | str]
+ColumnSource = Callable[[HttpRequest, Sequence[Any]], Iterable[Column]]
+ButtonSource = Callable[[HttpRequest, Sequence[Any]], Callable[[Any], Iterable[Button]]]
 
 
 class _Registered(Struct):
@@ -110,6 +147,9 @@ class _Registered(Struct):
     health: list[HealthSource] = field(default_factory=list)
     impacts: dict[str, list[ImpactSource]] = field(default_factory=dict)
     panels: dict[str, list[tuple[int, PanelSource]]] = field(default_factory=dict)
+    columns: dict[str, list[ColumnSource]] = field(default_factory=dict)
+    buttons: dict[str, list[ButtonSource]] = field(default_factory=dict)
+    bulk: dict[str, list[Bulk]] = field(default_factory=dict)
 
 
 _registered = _Registered()
@@ -134,8 +174,22 @@ def add_impact(label: str, *, source: ImpactSource) -> None:
 
 
 def add_panel(place: str, *, source: PanelSource, order: int = 100) -> None:
-    """`source` gets the request and the page's object (None where it has none) and answers HTML, "" for nothing."""
+    """`source` gets the request and the page's object (None where it has none) and returns HTML, "" for nothing."""
     _registered.panels.setdefault(place, []).append((order, source))
+
+
+def add_columns(page: str, *, source: ColumnSource) -> None:
+    """To the list with this key; `source` gets the request and the rows of one page, so that it reads them at once."""
+    _registered.columns.setdefault(page, []).append(source)
+
+
+def add_row_buttons(page: str, *, source: ButtonSource) -> None:
+    """As `add_columns`; what `source` returns is asked for the buttons of each row."""
+    _registered.buttons.setdefault(page, []).append(source)
+
+
+def add_bulk(page: str, *bulk: Bulk) -> None:
+    _registered.bulk.setdefault(page, []).extend(bulk)
 
 
 def entries(user: User, *, section: Section | None = None) -> list[Entry]:
@@ -174,5 +228,19 @@ def panels(place: str, request: HttpRequest, *, instance: Any = None) -> list[Sa
     return [made for _order, source in ordered if (made := source(request, instance))]
 
 
-def allowed(user: User, page: Entry | Tile) -> bool:
-    return not page.permission or (isinstance(user, PermissionsMixin) and user.has_perm(page.permission))
+def columns(page: str, request: HttpRequest, rows: Sequence[Any]) -> list[Column]:
+    return [column for source in _registered.columns.get(page, []) for column in source(request, rows)]
+
+
+def row_buttons(page: str, request: HttpRequest, rows: Sequence[Any]) -> Callable[[Any], list[Button]]:
+    """The buttons of a row that the rooms above add."""
+    sources = [source(request, rows) for source in _registered.buttons.get(page, [])]
+    return lambda row: [button for source in sources for button in source(row)]
+
+
+def bulk(page: str) -> list[Bulk]:
+    return list(_registered.bulk.get(page, []))
+
+
+def allowed(user: User, item: Entry | Tile | Button | Bulk) -> bool:
+    return not item.permission or (isinstance(user, PermissionsMixin) and user.has_perm(item.permission))

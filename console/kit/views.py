@@ -23,7 +23,7 @@ from console.kit.site import ConsoleSite
 class ConsoleView(ContextMixin, View):
     """A page inside the shell, for staff with `permissions`. `page` is the key of its navigation entry or tile.
 
-    A POST needs `write_permissions` too, and a recent password where the page `asks_password`. `get_crumbs` answers
+    A POST needs `write_permissions` too, and a recent password where the page `asks_password`. `get_crumbs` returns
     words and address of the pages between Home and this one.
     """
 

@@ -2,71 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
 from django.db.models import QuerySet
-from django.http import QueryDict
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from django.views.generic.base import TemplateView
-from msgspec import Struct
 
 from console.kit import registry
-from console.kit.filters import end_of
-from console.kit.registry import Entry, Section
-from console.kit.views import ConsoleView
+from console.kit.filters import end_of, start_of
+from console.kit.lists import PAGE_SIZE, ListPage, Slice
+from console.kit.registry import Column, Entry, Section, Words
 from console.trail.forms import AuditFilter
 from foundation.models import AuditEntry
 
-PAGE_SIZE = 50
 SLICE = 25_000
 """How many entries a page looks at before it says how far it came."""
 
+_SEARCHES = {"actor": "actor__icontains", "action": "action", "kind": "object_type", "name": "object_name__icontains"}
 
-class AuditPage(ConsoleView, TemplateView):
+
+class AuditPage(ListPage[AuditEntry]):
     """Newest first, paged by id so that the last page is as quick as the first."""
 
-    template_name = "console/audit.html"
     title = _("Audit trail")
     page = "audit"
     permissions = ("foundation.view_auditentry",)
+    empty = _("Nothing was changed yet. Every change of settings will be listed here.")
+    empty_filtered = _("No entry fits this filter.")
+    newest_first = True
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        form = AuditFilter(self.request.GET, kinds=[(label, _kind(label)) for label in _labels()])
-        form.is_valid()
-        before = self.request.GET.get("before", "")
-        page = entries(form.cleaned_data, before=int(before[:18]) if before.isascii() and before.isdigit() else None)
-        context = {
-            "form": form,
-            "rows": [(row, _kind(row.object_type), _differences(row)) for row in page.rows],
-            "page_of": page,
-            "older": _query(self.request.GET, before=page.before) if page.before else "",
-            "newest": _query(self.request.GET),
-            "paged": bool(before),
-            "filtered": any(form.cleaned_data.values()),
-        }
-        return super().get_context_data(**context, **kwargs)
+    def get_filter(self) -> AuditFilter:
+        return AuditFilter(self.request.GET, kinds=[(label, _kind(label)) for label in _labels()])
+
+    def fetch(self, given: Mapping[str, Any], *, after: str) -> Slice:
+        return entries(given, after=int(after[:18]) if after.isascii() and after.isdigit() else None)
+
+    def columns(self, rows: Sequence[AuditEntry]) -> Iterable[Column]:
+        return (
+            Column("at", _("Time (UTC)"), lambda row: f"{row.at:%Y-%m-%d %H:%M:%S}", style="nowrap"),
+            Column("actor", _("Who"), lambda row: row.actor or _("The system")),
+            Column("action", _("Action"), lambda row: capfirst(row.action)),
+            Column("kind", _("Type"), lambda row: _kind(row.object_type)),
+            Column("name", _("Name"), lambda row: row.object_name, heads=True),
+            Column("changes", _("Changes"), self._changes, style="wide"),
+            Column("address", _("From"), lambda row: row.address),
+        )
+
+    def _changes(self, row: AuditEntry) -> Words:
+        differences = [
+            (name, row.before.get(name, ""), row.after.get(name, "")) for name in {**row.before, **row.after}
+        ]
+        return self.render_cell("console/changes.html", differences=differences) if differences else ""
 
 
-class Page(Struct, frozen=True):
-    """Entries, the newest first; the next page is that before `before`. `searched_to`: the search stopped there."""
-
-    rows: list[AuditEntry]
-    before: int | None
-    searched_to: datetime | None = None
-
-
-def entries(wanted: dict[str, Any], *, before: int | None = None) -> Page:
+def entries(wanted: Mapping[str, Any], *, after: int | None = None) -> Slice:
     """What matches, from a limited number of entries at a time, since words inside of names have no index."""
-    newest = before or (AuditEntry.objects.values_list("pk", flat=True).first() or 0) + 1
+    newest = after or (AuditEntry.objects.values_list("pk", flat=True).first() or 0) + 1
     bottom = newest - SLICE
     rows = list(matching(wanted).filter(pk__lt=newest, pk__gte=bottom)[: PAGE_SIZE + 1])
     if len(rows) > PAGE_SIZE:
-        return Page(rows[:PAGE_SIZE], before=rows[PAGE_SIZE - 1].pk)
+        return Slice(rows[:PAGE_SIZE], after=str(rows[PAGE_SIZE - 1].pk))
     beyond = AuditEntry.objects.filter(pk__lt=bottom).values_list("at", flat=True).first()
-    return Page(rows, before=bottom if beyond else None, searched_to=beyond)
+    return Slice(rows, after=str(bottom) if beyond else "", searched_to=beyond)
 
 
 def _labels() -> Iterator[str]:
@@ -78,21 +77,13 @@ def _labels() -> Iterator[str]:
         label = labels.filter(object_type__gt=label).first()
 
 
-def matching(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
-    rows = AuditEntry.objects.all()
-    if wanted.get("actor"):
-        rows = rows.filter(actor__icontains=wanted["actor"])
-    if wanted.get("action"):
-        rows = rows.filter(action=wanted["action"])
-    if wanted.get("kind"):
-        rows = rows.filter(object_type=wanted["kind"])
-    if wanted.get("name"):
-        rows = rows.filter(object_name__icontains=wanted["name"])
-    if wanted.get("since"):
-        rows = rows.filter(at__gte=datetime.combine(wanted["since"], time(), tzinfo=UTC))
-    if wanted.get("until"):
-        rows = rows.filter(at__lt=end_of(wanted["until"]))
-    return rows
+def matching(wanted: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+    found = {_SEARCHES[name]: value for name, value in wanted.items() if name in _SEARCHES}
+    if "since" in wanted:
+        found["at__gte"] = start_of(wanted["since"])
+    if "until" in wanted:
+        found["at__lt"] = end_of(wanted["until"])
+    return AuditEntry.objects.filter(**found)
 
 
 def _kind(label: str) -> str:
@@ -102,19 +93,6 @@ def _kind(label: str) -> str:
     except (LookupError, ValueError):
         return label
     return name[:1].upper() + name[1:]
-
-
-def _differences(entry: AuditEntry) -> list[tuple[str, Any, Any]]:
-    names = {**entry.before, **entry.after}
-    return [(name, entry.before.get(name, ""), entry.after.get(name, "")) for name in names]
-
-
-def _query(given: QueryDict, **changes: Any) -> str:
-    kept = given.copy()
-    kept.pop("before", None)
-    for name, value in changes.items():
-        kept[name] = str(value)
-    return kept.urlencode()
 
 
 def register() -> None:

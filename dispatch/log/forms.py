@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from console.kit.filters import end_of
+from console.kit.filters import Day, ListFilter, choices, end_of, start_of
 from dispatch.log.search import Wanted
 from dispatch.models import DELIVERY_STATES
 from dispatch.rules import states
@@ -28,26 +28,21 @@ GROUPS = {
 """Choices of the state that stand for several."""
 
 
-class LogFilter(forms.Form):
-    """All optional; what can't be read filters nothing."""
-
+class LogFilter(ListFilter):
     recipient = forms.CharField(
         label=_("Recipient"),
-        required=False,
         max_length=320,
         widget=forms.TextInput(attrs={"placeholder": _("Address, user or serial number")}),
     )
-    state = forms.ChoiceField(label=_("State"), required=False)
+    state = forms.ChoiceField(label=_("State"))
     channel = forms.ChoiceField(
-        label=_("Channel"),
-        required=False,
-        choices=[("", _("All")), *((kind.value, traits.name) for kind, traits in TRAITS.items())],
+        label=_("Channel"), choices=choices(*((kind.value, traits.name) for kind, traits in TRAITS.items()))
     )
-    template = forms.ChoiceField(label=_("Template"), required=False)
-    server = forms.ChoiceField(label=_("Server"), required=False)
-    since = forms.DateField(label=_("From day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("To day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    event = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    template = forms.ChoiceField(label=_("Template"))
+    server = forms.ChoiceField(label=_("Server"))
+    since = Day(label=_("From day"))
+    until = Day(label=_("To day"))
+    event = forms.UUIDField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,30 +50,24 @@ class LogFilter(forms.Form):
         templates = NotificationTemplate.objects.order_by("name").values_list("pk", "name", "deleted_at")
         named = [(str(pk), _("%s (deleted)") % name if gone else name) for pk, name, gone in templates]
         servers = Server.objects.order_by("name").values_list("pk", "name")
-        for field, choices in (
+        for field, offered in (
             ("state", [*groups, *DELIVERY_STATES]),
             ("template", named),
             ("server", [(str(pk), name) for pk, name in servers]),
         ):
-            self.fields[field].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]
-
-    def wanted(self) -> Wanted:
-        """What is asked for."""
-        self.is_valid()
-        given = self.cleaned_data
-        state = given.get("state") or ""
-        until = given.get("until")
-        return Wanted(
-            since=_midnight(given["since"]) if given.get("since") else None,
-            until=end_of(until) if until else None,
-            channel=given.get("channel") or "",
-            states=frozenset(GROUPS[state][1] if state in GROUPS else {state} if state else ()),
-            template_id=int(given["template"]) if given.get("template") else None,
-            server_id=int(given["server"]) if given.get("server") else None,
-            event_id=given.get("event"),
-            recipient=invisible.trimmed(given.get("recipient") or ""),
-        )
+            self.fields[field].choices = choices(*offered)  # type: ignore[attr-defined]
 
 
-def _midnight(day: Any) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+def wanted(given: Mapping[str, Any]) -> Wanted:
+    """What a filter asks for."""
+    state = given.get("state", "")
+    return Wanted(
+        since=start_of(given["since"]) if "since" in given else None,
+        until=end_of(given["until"]) if "until" in given else None,
+        channel=given.get("channel", ""),
+        states=frozenset(GROUPS[state][1] if state in GROUPS else {state} if state else ()),
+        template_id=int(given["template"]) if "template" in given else None,
+        server_id=int(given["server"]) if "server" in given else None,
+        event_id=given.get("event"),
+        recipient=invisible.trimmed(given.get("recipient", "")),
+    )

@@ -5,33 +5,36 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct, structs
 
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.csp import sandboxed
-from console.kit.registry import Words
+from console.kit.lists import Chosen, ListPage, Slice, chosen
+from console.kit.registry import Bulk, Button, Column, How, Words
 from console.kit.views import ConsoleView, RemovedError
-from dispatch.log import search, timeline
-from dispatch.log.forms import LogFilter
+from dispatch.log import reasons, search, timeline
+from dispatch.log.forms import LogFilter, wanted
 from dispatch.models import Attempt, Delivery
 from dispatch.outbox import interventions
 from dispatch.outbox.interventions import NotAllowedError
 from dispatch.rules import states
 from dispatch.rules.states import Change, DeliveryState
+from dispatch.templatetags.dispatch import channel_label, state_badge
 from dispatch.upkeep.retention import EVENTS
 from foundation import audit, retention
 from foundation.audit import Action
@@ -41,6 +44,7 @@ from templates_app.models import TemplateVersion
 PAGE = "delivery-log"
 MOST_AT_ONCE = 20_000
 MOST_EXPORTED = 100_000
+_LONGEST_NAME = 60
 BODIES = "dispatch.view_deliverytext"
 _FORMULA = re.compile(
     "(^|;)(?=[=+@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20-])"
@@ -54,25 +58,60 @@ class LogView(ConsoleView):
     write_permissions: tuple[str, ...] = ("dispatch.change_delivery",)
 
 
-class LogPage(LogView, TemplateView):
-    template_name = "dispatch/log.html"
+class LogPage(LogView, ListPage[Delivery]):
     title = gettext_lazy("Delivery log")
+    filter_class = LogFilter
+    empty = gettext_lazy("Nothing was sent yet. Every message will be listed here, with each try.")
+    empty_filtered = gettext_lazy("No delivery fits this filter.")
+    empty_so_far = gettext_lazy("None of the deliveries looked at so far fits.")
+    newest_first = True
+    bulk_most = MOST_AT_ONCE
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        form = LogFilter(self.request.GET)
-        wanted = form.wanted()
-        page = search.page(wanted, after=_uid(self.request.GET.get("after", "")))
-        context = {
-            "form": form,
-            "rows": list(_named(page.rows)),
-            "page_of": page,
-            "older": _query(self.request.GET, after=page.after) if page.after else "",
-            "query": _query(self.request.GET),
-            "paged": "after" in self.request.GET,
-            "filtered": wanted != search.Wanted(),
-            "most": MOST_AT_ONCE,
-        }
-        return super().get_context_data(**context, **kwargs)
+    def bulk(self) -> Iterable[Bulk]:
+        address, permission = reverse("delivery-log-bulk"), "dispatch.change_delivery"
+        return (
+            Bulk(_("Retry (if failed)"), address, "retry", permission),
+            Bulk(_("Cancel (if queued)"), address, "cancel", permission),
+            Bulk(_("Mark as sent (if held)"), address, "sent", permission),
+        )
+
+    def beside_filter(self, query: str) -> Iterable[Button]:
+        yield Button("CSV", f"{reverse('delivery-log-export')}?{query}", how=How.LINK)
+
+    def fetch(self, given: Mapping[str, Any], *, after: str) -> Slice:
+        found = search.page(wanted(given), after=_uid(after))
+        return Slice(found.rows, after=str(found.after or ""), searched_to=found.searched_to)
+
+    def name_of(self, row: Delivery) -> str:
+        return row.address or row.address_name
+
+    def columns(self, rows: Sequence[Delivery]) -> Iterable[Column]:
+        log, named = reverse(PAGE), {one["row"].pk: one for one in _named(rows)}
+        return (
+            Column("recipient", _("Recipient"), lambda row: _recipient(row, log=log), style="who", heads=True),
+            Column("state", _("State"), state_badge, style="nowrap"),
+            Column("why", _("Why"), lambda row: reasons.words(row.reason_code), style="wide"),
+            Column("channel", _("Channel"), lambda row: channel_label(row.channel)),
+            Column("template", _("Template"), lambda row: _template(named[row.pk]), style="named"),
+            Column("server", _("Server"), lambda row: _server(named[row.pk]), style="named"),
+            Column("tries", _("Tries"), lambda row: str(row.attempt_count), style="number"),
+            Column("at", _("Accepted"), lambda row: cells.moment(row.created_at), style="nowrap"),
+        )
+
+
+def _recipient(row: Delivery, *, log: str) -> Words:
+    words = Truncator(row.address).chars(_LONGEST_NAME) or _("No address")
+    return cells.joined(cells.link(f"{log}{row.pk}/", words), cells.small(row.address_name))
+
+
+def _template(named: dict[str, Any]) -> Words:
+    version = named["version"]
+    return Truncator(version.template.name).chars(_LONGEST_NAME) if version else ""
+
+
+def _server(named: dict[str, Any]) -> Words:
+    via = _("via %s") % named["via"] if named["via"] else ""
+    return cells.joined(Truncator(named["server"]).chars(_LONGEST_NAME), cells.small(via))
 
 
 class Deed(Struct, frozen=True):
@@ -116,48 +155,49 @@ class LogBulk(LogView):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        query = QueryDict(request.POST.get("query", ""))
-        do = request.POST.get("do", "")
+        marked, do = chosen(request), request.POST.get("do", "")
         if do not in DEEDS:
             raise Http404
         deed, changed = DEEDS[do], 0
-        back = redirect(f"{reverse(PAGE)}?{query.urlencode()}")
-        if request.POST.get("scope") != "all" and not request.POST.getlist("id"):
+        back = redirect(f"{reverse(PAGE)}?{marked.query.urlencode()}")
+        if not marked.everything and not marked.keys:
             messages.error(request, _("Tick at least one delivery."))
             return back
-        for chunk in self._chunks(request, query=query, deed=deed):
+        for chunk in _chunks(marked, deed=deed):
             with transaction.atomic():
                 number = deed.many(chunk, now=timezone.now())
                 if number:
-                    self._audit(request, do=do, ids=chunk, words=deed.counted(number))
+                    self._audit(marked, do=do, ids=chunk, words=deed.counted(number))
             changed += number
         messages.success(request, deed.counted(changed))
         return back
 
-    def _audit(self, request: HttpRequest, *, do: str, ids: list[UUID], words: str) -> None:
+    def _audit(self, marked: Chosen, *, do: str, ids: list[UUID], words: str) -> None:
         """One entry a chunk: how many, and which were chosen or which filter chose them."""
-        everything = request.POST.get("scope") == "all"
-        chosen = request.POST.get("query", "") or "everything" if everything else [str(uid) for uid in ids]
-        told = {"do": do, "filter" if everything else "chosen": chosen}
-        audit.record(audit.by_request(request), action=Action.CHANGE, instance=Delivery(), after=told, name=words)
+        by_filter = {"filter": marked.query.urlencode() or "everything"}
+        after = {"do": do, **(by_filter if marked.everything else {"chosen": [str(uid) for uid in ids]})}
+        actor = audit.by_request(self.request)
+        audit.record(actor, action=Action.CHANGE, instance=Delivery(), after=after, name=words)
 
-    def _chunks(self, request: HttpRequest, *, query: QueryDict, deed: Deed) -> Iterable[list[UUID]]:
-        if request.POST.get("scope") != "all":
-            ticked = [uid for text in request.POST.getlist("id")[:1000] if (uid := _uid(text))]
-            return [ticked] if ticked else []
-        wanted = LogFilter(query).wanted()
-        fitting = frozenset(deed.states) & wanted.states if wanted.states else frozenset(deed.states)
-        if not fitting:
-            return []
-        found = search.pages(structs.replace(wanted, states=fitting), most=MOST_AT_ONCE)
-        return ([row.pk for row in rows] for rows in list(found))
+
+def _chunks(marked: Chosen, *, deed: Deed) -> Iterable[list[UUID]]:
+    """The ids of what is to be changed, as many at a time as one transaction changes."""
+    if not marked.everything:
+        ticked = [uid for text in marked.keys if (uid := _uid(text))]
+        return [ticked] if ticked else []
+    sought = wanted(LogFilter(marked.query).given())
+    fitting = frozenset(deed.states) & sought.states if sought.states else frozenset(deed.states)
+    if not fitting:
+        return []
+    found = search.pages(structs.replace(sought, states=fitting), most=MOST_AT_ONCE)
+    return ([row.pk for row in rows] for rows in list(found))
 
 
 class LogExport(LogView):
     """What the filter matches, as CSV."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        found = search.pages(LogFilter(request.GET).wanted(), most=MOST_EXPORTED)
+        found = search.pages(wanted(LogFilter(request.GET).given()), most=MOST_EXPORTED)
         response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
         return response
@@ -318,11 +358,3 @@ def _uid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _query(given: QueryDict, **changes: Any) -> str:
-    kept = given.copy()
-    kept.pop("after", None)
-    for name, value in changes.items():
-        kept[name] = str(value)
-    return kept.urlencode()

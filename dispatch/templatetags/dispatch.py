@@ -6,8 +6,8 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 
+from console.kit.cells import badge
 from console.kit.registry import Level
-from console.templatetags.console import badge
 from dispatch.log import reasons
 from dispatch.models import Attempt, Delivery
 from dispatch.rules.states import DeliveryState

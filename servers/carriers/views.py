@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.generic.base import TemplateView
 
+from console.kit import cells
 from console.kit.editing import DeletePage, DialogMixin, FormPage
+from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
-from console.kit.registry import Words
+from console.kit.registry import Button, Column, How, Level, Words
 from foundation import audit
 from foundation.audit import Snapshot
 from servers import countries
@@ -32,28 +35,66 @@ MOST = 50
 """Detected carriers that are added at once."""
 
 
-class CarrierListPage(SettingsChildView, TemplateView):
+class CarrierListPage(SettingsChildView, ListPage[CarrierGateway]):
     template_name = "servers/carriers.html"
     title = gettext_lazy("Carrier SMS Gateway")
     page = PAGE
     permissions = ("servers.view_carriergateway",)
     write_permissions = ("servers.change_carriergateway",)
+    empty = gettext_lazy("No carrier is set up, so every SMS goes through the SMS gateway.")
+    orders: ClassVar = {
+        "carrier": ("carrier", "country"),
+        "domain": ("domain", "carrier"),
+        "country": ("country", "carrier"),
+    }
+
+    def bar(self) -> Iterable[Button]:
+        if self.request.user.has_perms(self.all_permissions()):
+            allowed = "servers.add_carriergateway"
+            yield Button(_("Add"), reverse("carrier-gateway-add"), allowed, how=How.DIALOG, style="primary")
+            yield Button(_("Detect"), reverse("carrier-gateway-detect"), allowed, how=How.DIALOG)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[CarrierGateway]:
+        return CarrierGateway.objects.all()
+
+    def columns(self, rows: Sequence[CarrierGateway]) -> Iterable[Column]:
+        return (
+            Column("carrier", _("Carrier"), _named, heads=True),
+            Column("domain", _("Gateway SMTP domain"), _domain),
+            Column("country", _("Country code"), lambda row: countries.named(row.country)),
+            Column("prefix", _("Email sending prefix"), lambda row: row.prefix, style="mono"),
+            Column("number", _("Number"), lambda row: row.get_number_format_display()),
+        )
+
+    def buttons(self, rows: Sequence[CarrierGateway]) -> Callable[[CarrierGateway], Iterable[Button]]:
+        return lambda row: [
+            Button(
+                _("Delete"),
+                reverse("carrier-gateway-delete", args=[row.pk]),
+                "servers.delete_carriergateway",
+                how=How.DIALOG,
+                style="danger",
+            )
+        ]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        rows = [
-            {
-                "gateway": gateway,
-                "country": countries.named(gateway.country),
-                "warning": carrier_warnings(gateway).get("domain", ""),
-            }
-            for gateway in CarrierGateway.objects.all()
-        ]
         return super().get_context_data(
-            rows=rows,
             sms=SmsGateway.objects.filter(active=True).first(),
             has_smtp=Server.objects.filter(kind=ServerKind.SMTP, active=True).exists(),
             **kwargs,
         )
+
+
+def _named(row: CarrierGateway) -> Words:
+    return cells.link(reverse("carrier-gateway", args=[row.pk]), row.carrier, dialog=True)
+
+
+def _domain(row: CarrierGateway) -> Words:
+    domain = format_html('<span class="mono">{}</span>', row.domain)
+    warning = carrier_warnings(row).get("domain", "")
+    if not warning:
+        return domain
+    return cells.joined(domain, " ", cells.badge(Level.WARNING, _("Retired")), cells.quiet(warning))
 
 
 class CarrierView(SettingsChildView):

@@ -154,6 +154,25 @@ window.addEventListener("pageshow", (event) => {
   });
 });
 
+// Lists: the box in the head ticks all of the page; on a phone each cell says which column it is of.
+function readyLists(root) {
+  root.querySelectorAll("[data-tick]").forEach((box) => {
+    box.hidden = false;
+    box.nextElementSibling.hidden = true;
+  });
+  root.querySelectorAll("table[data-list]").forEach((table) => {
+    const labels = [...table.tHead.rows[0].cells].map((cell) => cell.querySelector(".sr") ? "" : cell.textContent.trim());
+    for (const row of table.tBodies[0].rows) {
+      [...row.cells].forEach((cell, at) => { if (cell.tagName === "TD" && labels[at]) cell.dataset.label = labels[at]; });
+    }
+    table.classList.add("labelled");
+  });
+}
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-tick]")) return;
+  event.target.closest("table").querySelectorAll("tbody input[type=checkbox]").forEach((box) => { box.checked = event.target.checked; });
+});
+
 // Filters apply themselves; the button beside them is for pages without script.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-auto]");
@@ -183,6 +202,7 @@ function showCurrent(line) {
 
 document.addEventListener("DOMContentLoaded", () => {
   readyForms(document);
+  readyLists(document);
   document.querySelectorAll(".side, .tabs").forEach(showCurrent);
   const said = document.getElementById("messages").textContent.trim();
   if (said) announce(said);

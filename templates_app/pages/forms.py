@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct
 
+from console.kit.filters import NameFilter, choices
 from templates_app.channels import PANELS, TRAITS, Traits
 from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
@@ -242,6 +243,10 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
 
 KNOWN_LANGUAGES = tuple((tag, name) for tag, name in global_settings.LANGUAGES)
 """Offered when a language is added; any other tag may be typed."""
+
+
+class TemplateFilter(NameFilter):
+    type = forms.ChoiceField(label=_("Type"), choices=choices(*((one.code, _(one.name)) for one in TYPES)))
 
 
 class TypeForm(forms.Form):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic.base import TemplateResponseMixin
 
-from console.kit.registry import Words
+from console.kit import cells
+from console.kit.lists import ListPage
+from console.kit.registry import Button, Column, How, Level, Words
 from foundation import audit
 from templates_app import edits, queries
 from templates_app.models import NotificationTemplate, TemplateVersion
@@ -20,7 +24,7 @@ from templates_app.pages.views import TemplatePage
 from templates_app.texts.content import Content, changes
 
 
-class OneTemplatePage(TemplateResponseMixin, TemplatePage):
+class OneTemplatePage(TemplatePage):
     """A page below a template's own."""
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -34,18 +38,44 @@ class OneTemplatePage(TemplateResponseMixin, TemplatePage):
         return reverse("template", args=[self.instance.pk])
 
 
-class VersionList(OneTemplatePage):
-    template_name = "templates_app/versions.html"
+class VersionList(OneTemplatePage, ListPage[TemplateVersion]):
+    key = "template-versions"
+    orders: ClassVar = {"version": ("number",)}
+    order = "-version"
 
     def get_title(self) -> Words:
         return _("Versions")
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        rows = list(self.instance.versions.order_by("-number")[:200])
-        return self.render_to_response(self.get_context_data(instance=self.instance, rows=rows))
+    def bar(self) -> Iterable[Button]:
+        yield Button(_("Back to the template"), self.get_success_url(), how=How.LINK)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[TemplateVersion]:
+        return self.instance.versions.all()
+
+    def columns(self, rows: Sequence[TemplateVersion]) -> Iterable[Column]:
+        return (
+            Column("version", _("Version"), self._named, heads=True),
+            Column("at", _("Saved"), lambda row: cells.moment(row.created_at)),
+            Column("author", _("By"), lambda row: row.saved_by or _("The system")),
+            Column("note", _("Note"), lambda row: row.note, style="wide"),
+            Column("state", _("State"), self._state),
+        )
+
+    def _named(self, row: TemplateVersion) -> Words:
+        words = _("Version %d") % row.number
+        address = reverse("template-version", args=[self.instance.pk, row.number])
+        return words if self._is_current(row) else cells.link(address, words)
+
+    def _state(self, row: TemplateVersion) -> Words:
+        if self._is_current(row):
+            return cells.badge(Level.OK, _("Current"))
+        return cells.badge(Level.NEUTRAL, _("Older"))
+
+    def _is_current(self, row: TemplateVersion) -> bool:
+        return row.pk == self.instance.current_id
 
 
-class _Replacement(OneTemplatePage):
+class _Replacement(TemplateResponseMixin, OneTemplatePage):
     """Shows what would change, and does it on POST."""
 
     template_name = "templates_app/replace.html"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -14,12 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.generic.base import TemplateResponseMixin, TemplateView
+from django.views.generic.base import TemplateResponseMixin
 
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.editing import DeletePage, ObjectView
+from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
-from console.kit.registry import Words
+from console.kit.registry import Button, Column, How, Words
 from console.kit.views import is_fragment
 from devices.models import Device
 from foundation import audit
@@ -30,35 +32,65 @@ from templates_app.edits import Saved, StaleError
 from templates_app.macros.problems import MacroError
 from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.pages import forms
-from templates_app.pages.forms import TemplateForm, TypeForm
+from templates_app.pages.forms import TemplateFilter, TemplateForm, TypeForm
 from templates_app.texts import preview
 from templates_app.texts.content import Content, changes
 from templates_app.types import ADHOC, BY_CODE, TemplateType
+from transports.types import ChannelKind
 
 PAGE = "notification-templates"
 WAITING = "templates_app.adding"
 """The session's key for a template that waits until its channels are set up."""
 
 
-class TemplateList(SettingsChildView, TemplateView):
-    template_name = "templates_app/list.html"
+class TemplateList(SettingsChildView, ListPage[NotificationTemplate]):
     title = gettext_lazy("Notification Templates")
     page = PAGE
     permissions = ("templates_app.view_notificationtemplate",)
+    filter_class = TemplateFilter
+    orders: ClassVar = {"name": (Lower("name"),), "kind": ("predefined", Lower("name"))}
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+    def bar(self) -> Iterable[Button]:
+        how = How.DIALOG if missing_channels() else How.LINK
+        permission = "templates_app.add_notificationtemplate"
+        yield Button(_("Add"), reverse("template-add"), permission, how=how, style="primary")
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[NotificationTemplate]:
+        rows = NotificationTemplate.objects.kept().select_related("current")
+        rows = rows.filter(name__icontains=given.get("name", ""))
+        return rows.filter(type=given["type"]) if "type" in given else rows
+
+    def columns(self, rows: Sequence[NotificationTemplate]) -> Iterable[Column]:
         ready = queries.ready_kinds()
-        found = NotificationTemplate.objects.kept().select_related("current").order_by(Lower("name"))
-        rows = [
-            {
-                "template": template,
-                "type": _(BY_CODE[template.type].name),
-                "channels": queries.channel_states(template, ready=ready),
-                "manual": queries.manual_sending_supported(template),
-            }
-            for template in found
-        ]
-        return super().get_context_data(rows=rows, missing=missing_channels(), **kwargs)
+        return (
+            Column("name", _("Name"), _named, heads=True),
+            Column("type", _("Type"), lambda row: _(BY_CODE[row.type].name)),
+            Column("channels", _("Channels"), lambda row: _channels(row, ready=ready)),
+            Column("kind", _("Kind"), lambda row: _("Predefined") if row.predefined else _("Own")),
+            Column("manual", _("Manual"), lambda row: _("Yes") if queries.manual_sending_supported(row) else _("No")),
+        )
+
+    def buttons(self, rows: Sequence[NotificationTemplate]) -> Callable[[NotificationTemplate], Iterable[Button]]:
+        return lambda row: [] if row.predefined else [_delete(row)]
+
+
+def _named(row: NotificationTemplate) -> Words:
+    return cells.link(reverse("template", args=[row.pk]), row.name)
+
+
+def _channels(row: NotificationTemplate, *, ready: Collection[ChannelKind]) -> Words:
+    """A badge a channel, and why it is not ready."""
+    states = queries.channel_states(row, ready=ready)
+    badges = (
+        cells.joined(cells.badge("neutral" if state.reason else "ok", state.label), cells.small(state.reason))
+        for state in states
+    )
+    return cells.items(badges, style="channels")
+
+
+def _delete(row: NotificationTemplate) -> Button:
+    address, permission = reverse("template-delete", args=[row.pk]), "templates_app.delete_notificationtemplate"
+    return Button(_("Delete"), address, permission, how=How.DIALOG, style="danger")
 
 
 class TemplatePage(SettingsChildView, ObjectView[NotificationTemplate]):

@@ -55,7 +55,7 @@ def test_the_html_of_a_message_stands_in_a_frame_that_runs_nothing(staff_page, s
 
 def test_a_failed_one_is_ticked_and_sent_again_by_keyboard(staff_page, sent):
     staff_page.goto("/log/?state=failed")
-    staff_page.get_by_role("checkbox").focus()
+    staff_page.locator("tbody").get_by_role("checkbox").focus()
     staff_page.keyboard.press("Space")
     staff_page.get_by_role("button", name="Retry (if failed)").focus()
     staff_page.keyboard.press("Enter")
