@@ -161,9 +161,11 @@ def _store(template: NotificationTemplate, *, fields: Collection[str] | None = N
 
 
 def _locked(template: NotificationTemplate) -> NotificationTemplate:
-    """Its row as it stands, held until the transaction ends. Raises DoesNotExist when it is deleted."""
-    rows = NotificationTemplate.objects.kept().select_for_update(of=("self",))
-    return rows.select_related("current").get(pk=template.pk)
+    """Its row as it stands, held until the transaction ends. Raises DoesNotExist when it is deleted.
+
+    Its current version is read by a statement of its own: joined to a row that was waited for, PostgreSQL has none.
+    """
+    return NotificationTemplate.objects.kept().select_for_update().get(pk=template.pk)
 
 
 @transaction.atomic

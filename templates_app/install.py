@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from django.db import transaction
+
 from templates_app.edits import store
 from templates_app.queries import read
 from templates_app.texts import predefined
@@ -20,6 +22,7 @@ class Models(Protocol):
     def get_model(self, app_label: str, model_name: str) -> Any: ...
 
 
+@transaction.atomic
 def install(models: Models) -> None:
     """Add the predefined templates that are missing, and new texts to those that nobody has changed."""
     templates = models.get_model("templates_app", "NotificationTemplate")

@@ -195,6 +195,21 @@ def test_installing_renews_what_nobody_has_changed(monkeypatch):
     assert queries.content_of(current).channel(ChannelKind.SMS).wording("").message == "Wiped."
 
 
+def test_installing_that_broke_off_leaves_nothing_half_done(monkeypatch):
+    NotificationTemplate.objects.update(current=None)
+    NotificationTemplate.objects.all().delete()
+
+    def break_off(*_args, **_kwargs):
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("templates_app.install.store", break_off)
+        with pytest.raises(InterruptedError):
+            install(apps)
+    install(apps)
+    assert NotificationTemplate.objects.filter(current__isnull=False).count() == len(TYPES)
+
+
 def test_installing_gives_way_to_an_own_template_of_the_same_name():
     NotificationTemplate.objects.filter(name="Device Wiped").update(current=None)
     NotificationTemplate.objects.filter(name="Device Wiped").delete()
