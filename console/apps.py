@@ -14,7 +14,17 @@ class ConsoleConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in, user_login_failed
         from django.urls import path
 
-        from console.accounts import factor_views, lockout, log_ins, login, own_password, past_log_ins, sessions, views
+        from console.accounts import (
+            factor_views,
+            lockout,
+            log_ins,
+            login,
+            own_password,
+            past_log_ins,
+            profile_views,
+            sessions,
+            views,
+        )
         from console.kit import confirmation, log_in, pages
         from console.trail import views as trail
 
@@ -27,6 +37,7 @@ class ConsoleConfig(AppConfig):
                 password_page=own_password.OwnPasswordPage,
                 urls=[
                     path("login/code/", login.CodePage.as_view(), name="login-code"),
+                    path("profile/", profile_views.ProfilePage.as_view(), name="profile"),
                     path("second_factor/", factor_views.SecondFactorPage.as_view(), name="second-factor"),
                 ],
             )

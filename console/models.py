@@ -1,4 +1,4 @@
-"""Second factors, and wrong passwords and codes as long as they count."""
+"""Profiles, second factors, and wrong passwords and codes as long as they count."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ class SecondFactor(models.Model):
     class Meta:
         verbose_name = _("second factor")
         verbose_name_plural = _("second factors")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class Profile(models.Model):
+    """How an administrator wants the console. `time_zone` is a name of the IANA's, empty for that of the browser."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = _("profile")
+        verbose_name_plural = _("profiles")
 
     def __str__(self) -> str:
         return str(self.user)

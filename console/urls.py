@@ -14,7 +14,7 @@ from console.accounts.views import (
     RolesPage,
     SecondFactorReset,
 )
-from console.kit.pages import AboutPage, HealthPage, SettingsPage
+from console.kit.pages import AboutPage, ChapterPage, HealthPage, HelpPage, SettingsPage
 from console.trail.views import AuditPage
 
 urlpatterns = [
@@ -39,5 +39,7 @@ urlpatterns = [
     path("settings/roles/add/", RolePage.as_view(), name="role-add"),
     path("settings/roles/<int:pk>/", RolePage.as_view(), name="role"),
     path("settings/roles/<int:pk>/delete/", RoleDeletePage.as_view(), name="role-delete"),
+    path("help/", HelpPage.as_view(), name="help"),
+    path("help/<slug:chapter>/", ChapterPage.as_view(), name="help-chapter"),
     path("audit/", AuditPage.as_view(), name="audit"),
 ]

@@ -17,7 +17,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from console.kit import registry
+from console.kit import registry, times
 from console.kit.registry import Button, Entry, Finding, Level, Section
 from console.kit.views import ConsoleView
 from dispatch.dashboard import figures
@@ -156,4 +156,4 @@ class HappenedEvents:
 
 def _words(event: Event) -> str:
     about = event.device or event.person or event.source
-    return f"{event.occurred_at:%Y-%m-%d %H:%M} {about}"
+    return f"{times.exact(event.occurred_at)} {about}"

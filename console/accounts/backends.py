@@ -22,3 +22,8 @@ class PasswordBackend(ModelBackend):
         if request is not None and lockout.locked_until(request, username or "", now=timezone.now()):
             raise PermissionDenied
         return super().authenticate(request, username=username, password=password, **kwargs)
+
+    def get_user(self, user_id: int) -> User | None:
+        """With the profile, which every page asks for."""
+        user = User.objects.select_related("profile").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from console.accounts import grants, second_factor
 from console.accounts.grants import Held
-from console.models import RoleRule, SecondFactor
+from console.models import Profile, RoleRule, SecondFactor
 from foundation import audit
 from foundation.audit import Action, Actor, Snapshot
 
@@ -72,6 +72,14 @@ def set_password(user: User, password: str, *, actor: Actor) -> None:
         user.set_password(password)
         user.save(update_fields=["password"])
         audit.record(actor, action=Action.PASSWORD, instance=user)
+
+
+def set_time_zone(user: User, name: str, *, actor: Actor) -> None:
+    """In which zone the console tells times to this user; empty for that of the browser."""
+    profile = Profile.objects.filter(user=user).first() or Profile(user=user)
+    with audit.change(actor, action=Action.CHANGE if profile.pk else Action.ADD, instance=profile):
+        profile.time_zone = name
+        profile.save()
 
 
 def turn_on_second_factor(user: User, *, secret: str, code: str, actor: Actor, now: datetime) -> list[str] | None:

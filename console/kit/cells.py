@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
-from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from console.kit import times
 from console.kit.registry import Level, Words
 
 _CIRCLE = '<circle cx="12" cy="12" r="9" fill="none" stroke="currentColor" stroke-width="2"/>'
@@ -21,6 +20,7 @@ _ICONS: Mapping[str, str] = {
     "warning": f'<path {_LINE} d="M12 4 2.8 20h18.4L12 4z"/><path {_LINE} d="M12 10v4.5m0 2.8v.1"/>',
     "error": f'{_CIRCLE}<path {_LINE} d="M12 7.5v5.5m0 3.2v.1"/>',
     "info": f'{_CIRCLE}<path {_LINE} d="M12 11.5v5m0-8.7v.1"/>',
+    "help": f'{_CIRCLE}<path {_LINE} d="M9.5 9.6a2.5 2.5 0 1 1 3.6 2.3c-.8.4-1.1.9-1.1 1.7m0 2.9v.1"/>',
     "gear": f'<circle cx="12" cy="12" r="2.8" {_LINE}/><path {_LINE} d="'
     "M18.8 10.2 21.5 10.4 21.5 13.6 18.8 13.8 18.1 15.5 19.8 17.5 17.5 19.8 15.5 18.1 13.8 "
     "18.8 13.6 21.5 10.4 21.5 10.2 18.8 8.5 18.1 6.5 19.8 4.2 17.5 5.9 15.5 5.2 13.8 "
@@ -52,19 +52,17 @@ def badge(level: Level | str, words: Words) -> SafeString:
     return mark_safe(f'<span class="badge is-{level}">{icon(level)}{said}</span>')  # noqa: S308 - the words are escaped
 
 
-def moment(at: datetime | None) -> SafeString | str:
-    """How long ago (or until when), with the exact time in UTC as a tip."""
+def moment(at: datetime | None, upto: str = "minute") -> SafeString | str:
+    """A time in the zone of the page, to the "minute" or "second": UTC is its tip, how long ago stands beside it."""
     if at is None:
         return _("never")
-    now = timezone.now()
-    if abs((now - at).total_seconds()) < 60:
-        words = _("just now") if at <= now else _("in a moment")
-    elif at <= now:
-        words = _("%(time)s ago") % {"time": timesince(at, now, depth=1)}
-    else:
-        words = _("in %(time)s") % {"time": timesince(now, at, depth=1)}
-    exact, said = f"{at:%Y-%m-%d %H:%M:%S} UTC", conditional_escape(words)
-    return mark_safe(f'<time datetime="{at.isoformat()}" title="{exact}">{said}</time>')  # noqa: S308 - as above
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time> <span class="ago">{}</span>',
+        at.isoformat(),
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        times.exact(at, upto=upto),
+        times.relative(at),
+    )
 
 
 def link(url: str, words: Words, *, dialog: bool = False) -> SafeString:

@@ -6,7 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class ListFilter(forms.Form):
@@ -38,11 +41,13 @@ def choices(*pairs: tuple[str, Any]) -> list[tuple[str, Any]]:
 
 
 def start_of(day: date) -> datetime:
-    """Its first moment (UTC)."""
-    return datetime.combine(day, time(), tzinfo=UTC)
+    """The first moment of this day in the zone of the page; at the calendar's ends the first or last there is."""
+    try:
+        return datetime.combine(day, time(), tzinfo=timezone.get_current_timezone()).astimezone(UTC)
+    except OverflowError:
+        return _FIRST if day.year == 1 else _LAST
 
 
 def end_of(day: date) -> datetime:
-    """The first moment after this day (UTC); after the calendar's last day there is none, and it is that day's last."""
-    last = datetime.combine(day, time.max, tzinfo=UTC)
-    return last if day == date.max else last + timedelta(microseconds=1)
+    """The first moment after this day; after the calendar's last day there is none, and it is that day's last."""
+    return _LAST if day == date.max else start_of(day + timedelta(days=1))

@@ -1,4 +1,4 @@
-"""The console's own pages: Settings, Health, About."""
+"""The console's own pages: Settings, Health, About, Help."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 import django
 from django.conf import settings
 from django.db import connection
+from django.http import Http404
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateView
 
-from console.kit import registry
+from console.kit import chapters, registry
 from console.kit.registry import Finding, Group, Level, State, Tile
 from console.kit.views import ConsoleView
 
@@ -63,9 +66,40 @@ class AboutPage(SettingsChildView, TemplateView):
             ("Python", platform.python_version()),
             ("Django", django.get_version()),
             (_("Database"), connection.display_name),
-            (_("Time zone of the console"), settings.TIME_ZONE),
+            (_("Time zone of these pages"), timezone.get_current_timezone_name()),
         ]
         return super().get_context_data(facts=facts, **kwargs)
+
+
+class HelpPage(ConsoleView, TemplateView):
+    """The list of chapters."""
+
+    template_name = "console/help.html"
+    title = _("Help")
+    page = "help"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(chapters=chapters.listed(), **kwargs)
+
+
+class ChapterPage(ConsoleView, TemplateView):
+    template_name = "console/chapter.html"
+    page = "help"
+
+    def get_title(self) -> registry.Words:
+        return self._chapter().title
+
+    def get_crumbs(self) -> list[tuple[registry.Words, str]]:
+        return [(_("Help"), reverse("help"))]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(document=self._chapter(), **kwargs)
+
+    def _chapter(self) -> chapters.Chapter:
+        try:
+            return chapters.chapter(self.kwargs["chapter"])
+        except KeyError:
+            raise Http404 from None
 
 
 def register() -> None:

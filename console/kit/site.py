@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from console.kit import log_in, registry
+from console.kit import chapters, log_in, registry
 from console.kit.registry import Entry, Group, Level, Section, Tile
 
 
@@ -83,6 +83,7 @@ def shell(request: HttpRequest, *, view: str = "") -> dict[str, Any]:
         "section": section,
         "tabs": _tabs(request, section=section),
         "side": _side(request, section=section),
+        "help": chapters.address(request, page=current),
         "banners": [
             found for found in registry.health() if found.banner and found.level in {Level.WARNING, Level.ERROR}
         ],

@@ -15,7 +15,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.generic.base import ContextMixin, View
 
-from console.kit import confirmation
+from console.kit import confirmation, times
 from console.kit.registry import Words
 from console.kit.site import ConsoleSite
 
@@ -104,7 +104,7 @@ class RemovedError(Http404):
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, RemovedError):
-        words = _("It was removed by retention on %(day)s, as old as it was.") % {"day": f"{exception.at:%Y-%m-%d}"}
+        words = _("It was removed by retention on %(day)s, as old as it was.") % {"day": times.exact_day(exception.at)}
         return _message(request, status=404, title=_("This is not kept any more"), words=words)
     return _message(
         request,

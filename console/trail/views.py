@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.filters import end_of, start_of
 from console.kit.lists import PAGE_SIZE, ListPage, Slice
 from console.kit.registry import Column, Entry, Section, Words
@@ -41,7 +41,7 @@ class AuditPage(ListPage[AuditEntry]):
 
     def columns(self, rows: Sequence[AuditEntry]) -> Iterable[Column]:
         return (
-            Column("at", _("Time (UTC)"), lambda row: f"{row.at:%Y-%m-%d %H:%M:%S}", style="nowrap"),
+            Column("at", _("Time"), lambda row: cells.moment(row.at, "second")),
             Column("actor", _("Who"), lambda row: row.actor or _("The system")),
             Column("action", _("Action"), lambda row: capfirst(row.action)),
             Column("kind", _("Type"), lambda row: _kind(row.object_type)),

@@ -110,5 +110,5 @@ def _floor(at: datetime) -> datetime:
 
 
 def first_hour(now: datetime) -> datetime:
-    """The midnight (UTC) with which the last two weeks begin."""
-    return _floor(now).replace(hour=0) - timedelta(days=DAYS - 1)
+    """A midnight (UTC) with which the last two weeks have begun in no time zone."""
+    return _floor(now).replace(hour=0) - timedelta(days=DAYS)

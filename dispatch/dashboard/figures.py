@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 from msgspec import Struct
 
 from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, latency
@@ -75,11 +76,11 @@ def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
 
 
 def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
-    """The last two weeks by the day (UTC) of acceptance, oldest first."""
-    first = first_hour(now).date()
+    """The last two weeks by the day of acceptance in the zone of the page, oldest first."""
+    first = timezone.localtime(now).date() - timedelta(days=DAYS - 1)
     by_day: dict[date, list[Hour]] = {first + timedelta(days=number): [] for number in range(DAYS)}
     for hour in hours:
-        on = hour.start.astimezone(UTC).date()
+        on = timezone.localtime(hour.start).date()
         if on in by_day:
             by_day[on].append(hour)
     return [_day(on, rows) for on, rows in by_day.items()]

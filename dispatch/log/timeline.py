@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console.kit import times
 from dispatch.models import Attempt, Delivery
 from dispatch.rules.retry import MOST_JITTER
 from dispatch.rules.states import DeliveryState
@@ -22,7 +23,7 @@ _AFTERWARDS = {
 
 
 def lines(delivery: Delivery, *, waits: Sequence[timedelta] = WAITS) -> Iterator[str]:
-    """One or two lines a try, with the time (UTC) of its outcome; `waits` are those of the server that was tried."""
+    """One or two lines a try, with the time of its outcome; `waits` are those of the server that was tried."""
     about = {"id": delivery.id, "address": delivery.address, "state": delivery.state}
     yield _("%(id)s to %(address)s: %(state)s") % about
     yield f"{_time(delivery.created_at)}  {_('accepted')}"
@@ -70,4 +71,4 @@ def _words(duration: timedelta) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment + timedelta(milliseconds=500):%Y-%m-%d %H:%M:%S}"
+    return times.exact(moment + timedelta(milliseconds=500), upto="second")

@@ -95,7 +95,7 @@ class LogPage(LogView, ListPage[Delivery]):
             Column("template", _("Template"), lambda row: _template(named[row.pk]), style="named"),
             Column("server", _("Server"), lambda row: _server(named[row.pk]), style="named"),
             Column("tries", _("Tries"), lambda row: str(row.attempt_count), style="number"),
-            Column("at", _("Accepted"), lambda row: cells.moment(row.created_at), style="nowrap"),
+            Column("at", _("Accepted"), lambda row: cells.moment(row.created_at)),
         )
 
 

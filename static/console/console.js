@@ -9,6 +9,10 @@ function announce(text) {
   window.setTimeout(() => { region.textContent = text; }, 60);
 }
 
+// The server tells times in the zone that the browser is in, unless the profile names another one.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${location.protocol === "https:" ? ";secure" : ""}`;
+
 function showProblem(text) {
   const line = document.createElement("p");
   line.className = "message is-error";

@@ -11,7 +11,7 @@ from api.access import keys
 from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.accounts import roles, second_factor
-from console.models import SecondFactor
+from console.models import Profile, SecondFactor
 from tests.browser.without_script import case, press, refused, says
 from tests.db.console.test_login import code_of
 
@@ -77,6 +77,15 @@ def changing_ones_password(page):
         press(page, "Change password")
         says(page, told)
     assert User.objects.get(username="admin").check_password(PASSWORD)
+
+
+@case("admin/profile/")
+def choosing_a_time_zone(page):
+    page.goto("/admin/profile/")
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    press(page, "Save")
+    says(page, "Your profile was saved.")
+    assert Profile.objects.get().time_zone == "Europe/Berlin"
 
 
 @case("admin/second_factor/")

@@ -15,7 +15,7 @@ from tests.db.console.test_every_page import address, patterns
 from tests.db.dispatch import flow
 from tests.db.dispatch.test_log import hold
 
-OWN = ["/admin/second_factor/", "/admin/password_change/", "/nowhere/"]
+OWN = ["/admin/profile/", "/admin/second_factor/", "/admin/password_change/", "/help/permissions/", "/nowhere/"]
 PARTS = 8
 
 
