@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,8 @@ _STANDING = """SELECT paused_until, recovered_at, trouble_code, unanswered > 0 O
     session_limit_at, unpipelined_at, EXISTS (SELECT 1 FROM dispatch_withheld)
     FROM servers_server WHERE id = %s AND active AND stopped_at IS NULL"""
 _SIGN_INS = "SELECT sign_ins_refused, trouble_code FROM servers_server WHERE id = %s"
+
+logger = logging.getLogger(__name__)
 
 
 class Standing(Struct, frozen=True):
@@ -61,6 +64,22 @@ def standing(server_id: int, *, now: datetime) -> Standing | None:
         ),
         bool(withholds),
     )
+
+
+def meet(server_id: int, reason: Reason, *, retry_after: timedelta | None, probing: bool, now: datetime) -> None:
+    """The server is paused, or stopped until a person acts, as the reason wants it."""
+    if reason.code is ReasonCode.CREDENTIALS_REFUSED:
+        until = refuse_sign_in(server_id, reason, probing=probing, now=now)
+    elif retry.stops_server(reason):
+        until = None
+        stop(server_id, reason, now=now)
+    else:
+        until = pause(server_id, reason, retry_after=retry_after, probing=probing, now=now)
+    if until:
+        noted = (server_id, reason.code.value, until, reason.said)
+        logger.warning("server.paused server=%s reason=%s until=%s said=%r", *noted)
+    else:
+        logger.error("server.stopped server=%s reason=%s said=%r", server_id, reason.code.value, reason.said)
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ import pytest
 from dispatch.intake import accept
 from dispatch.models import Delivery, DeliveryText, Lane
 from dispatch.outbox import deliveries, lanes
-from dispatch.sending import compose, drain, share
+from dispatch.sending import compose, drain, pace, share
 from dispatch.wakeup import workers
 from servers.models import Server, SmtpServer
 from tests.db import world
@@ -186,7 +186,7 @@ def test_the_next_batch_does_not_go_over_a_connection_that_lost_an_answer(
     """Whichever of the results tells of the loss."""
     send = FakeConnection.send
     monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **how: iter(order(list(send(self, wires, **how)))))
-    monkeypatch.setattr("dispatch.sending.drain.MOST_CLAIMED", 2)
+    monkeypatch.setattr("dispatch.sending.pace.MOST_CLAIMED", 2)
     answers(channel, {PEOPLE[1]: flow.NO_ANSWER})
     flow.send(server, clock)
     assert flow.states() == {"sent": 4, "due": 1}
@@ -258,7 +258,7 @@ def test_a_stopping_worker_gives_back_what_it_has_not_begun(server, five, channe
 
 
 def test_a_drain_ends_after_30_seconds_and_rings_again(server, channel, clock, rings, monkeypatch):
-    monkeypatch.setattr("dispatch.sending.drain.MOST_CLAIMED", 1)
+    monkeypatch.setattr("dispatch.sending.pace.MOST_CLAIMED", 1)
     SmtpServer.objects.update(connections=1)
     world.template(recipient="", message="Hello")
     world.device()
@@ -545,11 +545,11 @@ def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
     SmtpServer.objects.update(connections=4)
     world.template(recipient="", message="Hello")
     world.device()
-    flow.post_to(*(f"user{number}@example.com" for number in range(drain.FIRST_CLAIM + 2 * drain.MOST_CLAIMED)))
+    flow.post_to(*(f"user{number}@example.com" for number in range(pace.FIRST_CLAIM + 2 * pace.MOST_CLAIMED)))
     rings.clear()
 
     def answer(wire, to):
-        if Delivery.objects.filter(state="due").count() == drain.MOST_CLAIMED and not clock.slept:
+        if Delivery.objects.filter(state="due").count() == pace.MOST_CLAIMED and not clock.slept:
             clock.sleep(drain.CALL_EVERY)
         return Sent()
 

@@ -210,8 +210,8 @@ class TestLostAnswers:
         assert stored().unanswered == 1
 
     def test_a_lane_that_accepts_ends_what_another_began_to_count(self, server, waiting, channel, clock, monkeypatch):
-        monkeypatch.setattr("dispatch.sending.drain.FIRST_CLAIM", 4)
-        monkeypatch.setattr("dispatch.sending.drain.LEAST_CLAIMED", 4)
+        monkeypatch.setattr("dispatch.sending.pace.FIRST_CLAIM", 4)
+        monkeypatch.setattr("dispatch.sending.pace.LEAST_CLAIMED", 4)
         trouble.lose_answer(server.pk, answered_at=None, now=clock.now())
         flow.send(server, clock)
         assert (stored().unanswered, stored().unanswered_at) == (0, None)
@@ -267,8 +267,8 @@ class TestAfterAPause:
     def test_the_one_lane_calls_no_others_in_vain_and_hears_who_called_meanwhile(
         self, well_again, channel, clock, rings, monkeypatch
     ):
-        monkeypatch.setattr("dispatch.sending.drain.FIRST_CLAIM", 2)
-        monkeypatch.setattr("dispatch.sending.drain.LEAST_CLAIMED", 2)
+        monkeypatch.setattr("dispatch.sending.pace.FIRST_CLAIM", 2)
+        monkeypatch.setattr("dispatch.sending.pace.LEAST_CLAIMED", 2)
         rings.clear()
         held = lanes.take(well_again.pk, limits=well_again.limits(), worker=workers.this_id(), now=clock.now())
         lanes.release(held)
