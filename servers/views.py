@@ -227,7 +227,7 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
     def why_kept(self, instance: Server) -> Words:
         return edits.why_kept(instance)
 
-    def remove_with_trace(self, instance: Server) -> None:
+    def remove(self, instance: Server) -> None:
         edits.delete(instance.pk, actor=audit.by_request(self.request))
 
 

@@ -187,7 +187,7 @@ class AdministratorDeletePage(_AdministratorView, DeletePage[User]):
     def why_kept(self, instance: User) -> Words:
         return _("You can't delete yourself.") if instance.pk == self.request.user.pk else ""
 
-    def remove_with_trace(self, instance: User) -> None:
+    def remove(self, instance: User) -> None:
         edits.delete_administrator(instance, actor=audit.by_request(self.request))
 
 
@@ -276,7 +276,7 @@ class RoleDeletePage(_RoleView, DeletePage[Group]):
             return ""
         return _("It holds more than you do, so you can't delete it.")
 
-    def remove_with_trace(self, instance: Group) -> None:
+    def remove(self, instance: Group) -> None:
         edits.delete_role(instance, actor=audit.by_request(self.request))
 
 

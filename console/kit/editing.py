@@ -1,4 +1,4 @@
-"""Pages that add, change and delete one object, each recorded in the audit trail."""
+"""Pages that add, change and delete one object by the edits of its app."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from console.kit import registry
 from console.kit.registry import Words
 from console.kit.views import ConsoleView, is_fragment
 from foundation import audit
-from foundation.audit import Action, Snapshot
+from foundation.audit import Snapshot
 
 M = TypeVar("M", bound=models.Model)
 
@@ -107,14 +107,8 @@ class FormPage(DialogMixin, ObjectView[M]):
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
     def store(self, form: ModelForm[M], *, before: Snapshot) -> M:
-        """Save with its entry of the audit trail; a ValidationError goes back to the form."""
-        action = Action.CHANGE if self.instance.pk else Action.ADD
-        with audit.change(audit.by_request(self.request), action=action, instance=self.instance, before=before):
-            return self.save(form)
-
-    def save(self, form: ModelForm[M]) -> M:
-        """Store what the form holds."""
-        return form.save()
+        """Have the edits of its app store it; a ValidationError goes back to the form."""
+        raise NotImplementedError
 
     def seen(self, form: ModelForm[M]) -> str:
         """What tells the stored object apart from what it was before and after."""
@@ -158,14 +152,9 @@ class DeletePage(ObjectView[M]):
         """Why it can't be deleted; empty when it can."""
         return ""
 
-    def remove_with_trace(self, instance: M) -> None:
-        """Delete it with its entry of the audit trail; a ValidationError is shown and leaves it in place."""
-        with audit.change(audit.by_request(self.request), action=Action.DELETE, instance=instance):
-            self.remove(instance)
-
     def remove(self, instance: M) -> None:
-        """Delete it."""
-        instance.delete()
+        """Have the edits of its app delete it; a ValidationError is shown and leaves it in place."""
+        raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.instance = self.get_object()
@@ -189,7 +178,7 @@ class DeletePage(ObjectView[M]):
             messages.error(request, str(refusal))
             return redirect(self.get_success_url())
         try:
-            self.remove_with_trace(self.instance)
+            self.remove(self.instance)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:

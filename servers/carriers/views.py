@@ -135,7 +135,7 @@ class CarrierDeletePage(CarrierView, DeletePage[CarrierGateway]):
     model = CarrierGateway
     write_permissions = ("servers.delete_carriergateway",)
 
-    def remove_with_trace(self, instance: CarrierGateway) -> None:
+    def remove(self, instance: CarrierGateway) -> None:
         edits.delete(instance, actor=audit.by_request(self.request))
 
 

@@ -274,7 +274,7 @@ class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
     def why_kept(self, instance: NotificationTemplate) -> Words:
         return queries.why_kept(instance)
 
-    def remove_with_trace(self, instance: NotificationTemplate) -> None:
+    def remove(self, instance: NotificationTemplate) -> None:
         try:
             edits.delete(instance, actor=audit.by_request(self.request), now=timezone.now())
         except NotificationTemplate.DoesNotExist:
