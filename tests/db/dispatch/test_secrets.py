@@ -20,7 +20,7 @@ from transports.types import Sent
 
 pytestmark = pytest.mark.django_db
 
-PIN = "739164"
+PIN = "pin-739164"
 
 
 @pytest.fixture
