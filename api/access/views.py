@@ -51,10 +51,15 @@ class ApiKeysPage(SettingsChildView, ListPage[ApiKey]):
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[ApiKey]:
         return ApiKey.objects.filter(name__icontains=given.get("name", "")).select_related("created_by")
 
+    def prepare(self, rows: Sequence[ApiKey]) -> None:
+        """Finds those that are in use and may do no more than whoever looks."""
+        holder = grants.of_actor(audit.by_request(self.request))
+        self.open_to = {row.pk for row in rows if not row.revoked_at and grants.covers(holder, keys.held(row.scopes))}
+
     def columns(self, rows: Sequence[ApiKey]) -> Iterable[Column]:
-        now, unbacked, open_to = timezone.now(), keys.unbacked(rows), self._open(rows)
+        now, unbacked = timezone.now(), keys.unbacked(rows)
         return (
-            Column("name", _("Name"), lambda row: _named(row, opens=row.pk in open_to), style="who", heads=True),
+            Column("name", _("Name"), lambda row: _named(row, opens=row.pk in self.open_to), style="who", heads=True),
             Column("scopes", _("Scopes"), lambda row: ", ".join(row.scopes)),
             Column("limits", _("May post"), _limits, style="who"),
             Column(
@@ -65,13 +70,7 @@ class ApiKeysPage(SettingsChildView, ListPage[ApiKey]):
         )
 
     def buttons(self, rows: Sequence[ApiKey]) -> Callable[[ApiKey], Iterable[Button]]:
-        open_to = self._open(rows)
-        return lambda row: [_revoke(row)] if row.pk in open_to else []
-
-    def _open(self, rows: Sequence[ApiKey]) -> set[int]:
-        """Those that are in use and may do no more than whoever looks."""
-        holder = grants.of_actor(audit.by_request(self.request))
-        return {row.pk for row in rows if not row.revoked_at and grants.covers(holder, keys.held(row.scopes))}
+        return lambda row: [_revoke(row)] if row.pk in self.open_to else []
 
 
 def _named(key: ApiKey, *, opens: bool) -> Words:

@@ -1,5 +1,5 @@
 """What changes administrators, roles and second factors: each checks that nobody goes beyond what they hold, and that
-the row is still what its form was opened with, writes, and tells the audit trail.
+the row is still what its form was opened with, writes, and records it in the audit trail.
 """
 
 from __future__ import annotations

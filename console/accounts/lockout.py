@@ -34,7 +34,7 @@ _OF_ALL, _OF_AN_ADDRESS = "account:", "address:"
 
 
 class Outcome(Struct, frozen=True):
-    """What a failure led to: whether it is to be told (one during a lock-out is not), and whether it locked out."""
+    """What a failure led to: whether it is to be recorded (one during a lock-out is not), and whether it locked out."""
 
     is_told: bool
     locked_until: datetime | None = None

@@ -59,7 +59,7 @@ def drawing(address: str) -> SafeString:
 
 
 def turn_on(user: AbstractBaseUser, *, secret: str, code: str, now: datetime) -> list[str] | None:
-    """Keep the secret if the code is one of it; answers the recovery codes, to be shown once. None if it is not."""
+    """Keep the secret if the code is one of it; returns the recovery codes, to be shown once. None if it is not."""
     step = _matching_step(secret, _plain(code), after=-1, now=now)
     if step is None:
         return None

@@ -54,10 +54,14 @@ class AdministratorsPage(SettingsChildView, ListPage[User]):
         names = ("username", "first_name", "last_name", "email")
         return rows.filter(reduce(or_, (Q(**{f"{name}__icontains": words}) for name in names))) if words else rows
 
+    def prepare(self, rows: Sequence[User]) -> None:
+        """Finds those that hold no more than whoever looks."""
+        holder, held = grants.of_actor(audit.by_request(self.request)), grants.of_users([row.pk for row in rows])
+        self.within = {pk for pk, one in held.items() if grants.covers(holder, one)}
+
     def columns(self, rows: Sequence[User]) -> Iterable[Column]:
-        within = self._within(rows)
         return (
-            Column("user", _("User name"), lambda row: _named(row, opens=row.pk in within), heads=True),
+            Column("user", _("User name"), lambda row: _named(row, opens=row.pk in self.within), heads=True),
             Column("name", _("Name"), User.get_full_name),
             Column("email", _("Email"), lambda row: row.email),
             Column("roles", _("Roles"), _roles),
@@ -67,13 +71,8 @@ class AdministratorsPage(SettingsChildView, ListPage[User]):
         )
 
     def buttons(self, rows: Sequence[User]) -> Callable[[User], Iterable[Button]]:
-        deletable = self._within(rows) - {self.request.user.pk}
+        deletable = self.within - {self.request.user.pk}
         return lambda row: [_delete("administrator-delete", row, "auth.delete_user")] if row.pk in deletable else []
-
-    def _within(self, rows: Sequence[User]) -> set[int]:
-        """Those that hold no more than whoever looks."""
-        holder = grants.of_actor(audit.by_request(self.request))
-        return {pk for pk, held in grants.of_users([row.pk for row in rows]).items() if grants.covers(holder, held)}
 
 
 def _named(row: User, *, opens: bool) -> Words:

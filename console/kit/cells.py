@@ -79,7 +79,7 @@ def small(words: Words, *, style: str = "") -> SafeString | str:
 
 def quiet(words: Words) -> SafeString | str:
     """A remark below; "" for none."""
-    return format_html('<div class="quiet told">{}</div>', words) if words else ""
+    return format_html('<div class="quiet remark">{}</div>', words) if words else ""
 
 
 def joined(*parts: Words) -> SafeString:

@@ -90,12 +90,15 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
         """All rows that a filter leaves."""
         raise NotImplementedError
 
+    def prepare(self, rows: Sequence[M]) -> None:
+        """Comes before `columns` and `buttons`, to read in one round trip what both need of the rows of one page."""
+
     def columns(self, rows: Sequence[M]) -> Iterable[Column]:
-        """Gets the rows of one page, to read at once what their cells need."""
+        """Gets the rows of one page, to read in one round trip what their cells need."""
         raise NotImplementedError
 
     def buttons(self, rows: Sequence[M]) -> Callable[[M], Iterable[Button]]:
-        """Returns what is asked for the buttons of each row."""
+        """Returns a function that gives the buttons of a row."""
         return lambda _row: ()
 
     def bar(self) -> Iterable[Button | Menu]:
@@ -107,7 +110,7 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
         return ()
 
     def bulk(self) -> Iterable[Bulk]:
-        """What can be done with many rows at once."""
+        """What can be done with many rows together."""
         return ()
 
     def name_of(self, row: M) -> str:
@@ -130,6 +133,7 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
         key, form = self.key or self.page, self.get_filter()
         given = form.given() if form else {}
         found = self.fetch(given, after=self.request.GET.get("after", ""))
+        self.prepare(found.rows)
         columns = [*self.columns(found.rows), *registry.columns(key, self.request, found.rows)]
         own, added = self.buttons(found.rows), registry.row_buttons(key, self.request, found.rows)
         query, bar = self._query(), [item for item in self.bar() if self._is_offered(item)]

@@ -169,7 +169,7 @@ def add_health(source: HealthSource) -> None:
 
 
 def add_impact(label: str, *, source: ImpactSource) -> None:
-    """`source` gets an object of the model ("servers.Server") about to be deleted and tells what stops working."""
+    """`source` gets an object of the model ("servers.Server") about to be deleted and yields what stops working."""
     _registered.impacts.setdefault(label.lower(), []).append(source)
 
 
@@ -179,12 +179,12 @@ def add_panel(place: str, *, source: PanelSource, order: int = 100) -> None:
 
 
 def add_columns(page: str, *, source: ColumnSource) -> None:
-    """To the list with this key; `source` gets the request and the rows of one page, so that it reads them at once."""
+    """To the list with this key; `source` gets the request and all rows of one page."""
     _registered.columns.setdefault(page, []).append(source)
 
 
 def add_row_buttons(page: str, *, source: ButtonSource) -> None:
-    """As `add_columns`; what `source` returns is asked for the buttons of each row."""
+    """As `add_columns`; `source` returns a function that gives the buttons of a row."""
     _registered.buttons.setdefault(page, []).append(source)
 
 

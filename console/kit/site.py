@@ -33,7 +33,7 @@ class ConsoleSite(AdminSite):
         return self.page_context(request)
 
     def page_context(self, request: HttpRequest, *, view: str = "") -> dict[str, Any]:
-        """What every page needs; `view` is the key of its navigation entry or tile, else the address tells."""
+        """What every page needs; `view` is the key of its navigation entry or tile, else the address decides."""
         context = super().each_context(request)
         return context | {"shell": shell(request, view=view)} if context["has_permission"] else context
 

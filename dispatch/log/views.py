@@ -232,7 +232,9 @@ class DeliveryPage(DeliveryView, TemplateView):
         context = {
             "delivery": self.delivery,
             "named": next(_named([self.delivery])),
-            "tries": [_told(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")],
+            "tries": [
+                _described(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")
+            ],
             "receipts": self.delivery.receipts.all(),
             "text": text,
             "may_read": self.request.user.has_perm(BODIES),
@@ -301,7 +303,7 @@ def _named(rows: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _told(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
+def _described(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
     took = timedelta(milliseconds=attempt.duration_ms)
     ended_at = attempt.started_at + took
     following = timeline.following(attempt, ended_at=ended_at, delivery=delivery)
@@ -342,7 +344,7 @@ def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
 
 
 class _Echo:
-    """A file whose write answers the line."""
+    """A file whose write returns the line."""
 
     def write(self, line: str) -> str:
         return line
