@@ -91,11 +91,11 @@ def page(wanted: Wanted, *, after: UUID | None = None, size: int = PAGE_SIZE) ->
 
 def pages(wanted: Wanted, *, most: int) -> Iterator[tuple[Delivery, ...]]:
     """Everything that matches, in chunks, at most so many deliveries."""
-    after, told = None, 0
-    while told < most:
-        found = page(wanted, after=after, size=min(1000, most - told))
+    after, returned = None, 0
+    while returned < most:
+        found = page(wanted, after=after, size=min(1000, most - returned))
         yield found.rows
-        told += len(found.rows)
+        returned += len(found.rows)
         after = found.after
         if after is None:
             return

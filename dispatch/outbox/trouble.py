@@ -220,7 +220,7 @@ def _write(server: Server, reason: Reason, *, now: datetime, **fields: Any) -> N
 
 
 def _recovered(now: datetime) -> dict[str, Any]:
-    """When it was in trouble, and whether that was told, stays: it may relapse."""
+    """When it was in trouble, and whether that was reported, stays: it may relapse."""
     return {
         "paused_until": None,
         "recovered_at": now,

@@ -130,13 +130,13 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
         return values, frozenset()
     event = known.events[claim.event_id]
     secrets, hidden = _opened(event.sealed)
-    told = {**event.payload, "data": secret_values.put_back(event.payload.get("data", {}), hidden)}
-    if told.get("user"):
-        values["user"] = {**user, **told["user"]}
-    if told.get("device"):
-        values["device"] = {**device, **told["device"]}
+    supplied = {**event.payload, "data": secret_values.put_back(event.payload.get("data", {}), hidden)}
+    if supplied.get("user"):
+        values["user"] = {**user, **supplied["user"]}
+    if supplied.get("device"):
+        values["device"] = {**device, **supplied["device"]}
     values |= event_values(
-        event_id=event.id, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=told
+        event_id=event.id, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=supplied
     )
     for path, secret in secrets.items():
         space, _, name = path.partition(".")

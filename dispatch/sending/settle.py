@@ -89,15 +89,15 @@ def judged(
 def _record(
     outcome: Outcome, *, started_at: datetime, duration: timedelta, dialogue: str, next_try_at: datetime | None
 ) -> AttemptRecord:
-    told: Sent | Reason = outcome if isinstance(outcome, Sent) else outcome.reason
+    said: Sent | Reason = outcome if isinstance(outcome, Sent) else outcome.reason
     return AttemptRecord(
         started_at=started_at,
         duration_ms=max(0, round(duration.total_seconds() * 1000)),
         outcome=_NAMES[type(outcome)],
-        code="" if isinstance(told, Sent) else told.code.value,
-        reply=told.reply,
-        enhanced=told.enhanced,
-        detail=told.detail[:MOST_DETAIL],
+        code="" if isinstance(said, Sent) else said.code.value,
+        reply=said.reply,
+        enhanced=said.enhanced,
+        detail=said.detail[:MOST_DETAIL],
         dialogue=dialogue,
         next_try_at=next_try_at,
     )

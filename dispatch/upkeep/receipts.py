@@ -1,4 +1,4 @@
-"""What a service told later of messages it took: receipts are kept, and their deliveries follow them."""
+"""What a service reported later of messages it took: receipts are kept, and their deliveries follow them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from transports.nexmo.receipts import PartReceipt
 CHUNK = 500
 
 
-def note(told: PartReceipt, *, gateway_id: int, now: datetime) -> bool:
+def note(reported: PartReceipt, *, gateway_id: int, now: datetime) -> bool:
     """Keep a receipt, once however often it comes; False when no such message went out through this gateway."""
-    if not _went_through(told.reference, gateway_id=gateway_id):
+    if not _went_through(reported.reference, gateway_id=gateway_id):
         return False
-    reason = told.reason
+    reason = reported.reason
     row = Receipt(
-        delivery_id=told.reference,
-        part=told.part,
-        status=told.status,
-        code=told.code,
-        delivered=told.delivered,
+        delivery_id=reported.reference,
+        part=reported.part,
+        status=reported.status,
+        code=reported.code,
+        delivered=reported.delivered,
         reason_code=reason.code.value if reason else "",
         detail=reason.detail if reason else "",
-        told_at=told.at,
+        told_at=reported.at,
         received_at=now,
     )
     Receipt.objects.bulk_create([row], ignore_conflicts=True)
-    follow(told.reference, now=now)
+    follow(reported.reference, now=now)
     return True
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def broker_url():
-    """The named Redis, or a private one; this process rings there, too."""
+    """The named Redis, or a private one; this process publishes there, too."""
     given = os.environ.get("XMNOTIFY_BROKER_URL")
     if given:
         yield given

@@ -59,14 +59,14 @@ def api(db):
 
 
 @pytest.fixture
-def rings(monkeypatch):
+def wake_ups(monkeypatch):
     heard = []
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
     return heard
 
 
 @pytest.fixture
-def small_world(db, rings):
+def small_world(db, wake_ups):
     """A server, an own template, and a person with a device."""
     world.smtp_server()
     world.template()

@@ -140,12 +140,12 @@ def test_what_did_not_arrive_is_sent_again_in_the_same_row(posted, api, state):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sending_again_rings(api, small_world, rings):
+def test_sending_again_wakes_a_worker(api, small_world, wake_ups):
     api("events").post("/events", JAILBROKEN)
     row = failed()
-    rings.clear()
+    wake_ups.clear()
     api("send").post(f"/deliveries/{row.pk}/retry")
-    assert rings == [Server.objects.get(active=True).pk]
+    assert wake_ups == [Server.objects.get(active=True).pk]
 
 
 def test_without_an_active_server_it_waits_and_says_so(posted, api):

@@ -39,9 +39,9 @@ def test_an_accepted_event_is_stored_with_its_deliveries(api, small_world):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_server_of_a_delivery_is_rung(api, small_world, rings):
+def test_a_worker_is_woken_for_the_server_of_a_delivery(api, small_world, wake_ups):
     api("events").post("/events", JAILBROKEN)
-    assert rings == [Delivery.objects.get().server_id]
+    assert wake_ups == [Delivery.objects.get().server_id]
 
 
 def test_what_is_skipped_is_counted_apart(api, small_world):
@@ -341,7 +341,7 @@ def test_a_device_deleted_in_the_same_moment_is_named_as_unknown(api, small_worl
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("others", [1, 30])
-def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_world, vanishing, rings, others):
+def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_world, vanishing, wake_ups, others):
     world.device(serial="S2", owner=world.person(loginname="u2"))
     vanishing("S1")
     events = [JAILBROKEN, *[{**JAILBROKEN, "device": {"serial": "S2"}}] * others]
@@ -349,7 +349,7 @@ def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_w
     assert (told["accepted"], told["rejected"]) == (others, 1)
     assert told["results"][0]["error"]["errors"][0]["field"] == "device.serial"
     assert Event.objects.count() == Delivery.objects.count() == others
-    assert len(rings) == 1
+    assert len(wake_ups) == 1
 
 
 # Batches

@@ -9,8 +9,8 @@ from transports.fake import FakeChannel
 
 
 @pytest.fixture(autouse=True)
-def rings(monkeypatch):
-    """The servers that were rung for, in order."""
+def wake_ups(monkeypatch):
+    """The servers that were woken for, in order."""
     heard = []
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
     monkeypatch.setattr(

@@ -30,7 +30,7 @@ SAME_FOR_ALL = {"subject": "Hello", "message": "Dear ${user.displayname}, the of
 
 @pytest.fixture(autouse=True)
 def heard(monkeypatch):
-    """The servers and broadcasts that were rung for."""
+    """The servers and broadcasts that were woken for."""
     found = []
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", found.append)
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake_planner", found.append)
@@ -69,7 +69,7 @@ def test_it_is_accepted_at_once_and_planned_afterwards(heard):
     assert Broadcast.objects.get().state == "running"
 
 
-def test_servers_and_the_planner_are_rung_after_the_commit(heard, django_capture_on_commit_callbacks):
+def test_servers_and_the_planner_are_woken_after_the_commit(heard, django_capture_on_commit_callbacks):
     server = world.smtp_server()
     world.template(**SAME_FOR_ALL)
     world.device(owner=world.person())

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def rings(monkeypatch):
+def wake_ups(monkeypatch):
     heard = []
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", heard.append)
     return heard
@@ -35,14 +35,14 @@ def run(server):
     return drain(server.pk, clock=SystemClock(), stopping=lambda: False)
 
 
-def test_an_event_becomes_a_delivered_mail(peer, rings):
+def test_an_event_becomes_a_delivered_mail(peer, wake_ups):
     server = world.smtp_server(port=peer.port)
     world.template()
     world.device(owner=world.person())
 
     accepted = post()
     assert (accepted.deliveries, accepted.skipped) == (1, 0)
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
     assert run(server) == 1
 
     mail = peer.inbox.mails()[0]

@@ -81,13 +81,13 @@ def test_retries_are_the_servers_and_the_last_one_fails(five, channel, clock, se
     assert flow.log(row(PEOPLE[0]).pk) == [(number, "deferred", "greylisted") for number in (1, 2, 3)]
 
 
-def test_a_server_that_can_not_be_reached_costs_one_message_a_try(server, five, channel, clock, rings):
+def test_a_server_that_can_not_be_reached_costs_one_message_a_try(server, five, channel, clock, wake_ups):
     channel.refusals.append(flow.REFUSED)
-    rings.clear()
+    wake_ups.clear()
     flow.send(server, clock)
     assert sorted(Delivery.objects.values_list("tries", flat=True)) == [0, 0, 0, 0, 1]
     assert flow.states() == {"due": 5}
-    assert rings == []
+    assert wake_ups == []
     resting = Server.objects.get()
     assert resting.paused_until == clock.now() + timedelta(seconds=15)
     assert (resting.trouble_code, resting.trouble_detail) == ("connection_refused", "connection refused")
@@ -104,14 +104,14 @@ def test_a_server_rests_longer_after_each_failed_probe(server, five, channel, cl
     assert rests == [15, 30, 60, 120, 300, 300, 300]
 
 
-def test_a_probe_takes_one_message_and_its_success_lets_the_rest_go(server, five, channel, clock, rings):
+def test_a_probe_takes_one_message_and_its_success_lets_the_rest_go(server, five, channel, clock, wake_ups):
     channel.refusals.append(flow.REFUSED)
     flow.send(server, clock)
     assert flow.send(server, clock) == 0
     clock.pass_time(timedelta(seconds=15))
-    rings.clear()
+    wake_ups.clear()
     assert flow.send(server, clock) == 1
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
     assert Server.objects.get().paused_until is None
     assert Server.objects.get().trouble_code == ""
     flow.send(server, clock)
@@ -217,11 +217,11 @@ def test_a_bug_in_a_transport_sends_nobody_twice_whose_answer_was_there(server, 
     assert flow.log(row(PEOPLE[0]).pk) == [(1, "sent", "")]
 
 
-def test_a_connection_that_answers_nothing_ends_the_drain(server, five, channel, clock, monkeypatch, rings):
+def test_a_connection_that_answers_nothing_ends_the_drain(server, five, channel, clock, monkeypatch, wake_ups):
     monkeypatch.setattr(FakeConnection, "send", lambda self, wires, **_: iter(()))
-    rings.clear()
+    wake_ups.clear()
     flow.send(server, clock)
-    assert rings == []
+    assert wake_ups == []
     assert flow.states() == {"due": 5}
 
 
@@ -248,22 +248,22 @@ def test_what_the_channel_can_not_prepare_fails_alone_before_anything_is_sent(se
     assert len(channel.handed_over) == 4
 
 
-def test_a_stopping_worker_gives_back_what_it_has_not_begun(server, five, channel, clock, rings):
+def test_a_stopping_worker_gives_back_what_it_has_not_begun(server, five, channel, clock, wake_ups):
     asked = iter([False, True])
-    rings.clear()
+    wake_ups.clear()
     assert flow.send(server, clock, stopping=lambda: next(asked, True)) == 0
     assert flow.states() == {"due": 5}
     assert set(Delivery.objects.values_list("tries", "lapsed")) == {(0, False)}
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
 
 
-def test_a_drain_ends_after_30_seconds_and_rings_again(server, channel, clock, rings, monkeypatch):
+def test_a_drain_ends_after_30_seconds_and_wakes_again(server, channel, clock, wake_ups, monkeypatch):
     monkeypatch.setattr("dispatch.sending.pace.MOST_CLAIMED", 1)
     SmtpServer.objects.update(connections=1)
     world.template(recipient="", message="Hello")
     world.device()
     flow.post_to(*PEOPLE)
-    rings.clear()
+    wake_ups.clear()
 
     def slow(wire, to):
         clock.pass_time(timedelta(seconds=12))
@@ -271,7 +271,7 @@ def test_a_drain_ends_after_30_seconds_and_rings_again(server, channel, clock, r
 
     channel.answer = slow
     assert flow.send(server, clock) == 3
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
 
 
 @pytest.fixture
@@ -476,18 +476,18 @@ class TestRate:
         flow.send(server, clock)
         assert clock.slept[0] == 2
 
-    def test_a_turn_too_far_away_is_not_waited_for(self, server, five, channel, clock, rings):
+    def test_a_turn_too_far_away_is_not_waited_for(self, server, five, channel, clock, wake_ups):
         lanes.reserve(server.pk, 60, rate=2, now=clock.now(), most=timedelta(seconds=9))
-        rings.clear()
+        wake_ups.clear()
         assert flow.send(server, clock) == 0
         assert flow.states() == {"due": 5}
         assert set(Delivery.objects.values_list("tries", flat=True)) == {0}
-        assert rings == []
+        assert wake_ups == []
         assert clock.slept == []
 
 
 def test_a_slow_server_is_given_two_seconds_of_work_at_a_time_and_a_quick_one_all_it_takes(
-    server, channel, clock, rings
+    server, channel, clock, wake_ups
 ):
     world.template(recipient="", message="Hello")
     world.device()
@@ -504,24 +504,24 @@ def test_a_slow_server_is_given_two_seconds_of_work_at_a_time_and_a_quick_one_al
     assert (claimed[0], max(claimed[50:])) == (50, 40)
 
 
-def test_a_lane_beyond_the_share_of_its_process_ends_and_rings_for_the_rest(server, channel, clock, rings, monkeypatch):
+def test_a_lane_beyond_the_share_of_its_process_ends_and_wakes_others(server, channel, clock, wake_ups, monkeypatch):
     world.template(recipient="", message="Hello")
     world.device()
     flow.post_to(*(f"user{number}@example.com" for number in range(60)))
     SmtpServer.objects.update(connections=1)
-    rings.clear()
+    wake_ups.clear()
     shares = iter([1, 0])
     with monkeypatch.context() as another_began:
         another_began.setattr("dispatch.sending.share.share", lambda lanes, *, workers: next(shares))
         assert flow.send(server, clock) == 50
-        assert rings == [server.pk]
+        assert wake_ups == [server.pk]
     with share.of_server(server.pk):
         assert flow.send(server, clock) == 0
     assert flow.send(server, clock) == 10
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
 
 
-def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free(server, channel, clock, rings):
+def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free(server, channel, clock, wake_ups):
     SmtpServer.objects.update(connections=4)
     world.template(recipient="", message="Hello")
     world.device()
@@ -529,24 +529,24 @@ def test_a_lane_that_finds_more_than_it_takes_calls_two_others_while_any_is_free
     heard = []
 
     def answer(wire, to):
-        heard.append(len(rings))
+        heard.append(len(wake_ups))
         return Sent()
 
-    rings.clear()
+    wake_ups.clear()
     channel.answer = answer
     assert flow.send(server, clock) == 60
-    assert (heard[0], rings) == (2, [server.pk] * 2)
+    assert (heard[0], wake_ups) == (2, [server.pk] * 2)
     for _ in range(3):
         lanes.take(server.pk, limits=server.limits(), worker=workers.this_id(), now=clock.now())
     assert lanes.count_free(server.pk, limits=server.limits()) == 1
 
 
-def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
+def test_a_lane_calls_others_once_a_second(server, channel, clock, wake_ups):
     SmtpServer.objects.update(connections=4)
     world.template(recipient="", message="Hello")
     world.device()
     flow.post_to(*(f"user{number}@example.com" for number in range(pace.FIRST_CLAIM + 2 * pace.MOST_CLAIMED)))
-    rings.clear()
+    wake_ups.clear()
 
     def answer(wire, to):
         if Delivery.objects.filter(state="due").count() == pace.MOST_CLAIMED and not clock.slept:
@@ -555,7 +555,7 @@ def test_a_lane_calls_others_once_a_second(server, channel, clock, rings):
 
     channel.answer = answer
     flow.send(server, clock)
-    assert rings == [server.pk] * 4
+    assert wake_ups == [server.pk] * 4
 
 
 @pytest.fixture
@@ -579,24 +579,24 @@ def late(monkeypatch):
 
 
 @pytest.mark.parametrize(("connections", "rung_again"), [(1, True), (2, False)])
-def test_a_ring_that_found_no_free_lane_is_answered_by_whoever_released_the_last(
-    server, five, channel, clock, rings, late, connections, rung_again
+def test_a_wake_up_that_found_no_free_lane_is_answered_by_whoever_released_the_last(
+    server, five, channel, clock, wake_ups, late, connections, rung_again
 ):
     SmtpServer.objects.update(connections=connections)
-    rings.clear()
+    wake_ups.clear()
     sent = []
     late(lambda: sent.append(flow.send(server, clock)))
     assert flow.send(server, clock) == 5
     assert sent == [0 if rung_again else 1]
-    assert rings == [server.pk] * rung_again
+    assert wake_ups == [server.pk] * rung_again
 
 
-def test_a_ring_that_is_still_to_be_heard_is_not_rung_again(server, five, channel, clock, rings, late):
+def test_a_wake_up_that_is_still_to_be_heard_is_not_repeated(server, five, channel, clock, wake_ups, late):
     SmtpServer.objects.update(connections=2)
-    rings.clear()
+    wake_ups.clear()
     late(lambda: None)
     assert flow.send(server, clock) == 5
-    assert rings == []
+    assert wake_ups == []
     assert flow.states() == {"sent": 5, "due": 1}
 
 

@@ -133,7 +133,7 @@ def test_ticked_ones_are_sent_again_if_failed_and_called_off_if_queued(server, a
     assert flow.states() == {"cancelled": 2, "sent": 1}
 
 
-def test_all_that_match_a_filter_are_sent_again_and_no_other(server, admin_client, rings):
+def test_all_that_match_a_filter_are_sent_again_and_no_other(server, admin_client, wake_ups):
     ids = flow.deliveries(6, server_id=server.pk)
     fail(*ids[:4])
     Delivery.objects.filter(pk=ids[0]).update(address="other@example.com")

@@ -122,14 +122,14 @@ def test_what_was_not_handed_over_is_charged_nothing(server, five, channel, cloc
     assert is_free(server)
 
 
-def test_a_lane_that_could_not_be_released_is_released_later(server, five, channel, clock, failing, rings):
+def test_a_lane_that_could_not_be_released_is_released_later(server, five, channel, clock, failing, wake_ups):
     failing("release", home=lanes)
     flow.send(server, clock)
     assert not is_free(server)
-    rings.clear()
+    wake_ups.clear()
     recovery.write_remainders(clock=clock)
     assert is_free(server)
-    assert rings == [server.pk]
+    assert wake_ups == [server.pk]
     assert flow.states() == {"sent": 5}
 
 
@@ -204,8 +204,8 @@ class TestADeadProcess:
         settings.XMNOTIFY_JOURNAL = tmp_path / "journal"
         return settings.XMNOTIFY_JOURNAL
 
-    def test_is_settled_as_its_journal_says(self, left, folder, server, rings):
-        rings.clear()
+    def test_is_settled_as_its_journal_says(self, left, folder, server, wake_ups):
+        wake_ups.clear()
         assert recovery.look(now=world.NOW) == 0
         assert flow.states() == {"claimed": 8}
         left.close()
@@ -222,7 +222,7 @@ class TestADeadProcess:
             ("due", "", 0, 0, True),
         ]
         assert is_free(server)
-        assert rings == [server.pk]
+        assert wake_ups == [server.pk]
         assert list(folder.iterdir()) == []
         assert not Worker.objects.exists()
 

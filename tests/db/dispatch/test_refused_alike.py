@@ -179,11 +179,11 @@ class TestTheServer:
 
 
 class TestAText:
-    def test_waits_for_a_person_and_the_server_goes_on(self, server, of_one_text, channel, clock, rings):
+    def test_waits_for_a_person_and_the_server_goes_on(self, server, of_one_text, channel, clock, wake_ups):
         answers(channel, {}, otherwise=refused())
         world.template(name="Other", type_code="custom.other", recipient="", message="Other")
         flow.send(server, clock)
-        rings.clear()
+        wake_ups.clear()
         sweep.sweep(now=clock.now())
         assert flow.states() == {"failed": 2, "held": 6}
         assert set(Delivery.objects.filter(state="held").values_list("reason_code", "reason_detail")) == {
@@ -195,11 +195,11 @@ class TestAText:
         flow.send(server, clock)
         assert Delivery.objects.get(address="else@example.com").state == "sent"
 
-    def test_rings_for_what_else_is_due(self, server, of_one_text, channel, clock, rings):
-        rings.clear()
+    def test_wakes_for_what_else_is_due(self, server, of_one_text, channel, clock, wake_ups):
+        wake_ups.clear()
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
-        assert rings == [server.pk]
+        assert wake_ups == [server.pk]
 
     def test_keeps_later_messages_too_without_a_try(self, server, of_one_text, channel, clock):
         answers(channel, {}, otherwise=refused())
@@ -236,12 +236,12 @@ class TestAText:
             withheld.begin(alike.Blame.VERSION, refusal, reason, channel=kind, server_name="Mail", now=world.NOW)
         assert Withheld.objects.filter(template_version=version).count() == len(ChannelKind)
 
-    def test_is_sent_again_when_a_person_says_so(self, server, of_one_text, channel, clock, rings):
+    def test_is_sent_again_when_a_person_says_so(self, server, of_one_text, channel, clock, wake_ups):
         answers(channel, {}, otherwise=refused())
         flow.send(server, clock)
         sweep.sweep(now=clock.now())
         answers(channel, {})
-        rings.clear()
+        wake_ups.clear()
         assert withheld.decide(Withheld.objects.get(), Withheld.Decision.SEND, now=clock.now())
         flow.send(server, clock)
         assert flow.states() == {"failed": 2, "sent": 6}

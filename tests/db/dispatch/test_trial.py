@@ -17,7 +17,7 @@ def template():
 
 
 def test_it_goes_through_the_flow_to_the_administrator_alone(
-    admin_client, admin_user, template, clock, channel, rings, django_capture_on_commit_callbacks
+    admin_client, admin_user, template, clock, channel, wake_ups, django_capture_on_commit_callbacks
 ):
     server = world.smtp_server()
     admin_user.email = "me@example.com"
@@ -26,7 +26,7 @@ def test_it_goes_through_the_flow_to_the_administrator_alone(
         answer = admin_client.post(f"{PAGE}{template.pk}/test/")
     row = Delivery.objects.get()
     assert answer.url == f"/log/{row.pk}/"
-    assert (row.address, rings) == ("me@example.com", [server.pk])
+    assert (row.address, wake_ups) == ("me@example.com", [server.pk])
     clock.go_to(row.due_at)
     flow.send(server, clock)
     assert Delivery.objects.get().state == "sent"

@@ -64,7 +64,7 @@ class TestRefusedSignIn:
         assert flow.states() == {"due": 8}
 
     def test_is_followed_by_single_sign_ins_after_1_and_15_minutes_and_then_by_none(
-        self, server, waiting, channel, clock, rings
+        self, server, waiting, channel, clock, wake_ups
     ):
         channel.refusals.extend([flow.BAD_PASSWORD] * 3)
         pauses = []
@@ -76,9 +76,9 @@ class TestRefusedSignIn:
             flow.send(server, clock)
         assert pauses == [0, 60, 900]
         clock.pass_time(timedelta(days=1))
-        rings.clear()
+        wake_ups.clear()
         assert flow.send(server, clock) == 0
-        assert (channel.connections, len(channel.refusals), rings) == (0, 0, [])
+        assert (channel.connections, len(channel.refusals), wake_ups) == (0, 0, [])
         assert tries() == [0] * 8
 
     @pytest.mark.parametrize("most", [0, 1, 4])
@@ -178,16 +178,16 @@ class TestLostAnswers:
         assert flow.states() == {"sent": 5, "due": 3}
 
     def test_a_refusal_shows_nothing_of_late_answers_and_the_next_is_probed_immediately(
-        self, server, waiting, channel, clock, rings
+        self, server, waiting, channel, clock, wake_ups
     ):
         fates = dict.fromkeys(PEOPLE[:3], flow.NO_ANSWER) | {PEOPLE[3]: flow.UNKNOWN_USER}
         answers(channel, fates)
         flow.send(server, clock)
         after_the_pause(clock)
-        rings.clear()
+        wake_ups.clear()
         flow.send(server, clock)
         assert (stored().trouble_code, stored().paused_until) == ("answers_lost", clock.now())
-        assert rings == [server.pk]
+        assert wake_ups == [server.pk]
         flow.send(server, clock)
         assert stored().paused_until is None
 
@@ -265,16 +265,16 @@ class TestAfterAPause:
         lanes.release(first)
 
     def test_the_one_lane_calls_no_others_in_vain_and_hears_who_called_meanwhile(
-        self, well_again, channel, clock, rings, monkeypatch
+        self, well_again, channel, clock, wake_ups, monkeypatch
     ):
         monkeypatch.setattr("dispatch.sending.pace.FIRST_CLAIM", 2)
         monkeypatch.setattr("dispatch.sending.pace.LEAST_CLAIMED", 2)
-        rings.clear()
+        wake_ups.clear()
         held = lanes.take(well_again.pk, limits=well_again.limits(), worker=workers.this_id(), now=clock.now())
         lanes.release(held)
         assert held.was_last
         flow.send(well_again, clock)
-        assert rings == []
+        assert wake_ups == []
 
     def test_a_relapse_within_a_minute_goes_on_with_the_next_longer_pause(self, server, well_again, channel, clock):
         pauses = []

@@ -194,15 +194,15 @@ class TestServersComeAndGo:
         assert (accepted.deliveries, accepted.skipped) == (1, 0)
         assert Delivery.objects.values_list("state", "server", "reason_code").get() == ("due", None, "no_active_server")
 
-    def test_what_waits_moves_to_the_server_that_becomes_active(self, five, server, channel, clock, rings):
+    def test_what_waits_moves_to_the_server_that_becomes_active(self, five, server, channel, clock, wake_ups):
         Server.objects.update(active=False)
         sweep.sweep(now=clock.now())
         assert set(Delivery.objects.values_list("server", "reason_code")) == {(None, "no_active_server")}
         new = world.smtp_server(name="New")
-        rings.clear()
+        wake_ups.clear()
         sweep.sweep(now=clock.now())
         assert set(Delivery.objects.values_list("server", "reason_code")) == {(new.pk, "")}
-        assert rings == [new.pk]
+        assert wake_ups == [new.pk]
         flow.send(new, clock)
         assert flow.states() == {"sent": 5}
 
@@ -224,18 +224,18 @@ class TestServersComeAndGo:
         assert sweep.reroute() == 0
         assert Delivery.objects.get().server_id is None
 
-    def test_an_inactive_server_is_not_drained(self, five, server, channel, clock, rings):
+    def test_an_inactive_server_is_not_drained(self, five, server, channel, clock, wake_ups):
         Server.objects.update(active=False)
-        rings.clear()
+        wake_ups.clear()
         assert flow.send(server, clock) == 0
         assert channel.connections == 0
 
-    def test_the_sweep_rings_for_each_server_with_work_due_and_no_other(self, server, rings):
+    def test_the_sweep_wakes_for_each_server_with_work_due_and_no_other(self, server, wake_ups):
         flow.deliveries(1, server_id=server.pk)
         flow.deliveries(1, server_id=server.pk + 1, now=NOW + HOUR)
         flow.deliveries(1, server_id=server.pk + 2, expires_at=NOW)
         assert sweep.wake_where_due(now=NOW) == 1
-        assert rings == [server.pk]
+        assert wake_ups == [server.pk]
 
 
 class TestAClockThatJumps:

@@ -7,7 +7,7 @@ from django.conf import settings
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_a_process_that_only_sets_django_up_rings_through_our_broker():
+def test_a_process_that_only_sets_django_up_publishes_through_our_broker():
     code = "import django; django.setup(); from celery import current_app; print(current_app.conf.broker_url)"
     run = subprocess.run(
         [sys.executable, "-c", code],
