@@ -6,7 +6,7 @@ reports of its own subject has no `actor` and no entry: the event itself is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Field, Q
 from msgspec import Struct
 
-from devices.fields import FieldError, Unusable, clean_device, clean_user
+from devices.fields import Cleaned, FieldError, Unusable, clean_device, clean_user
 from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, folded, keyed
 from foundation import audit
 from foundation.audit import Action, Actor, Snapshot
@@ -34,6 +34,15 @@ class Saved(Struct, Generic[Row], frozen=True):
     warnings: tuple[Unusable, ...]
 
 
+class Item(Struct, frozen=True):
+    """A device or user of an import: the key it is found by, and fields as `save_device` and `save_user` take them."""
+
+    key: str
+    value: str
+    given: Mapping[str, Any]
+    must_exist: bool = False
+
+
 def save_device(
     key: str, value: str, given: Mapping[str, Any], *, country: str, now: datetime, actor: Actor | None = None
 ) -> Saved[Device]:
@@ -47,7 +56,8 @@ def save_device(
         before = _shown(row) if actor and not created else {}
         changed = _set_columns(row, reported.values)
         if "user" in reported.values:
-            changed += _set_owner(row, reported.values["user"])
+            name = reported.values["user"]
+            changed += _set_owner(row, name, owners=_owners([name] if name else []))
         changed += _set_properties(row, reported.values)
         _save(row, taken="serial")
         if "apps" in reported.values:
@@ -79,6 +89,138 @@ def save_user(
             Change.objects.create(person=row, names=changed)
             _record(row, changed, before=before, created=created, actor=actor)
     return Saved(row, created, tuple(changed), reported.warnings)
+
+
+def save_many(
+    model: type[Device | Person], items: Sequence[Item], *, country: str, now: datetime, is_dry: bool = False
+) -> list[Saved[Any] | FieldError]:
+    """What `save_device` and `save_user` do, for many at once and without an entry: what became of each.
+
+    No two items may have the same key, and none may have `apps` or `push`. With `is_dry` nothing is stored. An item
+    of which `must_exist` is true is "unknown" where there is no such record.
+    """
+    try:
+        return _saved(model, items, country=country, now=now, is_dry=is_dry)
+    except IntegrityError:  # somebody else made one of them in between: now it is there
+        return _saved(model, items, country=country, now=now, is_dry=is_dry)
+
+
+def _saved(
+    model: type[Device | Person], items: Sequence[Item], *, country: str, now: datetime, is_dry: bool
+) -> list[Saved[Any] | FieldError]:
+    clean = clean_device if model is Device else clean_user
+    results: list[Saved[Any] | FieldError] = []
+    groups: list[tuple[Person, Sequence[str]]] = []
+    with transaction.atomic():
+        known = _known(model, items, locked=not is_dry)
+        owners = _owners({item.given["user"].strip() for item in items if item.given.get("user")})
+        for item in items:
+            try:
+                reported = clean({item.key: item.value, **item.given}, key=item.key, country=country)
+                one = _applied(model, item, reported, known=known, owners=owners)
+                groups += [(one.row, reported.values["groups"])] if "groups" in one.changed else []
+                results.append(one)
+            except FieldError as error:
+                results.append(error)
+        if not is_dry:
+            _store(model, [one for one in results if isinstance(one, Saved)], groups=groups, now=now)
+    return results
+
+
+def _known(
+    model: type[Device | Person], items: Sequence[Item], *, locked: bool
+) -> dict[tuple[str, str], Device | Person]:
+    """The rows there are, by the keys of the items; of several with an IMEI the first."""
+    found: dict[tuple[str, str], Device | Person] = {}
+    if model is Person:
+        people = Person.objects.select_for_update() if locked else Person.objects.all()
+        names = [folded(item.value) for item in items]
+        among = people.filter(loginname__lower__in=names).prefetch_related("groups").order_by("pk")
+        return {("loginname", row.loginname.lower()): row for row in among}
+    devices = Device.objects.select_for_update() if locked else Device.objects.all()
+    for key in ("serial", "imei"):
+        wanted = [item.value for item in items if item.key == key]
+        rows = devices.filter(~Q(**{key: ""}), **{f"{key}__in": wanted}).order_by("-pk") if wanted else ()
+        found |= {(key, getattr(row, key)): row for row in rows}
+    return found
+
+
+def _owners(loginnames: Collection[str]) -> dict[str, Person]:
+    """The users with these login names, by what these are in small letters."""
+    found = Person.objects.filter(loginname__lower__in=[folded(name) for name in loginnames]) if loginnames else ()
+    return {person.loginname.lower(): person for person in found}
+
+
+def _applied(
+    model: type[Device | Person],
+    item: Item,
+    reported: Cleaned,
+    *,
+    known: Mapping[tuple[str, str], Device | Person],
+    owners: Mapping[str, Person],
+) -> Saved[Any]:
+    """The row as it is to be, in memory."""
+    value = reported.values.get(item.key) or ""
+    if not value:
+        raise FieldError(item.key, "required", f"Give the {item.key}.")
+    row = known.get((item.key, value.lower() if item.key == "loginname" else value))
+    created = row is None
+    if row is None:
+        if item.must_exist:
+            raise FieldError(item.key, "unknown", "There is no record with this key.")
+        row = model(**{item.key: value})
+    changed = _set_columns(row, reported.values, keep={"loginname"})
+    if isinstance(row, Device) and "user" in reported.values:
+        changed += _set_owner(row, reported.values["user"], owners=owners)
+    changed += _set_properties(row, reported.values)
+    if isinstance(row, Person):
+        if created:
+            row.username, row.domainname = split_loginname(row.loginname)
+        wanted = reported.values.get("groups")
+        before = set() if created else {group.name for group in row.groups.all()}
+        changed += ["groups"] if wanted is not None and set(wanted) != before else []
+    return Saved(row, created, tuple(changed), reported.warnings)
+
+
+def _store(
+    model: type[Device | Person],
+    kept: Sequence[Saved[Any]],
+    *,
+    groups: Sequence[tuple[Person, Sequence[str]]],
+    now: datetime,
+) -> None:
+    rows = model._default_manager  # noqa: SLF001 - a public name
+    rows.bulk_create([one.row for one in kept if one.created])
+    changed = [one for one in kept if one.changed and not one.created]
+    for one in changed:
+        one.row.updated_at = now
+    if changed:
+        columns: set[str] = {column.name for column in model._meta.concrete_fields}  # noqa: SLF001 - as above
+        named: set[str] = {"person" if name == "user" else name for one in changed for name in one.changed}
+        rows.bulk_update([one.row for one in changed], sorted({*(named & columns), "properties", "updated_at"}))
+    if groups:
+        _store_groups(groups)
+    about = "device" if model is Device else "person"
+    Change.objects.bulk_create(
+        Change(**{about: one.row}, names=list(one.changed)) for one in kept if one.created or one.changed
+    )
+
+
+def _store_groups(wanted: Sequence[tuple[Person, Sequence[str]]]) -> None:
+    names = {name for _row, groups in wanted for name in groups}
+    Group.objects.bulk_create([Group(name=name) for name in sorted(names)], ignore_conflicts=True)
+    ids = dict(Group.objects.filter(name__in=names).values_list("name", "pk"))
+    membership = Person.groups.through
+    membership.objects.filter(person__in=[row.pk for row, _groups in wanted]).delete()
+    membership.objects.bulk_create(
+        membership(person_id=row.pk, group_id=ids[name]) for row, groups in wanted for name in dict.fromkeys(groups)
+    )
+
+
+def record_import(actor: Actor, *, model: type[Device | Person], lines: int, created: int, changed: int) -> None:
+    """One entry for what `save_many` is about to store."""
+    supplied = {"created": created, "changed": changed}
+    audit.record(actor, action=Action.CHANGE, instance=model(), after=supplied, name=f"{lines} in an import")
 
 
 def record_batch(kept: Sequence[Saved[Row]], *, model: type[Row], given: int, actor: Actor) -> None:
@@ -199,8 +341,8 @@ def _set_properties(row: Device | Person, values: Mapping[str, Any]) -> list[str
     return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
-def _set_owner(row: Device, loginname: str | None) -> list[str]:
-    owner = Person.objects.filter(loginname__lower=folded(loginname)).first() if loginname else None
+def _set_owner(row: Device, loginname: str | None, *, owners: Mapping[str, Person]) -> list[str]:
+    owner = owners.get(loginname.lower()) if loginname else None
     if loginname and owner is None:
         raise FieldError("user", "unknown", "No user has this login name.")
     if row.person_id == (owner.pk if owner else None):

@@ -15,10 +15,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from api.kit import cloudevents
-from api.kit.operation import JSON, NoQuery, Operation
+from api.kit.operation import CSV, JSON, NoQuery, Operation
 from api.kit.problems import Problem
 
 _REFERENCE = "#/components/schemas/{name}"
+_TEXT = {"schema": {"type": "string"}}
 _UUIDS = {"event_id", "delivery_id", "template_id", "test_id"}
 _NUMBERS = {"gateway_id", "server_id"}
 _DESCRIPTION = """Errors are problem details (RFC 9457) that name the field. Unknown fields are refused. Times are in
@@ -109,6 +110,8 @@ def _operation(operation: Operation, *, known: Mapping[Any, Any], schemas: Mappi
                 for kind in operation.content_types
             },
         }
+    elif operation.streams:
+        found["requestBody"] = {"required": True, "content": dict.fromkeys(operation.content_types, _TEXT)}
     return found
 
 
@@ -157,6 +160,8 @@ def _responses(operation: Operation, *, known: Mapping[Any, Any]) -> dict[str, A
     success: dict[str, Any] = {"description": operation.status.phrase}
     if operation.answer is not None:
         success["content"] = {JSON: {"schema": known[operation.answer]}}
+    if operation.answers_csv:
+        success["content"] = {CSV: _TEXT}
     problem = {"application/problem+json": {"schema": known[Problem]}}
     found = {str(operation.status.value): success}
     if operation.creates:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPMethod, HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -24,8 +27,10 @@ from foundation.audit import Actor
 from foundation.sql import trouble
 
 JSON = "application/json"
+CSV = "text/csv"
 EVENT_BYTES = 256 * 1024
 BATCH_BYTES = 8 * 1024 * 1024
+_PIECE = 64 * 1024
 _LARGEST_ID = 2**63 - 1
 _CONVERTERS = {
     "event_id": "uuid",
@@ -44,7 +49,10 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Call(Struct, frozen=True):
-    """A request let in: `raw` is its body, `body` and `query` what was read of them, as the operation declares it."""
+    """A request let in: `raw` is its body, `body` and `query` what was read of them, as the operation declares it.
+
+    `file` has the body of an operation that streams, and goes when it is closed.
+    """
 
     request: HttpRequest
     caller: Caller
@@ -52,6 +60,7 @@ class Call(Struct, frozen=True):
     raw: bytes
     body: Any
     query: Any
+    file: IO[bytes] | None = None
 
     @property
     def actor(self) -> Actor:
@@ -64,12 +73,13 @@ class Operation(Struct, frozen=True):
 
     `scopes`: one of them is needed. `body` is the type of the body; it is read into `Call.body` unless `reads_raw`.
     `signed`: a webhook's signature is taken as well as a key. `creates`: the answer may also be 201.
-    `headers`: request headers that mean something here.
+    `headers`: request headers that mean something here. `streams`: the body is a text as long as `most_bytes`, which
+    comes in a file, `Call.file`. `answers_csv`: the answer is one.
     """
 
     method: HTTPMethod
     path: str
-    view: Callable[..., HttpResponse]
+    view: Callable[..., HttpResponseBase]
     summary: str
     answer: Any = None
     scopes: tuple[ApiScope, ...] = ()
@@ -82,6 +92,8 @@ class Operation(Struct, frozen=True):
     signed: bool = False
     creates: bool = False
     headers: tuple[str, ...] = ()
+    streams: bool = False
+    answers_csv: bool = False
 
 
 def patterns(operations: Sequence[Operation], *, prefix: str, authentication: Authentication) -> list[URLPattern]:
@@ -138,7 +150,7 @@ def read(tree: Any, *, into: Any, strict: bool = True) -> Any:
 
 def _serve(
     authentication: Authentication, operations: Mapping[str, Operation], request: HttpRequest, **named: Any
-) -> HttpResponse:
+) -> HttpResponseBase:
     response = _answered(authentication, operations, request, **named)
     response.headers["Cache-Control"] = "no-store"  # names, addresses and texts are kept by nobody on the way
     return response
@@ -146,7 +158,7 @@ def _serve(
 
 def _answered(
     authentication: Authentication, operations: Mapping[str, Operation], request: HttpRequest, **named: Any
-) -> HttpResponse:
+) -> HttpResponseBase:
     try:
         operation = operations.get(request.method or "")
         if operation is None:
@@ -183,7 +195,8 @@ def _call(operation: Operation, request: HttpRequest, *, authentication: Authent
     body = None
     if operation.body is not None and not operation.reads_raw:
         body = read(strict_json.parse(raw).checked(), into=operation.body)
-    return Call(request, caller, now, raw, body, _query(operation, request))
+    query = _query(operation, request)
+    return Call(request, caller, now, raw, body, query, _streamed(operation, request) if operation.streams else None)
 
 
 def _holder_of_key(caller: Caller | None) -> Caller:
@@ -193,11 +206,11 @@ def _holder_of_key(caller: Caller | None) -> Caller:
 
 
 def _raw_body(operation: Operation, request: HttpRequest, *, most: int) -> bytes:
-    kind, charset = (request.content_type or "").lower(), (request.content_params or {}).get("charset", "utf-8")
-    if kind not in ("", *operation.content_types) or charset.lower() not in {"utf-8", "utf8"}:
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    if not _is_taken(operation, request) or charset.lower() not in {"utf-8", "utf8"}:
         taken = ", ".join(operation.content_types)
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {taken}, in UTF-8.")
-    too_large = ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {most} bytes are taken.")
+    too_large = _too_large(most)
     try:
         if int(request.META.get("CONTENT_LENGTH") or 0) > most or len(request.body) > most:
             raise too_large
@@ -206,6 +219,32 @@ def _raw_body(operation: Operation, request: HttpRequest, *, most: int) -> bytes
         raise too_large from None
     except (UnreadablePostError, ValueError):
         raise ProblemError(HTTPStatus.BAD_REQUEST, "The body could not be read to its end.") from None
+
+
+def _streamed(operation: Operation, request: HttpRequest) -> IO[bytes]:
+    """The body in a temporary file, a piece at a time."""
+    if not _is_taken(operation, request):
+        taken = ", ".join(operation.content_types)
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {taken}.")
+    with contextlib.ExitStack() as unless_whole:
+        file = unless_whole.enter_context(tempfile.TemporaryFile())
+        try:
+            while piece := request.read(_PIECE):
+                file.write(piece)
+                if file.tell() > operation.most_bytes:
+                    raise _too_large(operation.most_bytes)
+        except (UnreadablePostError, ValueError):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "The body could not be read to its end.") from None
+        unless_whole.pop_all()
+    return file
+
+
+def _is_taken(operation: Operation, request: HttpRequest) -> bool:
+    return (request.content_type or "").lower() in ("", *operation.content_types)
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {most} bytes are taken.")
 
 
 def _query(operation: Operation, request: HttpRequest) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.kit.operation import Operation
-from api.v1 import carriers, deliveries, devices, events, ping, posting, servers, templates, users
+from api.v1 import carriers, deliveries, devices, events, ping, posting, servers, templates, transfer, users
 
 OPERATIONS: tuple[Operation, ...] = (
     *posting.OPERATIONS,
@@ -11,6 +11,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deliveries.OPERATIONS,
     *devices.OPERATIONS,
     *users.OPERATIONS,
+    *transfer.OPERATIONS,
     *servers.OPERATIONS,
     *carriers.OPERATIONS,
     *templates.OPERATIONS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -36,7 +35,7 @@ from dispatch.rules import states
 from dispatch.rules.states import Change, DeliveryState
 from dispatch.templatetags.dispatch import channel_label, state_badge
 from dispatch.upkeep.retention import EVENTS
-from foundation import audit, retention
+from foundation import audit, formulas, retention
 from foundation.audit import Action
 from servers.models import CarrierGateway, Server
 from templates_app.models import TemplateVersion
@@ -46,10 +45,6 @@ MOST_AT_ONCE = 20_000
 MOST_EXPORTED = 100_000
 _LONGEST_NAME = 60
 BODIES = "dispatch.view_deliverytext"
-_FORMULA = re.compile(
-    "(^|;)(?=[=+@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20-])"
-)  # with the wide signs, which spreadsheets read, too
-_NUMBER = re.compile(r"\+[0-9]+")
 
 
 class LogView(ConsoleView):
@@ -340,7 +335,7 @@ def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
                 row.reason_code,
                 row.reason_detail,
             )
-            yield line.writerow([_harmless(str(cell)) for cell in cells])
+            yield line.writerow([formulas.guarded(str(cell)) for cell in cells])
 
 
 class _Echo:
@@ -348,11 +343,6 @@ class _Echo:
 
     def write(self, line: str) -> str:
         return line
-
-
-def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet reads as a formula, whether its columns end at "," or ";"; phone numbers stay."""
-    return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def _uid(text: str) -> UUID | None:
