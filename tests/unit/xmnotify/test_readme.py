@@ -1,5 +1,6 @@
 """What README and the pages of docs promise, held against the code."""
 
+import pkgutil
 import re
 
 import pytest
@@ -11,6 +12,23 @@ SETTINGS = (env.ROOT / "docs" / "settings.md").read_text()
 PAGES = sorted({env.ROOT / "README.md", *(env.ROOT / "docs").rglob("*.md")})
 LINKS = sorted(
     {(page, target) for page in PAGES for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", page.read_text())}
+)
+PACKAGES = sorted(path.parent.name for path in env.ROOT.glob("*/__init__.py"))
+FILES = sorted(
+    {
+        (page, name)
+        for page in PAGES
+        for name in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|html|css|js|md|toml|sh))(?=[`:])", page.read_text())
+    }
+)
+OTHERS = {"permissions.md", "macros.md"}  # permissions and macros are written as modules are
+NAMES = sorted(
+    {
+        (page, name)
+        for page in PAGES
+        if page.name not in OTHERS
+        for name in re.findall(rf"`((?:{'|'.join(PACKAGES)})\.[\w.]+)(?=[`(:])", page.read_text())
+    }
 )
 READ = re.compile(
     r"env\.(?:text|integer|flag|tls|words|hosts|origins|secret_key_fallbacks|console_url|ports|networks|full_name|log_level)\(\s*\"(\w+)\"|\btext\(\"(\w+)\"\)|_kept_secret\(\"(\w+)\""
@@ -37,6 +55,16 @@ def test_every_setting_that_is_explained_is_read():
 @pytest.mark.parametrize(("page", "target"), LINKS, ids=lambda value: getattr(value, "name", value))
 def test_every_link_leads_somewhere(page, target):
     assert (page.parent / target).exists()
+
+
+@pytest.mark.parametrize(("page", "name"), FILES, ids=lambda value: getattr(value, "name", value))
+def test_every_file_that_is_named_is_there(page, name):
+    assert (env.ROOT / name).is_file()
+
+
+@pytest.mark.parametrize(("page", "name"), NAMES, ids=lambda value: getattr(value, "name", value))
+def test_every_module_and_what_is_named_of_it_is_there(page, name):
+    assert pkgutil.resolve_name(name) is not None
 
 
 def test_every_make_target_that_is_named_is_there():
