@@ -12,11 +12,12 @@ from api.kit import operation
 from api.kit.callers import ApiScope
 from api.kit.operation import Call, Operation
 from api.v1.bodies import Text, supplied
-from api.v1.servers import set_fields, stored
+from api.v1.servers import edited, set_fields
 from servers.carriers import edits
 from servers.carriers.validators import carrier_warnings
 from servers.models import CarrierGateway
 
+_GATEWAY = "carrier SMS gateway"
 Format = Literal["national", "country_code", "plus"]
 
 
@@ -66,7 +67,7 @@ def show_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
 def create_carrier_gateway(call: Call) -> HttpResponse:
     gateway = CarrierGateway()
     set_fields(gateway, supplied(call.body))
-    with stored():
+    with edited(_GATEWAY):
         edits.create(gateway, actor=call.actor)
     answer = operation.answer(_body(gateway), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/carrier-gateways/{gateway.pk}"
@@ -77,20 +78,21 @@ def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
     gateway, given = _find(gateway_id), supplied(call.body)
     gateway.revision = given.pop("revision", gateway.revision)
     set_fields(gateway, given)
-    with stored():
+    with edited(_GATEWAY):
         edits.change(gateway, actor=call.actor)
     return operation.answer(_body(gateway))
 
 
 def delete_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
-    edits.delete(_find(gateway_id), actor=call.actor)
+    with edited(_GATEWAY):
+        edits.delete(_find(gateway_id), actor=call.actor)
     return operation.nothing()
 
 
 def _find(gateway_id: int) -> CarrierGateway:
     found = CarrierGateway.objects.filter(pk=gateway_id).first()
     if found is None:
-        raise operation.not_found("carrier SMS gateway")
+        raise operation.not_found(_GATEWAY)
     return found
 
 

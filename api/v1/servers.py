@@ -9,7 +9,7 @@ from http import HTTPMethod, HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db.models import Model
 from django.http import HttpResponse
 
@@ -38,6 +38,8 @@ from servers.testing import runs
 from servers.testing.runs import Asker, RefusedTestError
 from servers.values import ServerKind
 
+_SERVER = "server"
+
 
 def list_servers(call: Call) -> HttpResponse:
     rows = with_children(Server.objects.order_by("name"))
@@ -53,7 +55,7 @@ def create_server(call: Call) -> HttpResponse:
     kind = KINDS[ServerKind(given.pop("kind"))]
     server = kind.model()
     _set(server, given, kind=kind)
-    with stored():
+    with edited(_SERVER):
         edits.create(server, kind=kind, actor=call.actor)
     answer = operation.answer(_detail(_find(server.pk), call=call), status=HTTPStatus.CREATED)
     answer["Location"] = f"/api/v1/servers/{server.pk}"
@@ -65,14 +67,15 @@ def change_server(call: Call, server_id: int) -> HttpResponse:
     server.revision = given.pop("revision", server.revision)
     kind = kinds.of(server)
     _set(server, given, kind=kind)
-    with stored():
+    with edited(_SERVER):
         edits.change(server, kind=kind, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
 def activate_server(call: Call, server_id: int) -> HttpResponse:
     _find_own(server_id)
-    edits.activate(server_id, actor=call.actor, now=call.now)
+    with edited(_SERVER):
+        edits.activate(server_id, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
 
@@ -94,6 +97,8 @@ def delete_server(call: Call, server_id: int) -> HttpResponse:
         edits.delete(server_id, actor=call.actor)
     except ValidationError as error:
         raise _conflict("active", error) from None
+    except Server.DoesNotExist:
+        raise operation.not_found(_SERVER) from None
     return operation.nothing()
 
 
@@ -119,10 +124,12 @@ def show_test(call: Call, server_id: int, test_id: UUID) -> HttpResponse:
 
 
 @contextmanager
-def stored() -> Iterator[None]:
-    """What edits refuse, as problems."""
+def edited(what: str) -> Iterator[None]:
+    """What edits refuse, as problems; `what` is what may have been removed meanwhile."""
     try:
         yield
+    except ObjectDoesNotExist:
+        raise operation.not_found(what) from None
     except StaleError as stale:
         raise _conflict("revision", stale) from None
     except ValidationError as error:
@@ -144,7 +151,7 @@ def set_fields(row: Model, given: dict[str, Any]) -> None:
 def _find(server_id: int) -> Server:
     row = with_children(Server.objects.filter(pk=server_id)).first()
     if row is None:
-        raise operation.not_found("server")
+        raise operation.not_found(_SERVER)
     return row
 
 

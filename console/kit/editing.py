@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm, PasswordInput
@@ -100,6 +100,8 @@ class FormPage(DialogMixin, ObjectView[M]):
                 saved = self.store(form, before=before)
             except ValidationError as error:
                 form.add_error(None, error)
+            except ObjectDoesNotExist:  # somebody removed it since it was read
+                raise Http404 from None
             else:
                 words = _("“%s” was added.") if adding else _("“%s” was saved.")
                 messages.success(request, words % saved)
@@ -181,6 +183,8 @@ class DeletePage(ObjectView[M]):
             self.remove(self.instance)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
+        except ObjectDoesNotExist:  # somebody else was faster
+            raise Http404 from None
         else:
             messages.success(request, _("“%s” was deleted.") % self.instance)
         return redirect(self.get_success_url())

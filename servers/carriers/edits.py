@@ -1,8 +1,12 @@
-"""Every change of a carrier SMS gateway: checked, stored and audited in one transaction, as `servers.edits` does."""
+"""Every change of a carrier SMS gateway: checked, stored and audited in one transaction, as `servers.edits` does.
+
+Each begins with `renew_routes`, which waits for whoever else changes one: so nobody has the same carrier stored
+meanwhile, and two who add several do not wait for each other's.
+"""
 
 from __future__ import annotations
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from foundation import audit
 from foundation.audit import Action, Actor
@@ -14,10 +18,10 @@ from servers.models import CarrierGateway
 @transaction.atomic
 def create(gateway: CarrierGateway, *, actor: Actor) -> None:
     """Store a new one; SMS that are planned from now on go by it. Raises ValidationError by field."""
+    renew_routes()
     clean_carrier(gateway)
     with audit.change(actor, action=Action.ADD, instance=gateway):
-        _save(gateway)
-    renew_routes()
+        gateway.save()
 
 
 @transaction.atomic
@@ -27,29 +31,23 @@ def change(gateway: CarrierGateway, *, actor: Actor) -> None:
     Raises ValidationError by field, StaleError when `gateway.revision` is not the stored one,
     CarrierGateway.DoesNotExist when it was removed.
     """
-    stored = CarrierGateway.objects.select_for_update().get(pk=gateway.pk)
+    renew_routes()
+    stored = CarrierGateway.objects.get(pk=gateway.pk)
     if stored.revision != gateway.revision:
         raise StaleError
     clean_carrier(gateway)
     gateway.revision += 1
     with audit.change(actor, action=Action.CHANGE, instance=gateway, before=audit.snapshot(stored)):
-        _save(gateway)
-    renew_routes()
+        gateway.save()
 
 
 @transaction.atomic
 def delete(gateway: CarrierGateway, *, actor: Actor) -> None:
-    """Delete it; what goes through it already still does, new SMS do not."""
-    with audit.change(actor, action=Action.DELETE, instance=gateway):
-        gateway.delete()
+    """Delete it; what goes through it already still does, new SMS do not.
+
+    Raises CarrierGateway.DoesNotExist when it was removed.
+    """
     renew_routes()
-
-
-def _save(gateway: CarrierGateway) -> None:
-    """Raises ValidationError when its carrier got a gateway in this country meanwhile."""
-    try:
-        with transaction.atomic():
-            gateway.save()
-    except IntegrityError:
-        gateway.validate_constraints()
-        raise
+    stored = CarrierGateway.objects.get(pk=gateway.pk)
+    with audit.change(actor, action=Action.DELETE, instance=stored):
+        stored.delete()

@@ -275,10 +275,7 @@ class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
         return queries.why_kept(instance)
 
     def remove(self, instance: NotificationTemplate) -> None:
-        try:
-            edits.delete(instance, actor=audit.by_request(self.request), now=timezone.now())
-        except NotificationTemplate.DoesNotExist:
-            raise Http404 from None
+        edits.delete(instance, actor=audit.by_request(self.request), now=timezone.now())
 
 
 def missing_channels() -> list[Traits]:
