@@ -197,7 +197,7 @@ def channel_states(template: NotificationTemplate, *, ready: Collection[ChannelK
 def _reason(channel: Channel, *, ready: Collection[ChannelKind], adhoc: bool) -> str:
     if not channel.active:
         return _("Not activated")
-    if not adhoc and missing(channel):
+    if missing(channel, adhoc=adhoc):
         return _("The text is not complete")
     if channel.kind not in ready:
         return _("No active server")

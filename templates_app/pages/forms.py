@@ -19,19 +19,12 @@ from console.kit.filters import NameFilter, choices
 from templates_app.channels import PANELS, TRAITS, Traits
 from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
+from templates_app.texts.naming import LABELS, field_words
 from templates_app.texts.validators import SOUNDS, Finding, check, check_type, name_taken
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TYPES, TemplateType
 from transports.types import ChannelKind
 
 _ROWS = 4
-LABELS = {
-    "sender": _("Sender"),
-    "recipient": _("Recipient"),
-    "sound": _("Sound File"),
-    "subject": _("Subject"),
-    "message": _("Message"),
-    "html": _("HTML message"),
-}
 _HELP = {
     "sender": _("A name, an address, or both as Name <address>. Empty: the server's own."),
     "recipient": _("Separate several with a semicolon (;). The macro stands for whoever the event is about."),
@@ -113,6 +106,11 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
             self.fields[name].show_hidden_initial = instance is not None
         for channel in PANELS:
             self._add_channel(channel)
+        for name, field in self.fields.items():
+            if "." in name:
+                channel_name, *_language, own = name.split(".")
+                field.in_summary = field_words(name)  # type: ignore[attr-defined]
+                field.starred = kind.code != ADHOC and own in TRAITS[ChannelKind(channel_name)].required  # type: ignore[attr-defined]
 
     def _add_channel(self, channel: ChannelKind) -> None:
         supported = channel in self.kind.channels
@@ -135,9 +133,6 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
             choices = [(each, each or _("None")) for each in SOUNDS]
             hidden = None if supported else forms.HiddenInput()
             return forms.ChoiceField(label=LABELS[name], choices=choices, required=False, widget=hidden)
-        label: Any = LABELS[name]
-        if name in TRAITS[channel].required and self.kind.code != ADHOC:
-            label = format_html('{} <span class="required" aria-hidden="true">*</span>', label)
         attributes = {"data-macros": "", "autocomplete": "off", "dir": "auto"}
         if language:
             attributes["lang"] = language
@@ -148,7 +143,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         elif supported:
             widget = forms.TextInput(attrs=attributes)
         return forms.CharField(
-            label=label,
+            label=LABELS[name],
             required=False,
             strip=name not in {"message", "html"},
             widget=widget,
@@ -177,10 +172,11 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
     def _channel(self, channel: ChannelKind) -> Channel:
         texts = (self._wording(channel, language=language) for language in ("", *self.tags))
         own = {name: self._cleaned(f"{channel}.{name}") for name in TRAITS[channel].own}
+        active = bool(self.cleaned_data.get(f"{channel}.active"))
         return Channel(
             kind=channel,
-            active=bool(self.cleaned_data.get(f"{channel}.active")),
-            wordings=tuple(sorted((text for text in texts if _says(text)), key=lambda text: text.language)),
+            active=active,
+            wordings=tuple(sorted((text for text in texts if active or _says(text)), key=lambda text: text.language)),
             **own,
         )
 

@@ -39,6 +39,18 @@ class Channel(Struct, frozen=True):
         found = (wording for wording in self.wordings if folded(wording.language) == folded(language))
         return next(found, Wording(language))
 
+    def lacking(self, language: str) -> tuple[str, ...]:
+        """The texts without which a language says less than the one for everybody, as `Wording` names them.
+
+        An HTML text may be left out: its plain text is always sent too.
+        """
+        everybody, own = self.wording(""), self.wording(language)
+        return tuple(
+            name
+            for name in TRAITS[self.kind].texts
+            if name != "html" and getattr(everybody, name).strip() and not getattr(own, name).strip()
+        )
+
     def is_per_device(self) -> bool:
         """Whether its text or recipients depend on the device, or on a custom property, which may be the device's.
 

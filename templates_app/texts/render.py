@@ -30,6 +30,8 @@ class LanguageText(Struct, frozen=True):
 class ChannelTexts(Struct, frozen=True):
     """How one version uses one channel; `texts` has the language "" that everybody falls back to.
 
+    Other languages are there only when they are complete.
+
     `per_device`: texts or recipients may differ between the devices of a user.
     """
 
@@ -93,7 +95,10 @@ def compiled(content: Content) -> dict[ChannelKind, ChannelTexts]:
 
 
 def _channel(channel: Channel) -> ChannelTexts:
-    texts = {folded(wording.language): _text(wording, kind=channel.kind) for wording in (Wording(), *channel.wordings)}
+    complete = (
+        wording for wording in channel.wordings if not wording.language or not channel.lacking(wording.language)
+    )
+    texts = {folded(wording.language): _text(wording, kind=channel.kind) for wording in (Wording(), *complete)}
     return ChannelTexts(
         kind=channel.kind,
         active=channel.active,

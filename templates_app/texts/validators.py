@@ -16,7 +16,8 @@ from templates_app.macros.lint import lint
 from templates_app.macros.names import sample_values
 from templates_app.macros.problems import Severity
 from templates_app.macros.recipients import Entry, entries
-from templates_app.texts.content import Channel, Content, Wording, field_prefix
+from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
+from templates_app.texts.naming import LABELS, language_words
 from templates_app.texts.render import compiled, parse_sender, render
 from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TemplateType
 from transports.addresses import invisible, mail_address, phone_number, segments
@@ -72,6 +73,8 @@ def check(
     """
     found: list[Finding] = []
     was_active = before.active_kinds() if before else frozenset()
+    active = [channel for channel in content.channels if channel.active]
+    languages = dict.fromkeys(wording.language for channel in active for wording in channel.wordings)
     for channel in content.channels:
         if channel.kind not in kind.channels:
             found.append(_error(channel, "active", "unsupported", _("This type of template has no such channel.")))
@@ -80,7 +83,9 @@ def check(
         if channel.active and traits.needs_server and channel.kind not in {*ready, *was_active}:
             message = _("Set up an active server for %s first.") % traits.name
             found.append(_error(channel, "active", "no_server", message))
-        found += _channel(channel, required=kind.code != ADHOC, country=country, properties=properties)
+        if channel.active:
+            found += _incomplete(channel, adhoc=kind.code == ADHOC, languages=languages)
+        found += _channel(channel, country=country, properties=properties)
     if len({channel.kind for channel in content.channels}) < len(content.channels):
         found.append(Finding("channels", "twice", _("A channel is named twice.")))
     return tuple(found)
@@ -96,24 +101,42 @@ def refuse(findings: Collection[Finding]) -> None:
         raise ValidationError(dict(by_field))
 
 
-def missing(channel: Channel) -> tuple[str, ...]:
-    """The required fields that are empty, whether the channel is active or not."""
-    required = TRAITS[channel.kind].required
+def missing(channel: Channel, *, adhoc: bool = False, languages: Collection[str] = ()) -> tuple[str, ...]:
+    """The required fields that are empty, whether the channel is active or not.
+
+    In `languages` and in those that it has it needs every text that it has for everybody. Apart from that an Ad Hoc
+    template requires nothing.
+    """
+    traits = TRAITS[channel.kind]
+    required = frozenset[str]() if adhoc else traits.required
     found = ["recipient"] if "recipient" in required and not channel.recipient.strip() else []
-    has_default = any(not wording.language for wording in channel.wordings)
-    for wording in channel.wordings if has_default else (Wording(), *channel.wordings):
-        language = f"{wording.language}." if wording.language else ""
-        texts = {"subject": wording.subject, "message": wording.message}
-        found += [f"{language}{name}" for name, text in texts.items() if name in required and not text.strip()]
+    everybody = channel.wording("")
+    found += [name for name in traits.texts if name in required and not getattr(everybody, name).strip()]
+    named = {folded(tag): tag for tag in (*(wording.language for wording in channel.wordings), *languages) if tag}
+    for language in named.values():
+        own, lacking = channel.wording(language), channel.lacking(language)
+        found += [
+            f"{language}.{name}"
+            for name in traits.texts
+            if name in lacking or (name in required and not getattr(own, name).strip())
+        ]
     return tuple(f"{channel.kind}.{name}" for name in found)
 
 
-def _channel(
-    channel: Channel, *, required: bool, country: str, properties: Collection[str] | None
-) -> Iterator[Finding]:
-    if channel.active and required:
-        for field in missing(channel):
-            yield Finding(field, "required", _("This field is required."))
+def _incomplete(channel: Channel, *, adhoc: bool, languages: Collection[str]) -> Iterator[Finding]:
+    for field in missing(channel, adhoc=adhoc, languages=languages):
+        _kind, *language, name = field.split(".")
+        message = _("This field is required.")
+        if language:
+            message = _("%(channel)s has no %(field)s in %(language)s.") % {
+                "channel": TRAITS[channel.kind].name,
+                "field": LABELS[name],
+                "language": language_words(language[0]),
+            }
+        yield Finding(field, "required", message)
+
+
+def _channel(channel: Channel, *, country: str, properties: Collection[str] | None) -> Iterator[Finding]:
     yield from _foreign_fields(channel)
     yield from _lint(f"{channel.kind}.sender", channel.sender, mode=Mode.SENDER, properties=properties)
     yield from _sender(channel)

@@ -119,14 +119,27 @@ def test_languages_are_added_saved_and_removed_without_script(admin_client, jail
     url = f"{LIST}{jailbroken.pk}/"
     data = {**typed(admin_client, url), "do": "language", "language": "de"}
     assert "sms.de.message" in admin_client.post(url, data).context["form"].fields
-    texts = {"smtp.de.subject": "Hallo", "smtp.de.message": "Text"}
+    texts = {"smtp.de.subject": "Hallo", "smtp.de.message": "Text", "sms.de.message": "T", "secure_hub.de.message": "T"}
     answer = admin_client.post(url, {**data, "do": "save", "languages": "de", **texts})
     assert answer.status_code == 302
     smtp, sms, _push = current(jailbroken).channels
     assert smtp.wording("de").subject == "Hallo"
-    assert [wording.language for wording in sms.wordings] == [""]
+    assert sms.wording("de").message == "T"
     form = admin_client.post(url, {**typed(admin_client, url), "do": "drop:de"}).context["form"]
     assert "smtp.de.subject" not in form.fields
+
+
+def test_an_incomplete_language_is_refused_and_the_summary_names_channel_language_and_field(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    texts = {"smtp.de.subject": "Hallo", "smtp.subject": "", "sms.de.message": "T", "secure_hub.de.message": "T"}
+    answer = admin_client.post(url, {**typed(admin_client, url), "do": "save", "languages": "de", **texts})
+    assert answer.status_code == 422
+    summary = re.findall(r'<li>\s*<a href="#id_[^"]+">(.*?)</a>: (.*?)\s*</li>', answer.content.decode())
+    assert summary == [
+        ("SMTP · Subject", "This field is required."),
+        ("SMTP · German (de) · Message", "SMTP has no Message in German (de)."),
+    ]
+    assert current(jailbroken).channels[0].wordings[0].subject
 
 
 def test_two_people_change_different_fields_and_neither_is_lost(admin_client, jailbroken):

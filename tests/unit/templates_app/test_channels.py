@@ -11,8 +11,8 @@ from msgspec import structs
 
 from servers.values import KIND_OF_ADDRESS, KINDS_OF_CHANNEL
 from templates_app.channels import ADDRESSED, CHANNELS, MAILED, PANELS, TRAITS, Traits
-from templates_app.pages.forms import LABELS
 from templates_app.texts.content import Channel, Wording
+from templates_app.texts.naming import LABELS
 from templates_app.texts.predefined import Texts
 from templates_app.texts.validators import SOUNDS
 from tests.unit import expressions

@@ -30,6 +30,13 @@ def test_a_language_falls_back_to_its_shorter_tag_and_then_to_the_default(langua
     assert made(*(Wording(tag, subject=tag) for tag in ("", "de", "pt-BR")), language=language).subject == chosen
 
 
+@pytest.mark.parametrize(("subject", "message"), [("x", ""), ("", "x"), (" ", "x"), ("", "")])
+def test_an_incomplete_language_is_passed_over_for_the_next_complete_one(subject, message):
+    texts = (Wording("", "s", "m"), Wording("de", "S", "M"), Wording("de-AT", subject, message, html="h"))
+    parts = made(*texts, language="de-AT")
+    assert (parts.subject, parts.text, parts.html) == ("S", "M", "")
+
+
 def test_without_a_default_text_there_is_an_empty_one():
     assert made(Wording("de", subject="x"), language="fr").subject == ""
 

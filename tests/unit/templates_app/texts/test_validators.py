@@ -59,11 +59,29 @@ def test_a_channel_stands_once():
         (changed(PUSH, wordings=()), ["secure_hub.message"]),
         (changed(SMS, wordings=(Wording("de", message="m"),)), ["sms.message"]),
         (changed(SMS, wordings=(Wording(message="m"), Wording("de"))), ["sms.de.message"]),
+        (
+            changed(SMTP, wordings=(Wording(subject="s", message="m"), Wording("de", subject="s"))),
+            ["smtp.de.message"],
+        ),
+        (changed(SMTP, wordings=(Wording(subject="s"), Wording("de", subject="s"))), []),
     ],
 )
 def test_an_active_channel_has_its_required_fields(channel, fields):
     assert found(channel) == [(field, "required") for field in fields]
     assert list(missing(channel)) == fields
+
+
+def test_every_active_channel_has_each_language_and_is_told_which_it_lacks():
+    german = changed(SMTP, wordings=(Wording(subject="s", message="m"), Wording("de", "s", "m")))
+    (finding,) = check(Content((german, GOOD[SMS])), kind=BY_CODE["device.jailbroken"], ready=ALL)
+    assert (finding.field, finding.message) == ("sms.de.message", "SMS has no Message in German (de).")
+    assert found(german, changed(SMS, active=False)) == []
+    assert found(changed(SMTP, active=False, wordings=german.wordings), GOOD[SMS]) == []
+
+
+def test_an_ad_hoc_template_has_in_each_language_what_it_has_for_everybody():
+    texts = (Wording(message="m"), Wording("de", subject="s"))
+    assert found(changed(SMTP, recipient="", wordings=texts), code=ADHOC) == [("smtp.de.message", "required")]
 
 
 def test_an_inactive_channel_may_be_incomplete_but_not_wrong():
