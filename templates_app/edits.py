@@ -1,6 +1,7 @@
 """Every write to a template: add, change, roll back, reset, delete. Console, API and commands call these alone.
 
-Each validates, looks whether somebody else saved meanwhile, writes, and tells the audit trail, in one transaction.
+Each validates what is new, looks whether somebody else saved meanwhile, writes, and tells the audit trail, in one
+transaction.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from templates_app.texts import validators
 from templates_app.texts.content import Content, fields_of
 from templates_app.texts.validators import Finding
 from templates_app.types import BY_CODE, TemplateType
+from transports.addresses import invisible
 
 
 class StaleError(Exception):
@@ -71,8 +73,7 @@ def change(
     """
     locked = _locked(template)
     stored = queries.current_content(locked)
-    if locked.current and base not in {None, locked.current.number} and content != stored:
-        raise StaleError(locked.current)
+    _refuse_stale(locked, content, base=base)
     wanted = stored if content is None else content
     warnings = _check(wanted, kind=BY_CODE[locked.type], before=stored)
     with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
@@ -84,18 +85,22 @@ def change(
     return Saved(locked, version, warnings)
 
 
-def roll_back(template: NotificationTemplate, *, number: int, actor: Actor) -> TemplateVersion:
-    """Make an older version's content current again, as a new version. Raises TemplateVersion.DoesNotExist."""
+def roll_back(template: NotificationTemplate, *, number: int, actor: Actor, base: int | None) -> TemplateVersion:
+    """Make an older version's content current again, as a new version; `base` is the one that it was compared with.
+
+    Raises TemplateVersion.DoesNotExist, and StaleError and NotificationTemplate.DoesNotExist as `change` does.
+    """
     content = queries.content_of(template.versions.get(number=number))
-    return _replace(template, content, actor=actor, note=_("Rolled back to version %d") % number)
+    return _replace(template, content, actor=actor, base=base, note=_("Rolled back to version %d") % number)
 
 
-def reset(template: NotificationTemplate, *, actor: Actor) -> TemplateVersion:
-    """Make the default content of a predefined template current again, as a new version.
+def reset(template: NotificationTemplate, *, actor: Actor, base: int | None) -> TemplateVersion:
+    """Make the default content of a predefined template current again, as a new version, as `roll_back` does.
 
     Raises ValidationError for one that is not predefined.
     """
-    return _replace(template, queries.default_content(template), actor=actor, note=_("Reset to default"))
+    content = queries.default_content(template)
+    return _replace(template, content, actor=actor, base=base, note=_("Reset to default"))
 
 
 @transaction.atomic
@@ -150,7 +155,10 @@ def _check(content: Content, *, kind: TemplateType, before: Content | None) -> t
 
 
 def _store(template: NotificationTemplate, *, fields: Collection[str] | None = None) -> None:
-    """Raises ValidationError when its name was taken meanwhile."""
+    """Raises ValidationError for these columns, by field, and when its name was taken meanwhile."""
+    template.name = invisible.trimmed(template.name)
+    columns = {column.name for column in template._meta.fields}  # noqa: SLF001 - Django's documented name for it
+    template.clean_fields(exclude=columns.difference(fields or columns))
     try:
         with transaction.atomic():
             template.save(update_fields=fields)
@@ -168,9 +176,18 @@ def _locked(template: NotificationTemplate) -> NotificationTemplate:
     return NotificationTemplate.objects.kept().select_for_update().get(pk=template.pk)
 
 
+def _refuse_stale(locked: NotificationTemplate, content: Content | None, *, base: int | None) -> None:
+    """Raises StaleError."""
+    if locked.current and base not in {None, locked.current.number} and content != queries.current_content(locked):
+        raise StaleError(locked.current)
+
+
 @transaction.atomic
-def _replace(template: NotificationTemplate, content: Content, *, actor: Actor, note: str) -> TemplateVersion:
+def _replace(
+    template: NotificationTemplate, content: Content, *, actor: Actor, base: int | None, note: str
+) -> TemplateVersion:
     locked = _locked(template)
+    _refuse_stale(locked, content, base=base)
     with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
         return _make_current(locked, content, actor=actor, note=note)
 

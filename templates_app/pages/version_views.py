@@ -19,6 +19,7 @@ from console.kit.lists import ListPage
 from console.kit.registry import Button, Column, How, Level, Words
 from foundation import audit
 from templates_app import edits, queries
+from templates_app.edits import StaleError
 from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.pages.views import TemplatePage
 from templates_app.texts.content import Content, changes
@@ -76,29 +77,37 @@ class VersionList(OneTemplatePage, ListPage[TemplateVersion]):
 
 
 class _Replacement(TemplateResponseMixin, OneTemplatePage):
-    """Shows what would change, and does it on POST."""
+    """Shows what would change, and does it on POST unless somebody saved since it was shown."""
 
     template_name = "templates_app/replace.html"
 
     def content(self) -> Content:
         raise NotImplementedError
 
-    def replace(self) -> TemplateVersion:
+    def replace(self, *, base: int) -> TemplateVersion:
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        differing = changes(queries.current_content(self.instance), self.content())
-        return self.render_to_response(
-            self.get_context_data(instance=self.instance, changes=differing, back=self.get_success_url())
-        )
+        return self._show()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.content()
+        base = request.POST.get("base", "")
         try:
-            version = self.replace()
-        except (NotificationTemplate.DoesNotExist, TemplateVersion.DoesNotExist):
+            version = self.replace(base=int(base) if base.isascii() and base.isdigit() else 0)
+        except NotificationTemplate.DoesNotExist:
             raise Http404 from None
+        except StaleError as stale:
+            self.instance.current = stale.current
+            messages.warning(request, _("Somebody saved version %d meanwhile.") % stale.current.number)
+            return self._show(status=409)
         messages.success(request, _("Version %d is current.") % version.number)
         return redirect(self.get_success_url())
+
+    def _show(self, *, status: int = 200) -> HttpResponse:
+        differing = changes(queries.current_content(self.instance), self.content())
+        context = self.get_context_data(instance=self.instance, changes=differing, back=self.get_success_url())
+        return self.render_to_response(context, status=status)
 
 
 class VersionPage(_Replacement):
@@ -121,8 +130,9 @@ class VersionPage(_Replacement):
     def get_crumbs(self) -> list[tuple[Words, str]]:
         return [*super().get_crumbs(), (_("Versions"), reverse("template-versions", args=[self.instance.pk]))]
 
-    def replace(self) -> TemplateVersion:
-        return edits.roll_back(self.instance, number=self.kwargs["number"], actor=audit.by_request(self.request))
+    def replace(self, *, base: int) -> TemplateVersion:
+        actor = audit.by_request(self.request)
+        return edits.roll_back(self.instance, number=self.kwargs["number"], actor=actor, base=base)
 
 
 class ResetPage(_Replacement):
@@ -141,5 +151,5 @@ class ResetPage(_Replacement):
         question = _("Resetting changes the current texts like this:")
         return super().get_context_data(**{**kwargs, "question": question, "button": _("Reset to default")})
 
-    def replace(self) -> TemplateVersion:
-        return edits.reset(self.instance, actor=audit.by_request(self.request))
+    def replace(self, *, base: int) -> TemplateVersion:
+        return edits.reset(self.instance, actor=audit.by_request(self.request), base=base)

@@ -24,6 +24,7 @@ from transports.addresses import invisible, mail_address, phone_number, segments
 from transports.types import AddressKind, ChannelKind, Reason
 
 SOUNDS = ("", "default", "Congos", "Sheep", "Casino", "AlarmHorn", "Alert_Tone")
+MAX_SENDER = 500
 MAX_RECIPIENT = 10_000
 MAX_SUBJECT = 2_000
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})?")
@@ -167,6 +168,8 @@ def _lint(field: str, text: str, *, mode: Mode, properties: Collection[str] | No
 
 
 def _sender(channel: Channel) -> Iterator[Finding]:
+    if len(channel.sender) > MAX_SENDER:
+        yield _error(channel, "sender", "too_long", _("At most %d characters.") % MAX_SENDER)
     sender = parse_sender(channel.sender)
     wants_address = "@" in channel.sender or "<" in channel.sender
     if wants_address and "${" not in channel.sender and not (sender and sender.address):

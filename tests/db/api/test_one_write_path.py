@@ -156,3 +156,23 @@ def test_what_was_deleted_meanwhile_is_not_found(writer, written):
     opened = writer.opened(written)
     writer.delete(written)
     assert writer.change(written, OTHER, opened=opened) == 404
+
+
+def test_a_name_is_stored_without_the_blanks_around_it_and_one_of_blanks_is_refused(api):
+    caller = api("admin")
+    made = caller.post("/templates", {"name": " Mine\u200b ", "type": "device.jailbroken"})
+    assert (made.status_code, made.json()["name"]) == (201, "Mine")
+    for name, code in ((" ", "blank"), ("Mine ", "taken")):
+        refused = caller.post("/templates", {"name": name, "type": "device.jailbroken"})
+        assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [("name", code)]
+    changed = caller.put(f"/templates/{made.json()['id']}", {"name": " "})
+    assert [(each["field"], each["code"]) for each in changed.json()["errors"]] == [("name", "blank")]
+
+
+def test_a_sender_longer_than_its_column_is_refused(admin_client):
+    world.smtp_server()
+    writer = Console(admin_client)
+    writer.add("Mine", ONE)
+    mine = NotificationTemplate.objects.get(name="Mine")
+    assert writer.change(mine, {**ONE, "smtp.sender": "x" * 501}, opened=writer.opened(mine)) == 422
+    assert writer.change(mine, {**ONE, "smtp.sender": "x" * 500}, opened=writer.opened(mine)) == 302

@@ -1,4 +1,4 @@
-"""Carrier gateways that several people add at the same moment: nobody waits for ever, and no carrier is stored twice."""
+"""Carrier gateways that several people add at the same moment: nobody waits for ever, no carrier is stored twice."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -166,15 +166,31 @@ def test_a_predefined_template_is_reset_and_not_deleted(admin_client, jailbroken
     admin_client.post(url, {**typed(admin_client, url), "smtp.subject": "New"})
     page = admin_client.get(f"{url}reset/")
     assert b"-New" in page.content
-    admin_client.post(f"{url}reset/")
+    admin_client.post(f"{url}reset/", {"base": "2"})
     assert current(jailbroken) == before
     admin_client.post(f"{url}delete/")
     assert NotificationTemplate.objects.kept().filter(pk=jailbroken.pk).exists()
 
 
+@pytest.mark.parametrize("page", ["reset/", "versions/1/"])
+def test_going_back_from_a_version_that_is_not_current_any_more_is_refused_and_shows_the_current_one(
+    admin_client, jailbroken, page
+):
+    url = f"{LIST}{jailbroken.pk}/"
+    for subject in ("Seen", "Saved meanwhile"):
+        admin_client.post(url, {**typed(admin_client, url), "smtp.subject": subject})
+    refused = admin_client.post(f"{url}{page}", {"base": "2"})
+    assert refused.status_code == 409
+    assert b"Somebody saved version 3 meanwhile." in refused.content
+    assert b"-Saved meanwhile" in refused.content
+    assert (refused.context["instance"].current.number, jailbroken.versions.count()) == (3, 3)
+    assert admin_client.post(f"{url}{page}", {"base": "3"}).status_code == 302
+
+
 def test_an_own_template_has_no_reset_and_no_version_that_never_was(admin_client):
     own = world.template(name="Own")
     assert admin_client.get(f"{LIST}{own.pk}/reset/").status_code == 404
+    assert admin_client.post(f"{LIST}{own.pk}/reset/", {"base": "1"}).status_code == 404
     assert admin_client.get(f"{LIST}{own.pk}/versions/7/").status_code == 404
     assert admin_client.post(f"{LIST}{own.pk}/versions/7/").status_code == 404
 

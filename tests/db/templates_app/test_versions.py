@@ -93,11 +93,11 @@ def test_a_save_that_changes_nothing_makes_no_version(template):
 def test_a_roll_back_is_a_new_version_of_the_old_content(template):
     save(template, content("one"))
     save(template, content("two"))
-    version = edits.roll_back(template, number=1, actor=ADMIN)
+    version = edits.roll_back(template, number=1, actor=ADMIN, base=None)
     assert (version.number, version.note) == (3, "Rolled back to version 1")
     assert queries.content_of(stored("Mine").current) == content("one")
     with pytest.raises(TemplateVersion.DoesNotExist):
-        edits.roll_back(template, number=9, actor=ADMIN)
+        edits.roll_back(template, number=9, actor=ADMIN, base=None)
 
 
 def test_a_version_is_read_from_the_database_once(template, django_assert_num_queries):
@@ -110,14 +110,14 @@ def test_a_version_is_read_from_the_database_once(template, django_assert_num_qu
 def test_reset_brings_the_predefined_text_back():
     template = stored("Device Wiped")
     save(template, addressed())
-    version = edits.reset(template, actor=ADMIN)
+    version = edits.reset(template, actor=ADMIN, base=None)
     assert queries.content_of(version) == predefined.content(BY_CODE["device.wiped"])
     assert (version.number, version.note) == (3, "Reset to default")
 
 
 def test_an_own_template_has_no_default(template):
     with pytest.raises(ValidationError, match="Only a predefined template"):
-        edits.reset(template, actor=ADMIN)
+        edits.reset(template, actor=ADMIN, base=None)
 
 
 def test_a_deleted_template_is_hidden_keeps_its_versions_and_frees_its_name(template):
