@@ -31,7 +31,9 @@ def _each(place: inspect.Type) -> Iterator[inspect.Type]:
 
 
 def _below(place: inspect.Type, name: str) -> Iterator[inspect.Type]:
-    if isinstance(place, inspect.StructType):
+    if isinstance(place, inspect.StructType) and place.tag_field == name:
+        yield inspect.LiteralType((place.tag,))
+    elif isinstance(place, inspect.StructType):
         yield from (field.type for field in place.fields if field.encode_name == name)
     elif isinstance(place, inspect.ListType):
         yield place.item_type

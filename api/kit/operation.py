@@ -258,7 +258,7 @@ def _query(operation: Operation, request: HttpRequest) -> Any:
 
 
 _UNKNOWN, _MISSING = "Object contains unknown field `", "Object missing required field `"
-_NO_CHOICE, _NO_MATCH = "Invalid enum value ", "Expected `str` matching regex "
+_NO_CHOICE, _NO_MATCH = ("Invalid enum value ", "Invalid value "), "Expected `str` matching regex "
 
 
 def _invalid(told: str, *, into: Any) -> ProblemError:

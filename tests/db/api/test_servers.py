@@ -222,3 +222,8 @@ def test_reading_needs_read_and_writing_admin(api, small_world, problem):
         ("DELETE", f"/templates/{template.uid}"),
     ):
         problem(reader.send(method, path, "{}"), 403)
+
+
+def test_a_kind_that_is_not_known_is_told_which_are(api):
+    told = api("admin").post("/servers", {"kind": "fax"}).json()
+    assert [(each["field"], each["message"]) for each in told["errors"]] == [("kind", "Give one of smtp, sms.")]
