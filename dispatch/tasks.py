@@ -38,6 +38,7 @@ def plan_broadcast(*, broadcast_id: str) -> None:
 
 @shared_task(name=beat.CANARY_TASK)
 def canary(*, about: str) -> None:
+    workers.enter(drains=False)  # whoever has nothing to send would miss a pulse that has ended only with its next work
     liveness.beat(about, now=CLOCK.now())
 
 

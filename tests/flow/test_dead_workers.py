@@ -6,7 +6,6 @@ How long it took is printed; docs/decisions/outbox-and-lanes.md has what was see
 import signal
 import time
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -17,7 +16,6 @@ from dispatch.wakeup import workers
 from simulators.mailbox import read_ledger
 from tests import waiting
 from tests.db import world
-from tests.db.dispatch import flow
 from xmnotify.operations import readiness
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
@@ -173,20 +171,25 @@ def test_a_control_worker_of_which_a_thread_dies_goes_on_sweeping(machine, dying
     assert workers.lost() == []
 
 
-def test_a_worker_whose_pulse_dies_is_taken_for_dead_and_returns_with_its_next_work(
-    begin, machine, server, dying, tmp_path
-):
+def test_a_worker_whose_pulse_dies_at_work_doubles_nothing(begin, machine, dying, tmp_path):
     begin(program=("tests.flow.dying", str(dying)))
     dying.write_text("pulse")
     waiting.until(lambda: not dying.read_text())
     machine("third", "control")
-    waiting.until(workers.lost, told=states)
     waiting.until(finished, told=states)
-    now = timezone.now()
-    flow.deliveries(1, server_id=server.pk, now=now, expires_at=now + timedelta(hours=1))
     waiting.until(lambda: not workers.lost())
     assert Worker.objects.count() == 2
     assert doubles(tmp_path) == 0
+
+
+def test_an_idle_worker_whose_pulse_dies_gets_it_back_with_a_canary(machine, dying):
+    machine("first", program=("tests.flow.dying", str(dying)))
+    waiting.until(Worker.objects.exists)
+    dying.write_text("pulse")
+    waiting.until(lambda: not dying.read_text())
+    before = Worker.objects.get()
+    machine("third", "control")
+    waiting.until(lambda: Worker.objects.filter(pk=before.pk, pulse__gt=before.pulse).exists())
 
 
 @pytest.fixture

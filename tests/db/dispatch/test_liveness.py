@@ -6,9 +6,9 @@ import pytest
 from celery.signals import worker_ready
 
 from dispatch import tasks
-from dispatch.models import SweepRecord
+from dispatch.models import SweepRecord, Worker
 from dispatch.upkeep import beat, clocks
-from dispatch.wakeup import liveness, publisher
+from dispatch.wakeup import liveness, publisher, workers
 from xmnotify.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +22,14 @@ def published(monkeypatch):
     found = []
     monkeypatch.setattr(publisher, "publish", lambda task, *, queue, **named: found.append((task, queue)))
     return found
+
+
+@pytest.fixture
+def process(monkeypatch):
+    """This process as a worker that drains; the thread of its pulse ends at once, as by a bug."""
+    monkeypatch.setattr(workers, "_self", workers._Self(drains=True))
+    monkeypatch.setattr(workers, "_pulse_on", lambda: None)
+    return workers._self
 
 
 def canary_arrives(queue, clock):
@@ -71,12 +79,20 @@ def test_a_sweep_is_silent_30_seconds_after_its_last_sign_of_life(clock):
     assert liveness.sweep_is_silent(SweepRecord.objects.get(), clock=clock)
 
 
-def test_a_worker_that_starts_shows_life_at_once_and_not_at_the_next_beat(published, monkeypatch):
+def test_a_worker_that_starts_shows_life_at_once_and_not_at_the_next_beat(published, process, monkeypatch):
     monkeypatch.setattr(app.amqp.queues, "_consume_from", {"drain": None})
     worker_ready.send(sender=type("Consumer", (), {"app": app}))
     assert published == [("dispatch.canary", "drain")]
     tasks.canary(about="drain")
     assert liveness.counts(QUEUES) == {"drain": 1, "control": 0}
+
+
+def test_a_canary_that_reaches_an_idle_worker_gives_it_its_pulse_back(process, clock):
+    Worker.objects.create(id=process.id, name="machine:1", drains=True, lost=True, started_at=clock.now())
+    tasks.canary(about="drain")
+    assert workers.lost() == []
+    assert process.thread is not None
+    assert Worker.objects.get().drains
 
 
 def test_a_canary_flies_through_a_queue_once_the_last_one_has_arrived(published, clock):
