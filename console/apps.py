@@ -32,6 +32,7 @@ class ConsoleConfig(AppConfig):
             log_in.LogIn(
                 may_enter=sessions.may_enter,
                 locked_until=lockout.locked_until,
+                ask=login.ask,
                 note_log_out=log_ins.note_log_out,
                 page=login.LogInPage,
                 password_page=own_password.OwnPasswordPage,

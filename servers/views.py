@@ -152,6 +152,7 @@ class ServerPage(ServerView, FormPage[Server]):
             "kind": kind,
             "model": kind.model,
             "add_title": kind.add_title,
+            "secrets": kind.form.secrets,
             "template_name": kind.template,
             "permissions": (f"servers.view_{kind.model_name}",),
             "write_permissions": cls.write_permissions

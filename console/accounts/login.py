@@ -27,6 +27,7 @@ from django.views.generic import FormView
 
 from console.accounts import lockout, log_ins, second_factor, sessions
 from console.accounts.sessions import may_enter
+from console.kit import interrupted
 
 _BACKEND = "console.accounts.backends.PasswordBackend"
 _PENDING = "console.half_logged_in"
@@ -63,6 +64,7 @@ class LogInPage(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
         assert isinstance(user, User)
+        interrupted.keep(self.request, self.request.POST.get(interrupted.BOX, ""))
         if not second_factor.is_on(user):
             return _let_in(self.request, user, url=self.get_success_url())
         self.request.session.cycle_key()
@@ -73,6 +75,9 @@ class LogInPage(LoginView):
             "next": self.get_success_url(),
         }
         return redirect("admin:login-code")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(typed=self.request.POST.get(interrupted.BOX, ""), **kwargs)
 
 
 class CodeForm(forms.Form):
@@ -131,8 +136,23 @@ def locked_out(request: HttpRequest, name: str) -> HttpResponse | None:
         "app_path": reverse("admin:login"),
         "next": request.POST.get("next", ""),
         "locked_minutes": minutes,
+        "typed": request.POST.get(interrupted.BOX, ""),
     }
     return render(request, "console/login.html", context, status=429)
+
+
+def ask(request: HttpRequest, *, typed: str) -> HttpResponse:
+    """The log-in page in place of what a POST of nobody would have done; 403."""
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Log in"),
+        "form": LogInForm(request),
+        "app_path": reverse("admin:login"),
+        "next": request.path,
+        "typed": typed,
+        "interrupted": True,
+    }
+    return render(request, "console/login.html", context, status=403)
 
 
 def minutes_locked(request: HttpRequest, name: str) -> int:

@@ -132,6 +132,7 @@ class _AdministratorView(ObjectView[User], SettingsChildView):
 class AdministratorPage(_AdministratorView, FormPage[User]):
     template_name = "console/administrator.html"
     add_title = gettext_lazy("Add administrator")
+    secrets = ("password1", "password2")
 
     def get_form(self, **kwargs: Any) -> ModelForm[User]:
         form = AdministratorForm if self.instance.pk else NewAdministratorForm

@@ -71,6 +71,7 @@ class FormPage(DialogMixin, ObjectView[M]):
 
     form_class: type[ModelForm[M]]
     add_title: Words = ""
+    keeps_typed = True
 
     def get_title(self) -> Words:
         return self.stored_name or self.add_title
@@ -107,6 +108,12 @@ class FormPage(DialogMixin, ObjectView[M]):
                 messages.success(request, words % saved)
                 return self.leave(self.get_success_url())
         return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def show_again(self, request: HttpRequest) -> HttpResponse:
+        """Of the revision that it was opened with, so that what others saved meanwhile is not replaced unseen."""
+        self.instance = self.get_instance()
+        form = self.get_form(data=request.POST)
+        return self.render_to_response(self.get_context_data(form=form, seen=request.POST.get("seen", "")))
 
     def store(self, form: ModelForm[M], *, before: Snapshot) -> M:
         """Have the edits of its app store it; a ValidationError goes back to the form."""

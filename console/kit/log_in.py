@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.auth.views import LoginView, PasswordChangeView
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from msgspec import Struct
 
@@ -15,12 +15,15 @@ from msgspec import Struct
 class LogIn(Struct, frozen=True):
     """Pages and rules. `urls` are further pages below the site's own address.
 
-    `locked_until(request, name, now=...)` returns when the
-    next password for this user name is looked at, None for immediately.
+    `ask(request, typed=...)` answers a POST of nobody with the log-in page, which keeps `typed` as the box
+    `interrupted.BOX`; the page that logs in hands it to `interrupted.keep`.
+    `locked_until(request, name, now=...)` returns when the next password for this user name is looked at, None for
+    immediately.
     """
 
     may_enter: Callable[[AbstractBaseUser | AnonymousUser], bool]
     locked_until: Callable[..., datetime | None]
+    ask: Callable[..., HttpResponse]
     note_log_out: Callable[[HttpRequest], None]
     page: type[LoginView]
     password_page: type[PasswordChangeView]

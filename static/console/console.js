@@ -13,10 +13,14 @@ function announce(text) {
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${location.protocol === "https:" ? ";secure" : ""}`;
 
-function showProblem(text) {
+function showProblem(text, link) {
   const line = document.createElement("p");
   line.className = "message is-error";
   line.textContent = text;
+  if (link) {
+    const anchor = Object.assign(document.createElement("a"), { href: link.url, target: "_blank", textContent: link.text });
+    line.append(" ", anchor);
+  }
   document.getElementById("messages").replaceChildren(line);
   announce(text);
 }
@@ -141,10 +145,27 @@ document.addEventListener("click", (event) => {
   form.elements[button.dataset.focus].focus();
 });
 
+// Enter in a box does what the button beside it does, and not what the form's own button does.
+document.addEventListener("keydown", (event) => {
+  const box = event.target;
+  if (event.key !== "Enter" || event.isComposing || !box.matches(".inline input")) return;
+  const button = [...box.closest(".inline").querySelectorAll("button")].find((each) => each.offsetParent);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});
+
+// A log-in in another tab makes the tokens of pages that were open before it old: the one that counts is in the cookie.
+function freshToken() {
+  return document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.split("=")[1];
+}
+
 // A form goes out once: its buttons rest until the answer is here.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) { event.preventDefault(); return; }
+  const token = form.elements.csrfmiddlewaretoken;
+  if (token) token.value = freshToken() || token.value;
   dirty.delete(form);
   if (form.matches("[hx-post], [hx-get], [method=get]") || event.submitter?.matches("[hx-post]")) return;
   form.dataset.sent = "yes";
@@ -185,8 +206,13 @@ document.addEventListener("change", (event) => {
 
 // htmx: the CSRF token goes along; what fails is said.
 document.addEventListener("htmx:configRequest", (event) => {
-  const token = document.querySelector("[name=csrfmiddlewaretoken]");
-  if (token) event.detail.headers["X-CSRFToken"] = token.value;
+  const token = freshToken() || document.querySelector("[name=csrfmiddlewaretoken]")?.value;
+  if (token) event.detail.headers["X-CSRFToken"] = token;
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.detail.xhr.responseURL.includes(words().login)) return;
+  event.detail.shouldSwap = false;
+  showProblem(words().ended, { url: words().login, text: words().again });
 });
 document.addEventListener("htmx:sendError", () => showProblem(words().lost));
 document.addEventListener("htmx:responseError", () => showProblem(words().refused));

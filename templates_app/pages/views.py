@@ -115,6 +115,14 @@ class Editor(TemplateResponseMixin, TemplatePage):
     """The form in its two uses. A POST without `do=save` only changes the form itself: its type or languages."""
 
     template_name = "templates_app/editor.html"
+    keeps_typed = True
+
+    def show_again(self, request: HttpRequest) -> HttpResponse:
+        """As after a change of the form itself, which stores nothing."""
+        typed = request.POST.copy()
+        typed["do"] = ""
+        request.POST = typed  # type: ignore[assignment]
+        return self.post(request)  # type: ignore[attr-defined,no-any-return]
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
         context = {
