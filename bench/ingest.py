@@ -71,8 +71,8 @@ def _measure(database: str, *, rounds: int, seconds: float) -> None:
         found = []
         for number in range(rounds):
             found.append({name: _rate(request, port=port, seconds=seconds) for name, request in requests.items()})
-            told = ", ".join(f"{name} {rate:,.1f}" for name, rate in found[-1].items())
-            print(f"{database}, round {number + 1} of {rounds}, requests/s: {told}", file=sys.stderr, flush=True)
+            rates = ", ".join(f"{name} {rate:,.1f}" for name, rate in found[-1].items())
+            print(f"{database}, round {number + 1} of {rounds}, requests/s: {rates}", file=sys.stderr, flush=True)
     rows = (
         ("a view that does nothing, requests/s", [each["nothing"] for each in found], ""),
         ("POST /events, requests/s", [each["events"] for each in found], ""),

@@ -94,7 +94,7 @@ def save_user(
 def save_many(
     model: type[Device | Person], items: Sequence[Item], *, country: str, now: datetime, is_dry: bool = False
 ) -> list[Saved[Any] | FieldError]:
-    """What `save_device` and `save_user` do, for many at once and without an entry: what became of each.
+    """What `save_device` and `save_user` do, for many together and without an entry: what became of each.
 
     No two items may have the same key, and none may have `apps` or `push`. With `is_dry` nothing is stored. An item
     of which `must_exist` is true is "unknown" where there is no such record.

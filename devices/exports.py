@@ -34,7 +34,7 @@ def original(kind: Kind, *, wanted: Filter | None, now: datetime) -> Iterator[st
 
 
 def table(kind: Kind, *, columns: Sequence[str], wanted: Filter | None, now: datetime) -> Iterator[str]:
-    """A line of names, then these columns and properties ("device.ROOM") of each; raises ColumnError at once."""
+    """A line of names, then these columns and properties ("device.ROOM") of each; raises ColumnError immediately."""
     unknown = [name for name in columns if name not in table_columns(kind) and not _is_property(name, kind)]
     if unknown or not columns:
         known = ", ".join(table_columns(kind))
@@ -54,7 +54,7 @@ def _table(kind: Kind, *, columns: Sequence[str], wanted: Filter | None, now: da
 
 
 class _Echo:
-    """A file whose write answers the line."""
+    """A file whose write returns the line."""
 
     def write(self, line: str) -> str:
         return line
@@ -86,13 +86,13 @@ def _positions(row: Device | Person, kind: Kind) -> list[str]:
 def _pairs(row: Device | Person, kind: Kind) -> list[str]:
     """Names and values in turn: columns that differ from their defaults, then properties by their names."""
     columns = DEVICE_COLUMNS[3:] if isinstance(row, Device) else USER_COLUMNS
-    found = [(name, _cell(row, name, kind)) for name in columns if _is_told(row, name)]
+    found = [(name, _cell(row, name, kind)) for name in columns if _is_written(row, name)]
     form = FORMS[kind]
     found += [(lines.property_cell(name, form), _text(row.properties[name])) for name in sorted(row.properties)]
     return [cell for pair in found for cell in pair]
 
 
-def _is_told(row: Device | Person, name: str) -> bool:
+def _is_written(row: Device | Person, name: str) -> bool:
     if name == "user":
         return isinstance(row, Device) and row.person_id is not None
     return bool(getattr(row, name) != row._meta.get_field(name).get_default())  # type: ignore[union-attr]  # noqa: SLF001

@@ -1,6 +1,6 @@
 """Whether a filter (see devices.filters) holds for one device or user in memory; pure.
 
-`devices.selection` asks a database the same; a property test holds both equal, on PostgreSQL and on SQLite.
+`devices.selection` says the same as a query; a property test holds both equal, on PostgreSQL and on SQLite.
 """
 
 from __future__ import annotations

@@ -148,10 +148,10 @@ class HappenedEvents:
             return None
         if row is None:
             return None
-        brought = event_values(
+        supplied = event_values(
             event_id=row.pk, type_code=row.type, source=row.source, occurred_at=row.occurred_at, payload=row.payload
         )
-        return {**brought, **{name: row.payload[name] for name in ("user", "device") if row.payload.get(name)}}
+        return {**supplied, **{name: row.payload[name] for name in ("user", "device") if row.payload.get(name)}}
 
 
 def _words(event: Event) -> str:

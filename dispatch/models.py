@@ -87,9 +87,9 @@ class Broadcast(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened, as it was told to us. What it brought is frozen here.
+    """Something that happened, as it was reported to us. What it supplied is frozen here.
 
-    `payload` holds data, reasons, and the fields of user and device that the event itself brought; `sealed` its secret
+    `payload` holds data, reasons, and the fields of user and device that the event itself supplied; `sealed` its secret
     values, encrypted, wiped when every delivery is final. `notes` and the two counts are the first answer.
     """
 
@@ -323,7 +323,7 @@ class Attempt(models.Model):
 
 
 class Receipt(models.Model):
-    """What the service told later of one part of a message; a doubled one is kept once. Written by `receipts` alone.
+    """What the service reported later of one part of a message; a doubled one is kept once. Only `receipts` writes it.
 
     `delivered` is None for what is not final. `early`: its delivery has not followed it yet.
     """
@@ -379,7 +379,7 @@ class Pulse(models.Model):
 class SweepRecord(models.Model):
     """That somebody sweeps, and what it noticed of the clock; one row.
 
-    `jumped_seconds` is how far the wall clock was set forward, or back when it is negative, as long as it is told of.
+    `jumped_seconds` is how far the wall clock was set forward, or back when it is negative, as long as it is reported.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)

@@ -59,7 +59,7 @@ def _wait_for_no_lock_longer_than_a_stop_may_take(**_: Any) -> None:
 
 @celeryd_after_setup.connect
 def _live(*, instance: Any, **_: Any) -> None:
-    """Before the broker is reached, for what time brings does not wait for it."""
+    """Before the broker is reached, for periodic maintenance does not wait for it."""
     queues = set(instance.app.amqp.queues.consume_from)
     workers.begin(drains=wake_ups.DRAIN_QUEUE in queues)
     if beat.CONTROL_QUEUE in queues:
@@ -68,7 +68,7 @@ def _live(*, instance: Any, **_: Any) -> None:
 
 
 @worker_ready.connect
-def _show_life_at_once(*, sender: Any, **_: Any) -> None:
+def _show_life_immediately(*, sender: Any, **_: Any) -> None:
     recovery.start(clock=CLOCK)
     for queue in sender.app.amqp.queues.consume_from:
         publisher.publish(beat.CANARY_TASK, queue=queue, about=queue)

@@ -22,7 +22,7 @@ def active_routes() -> dict[ServerKind, Route]:
 
 
 def routes() -> Query[dict[ServerKind, Route]]:
-    """The same; read for every event, so only their revisions are asked for."""
+    """The same; read for every event, so the statement reads only their revisions."""
     found = yield ACTIVE
     return {ServerKind(kind): _route(*state) for kind, *state in found}
 
@@ -66,7 +66,7 @@ def find(server_id: int) -> Server | None:
 
 
 def with_children(rows: QuerySet[Server]) -> QuerySet[Server]:
-    """The same, read together with what `child` asks for."""
+    """The same, read together with what `child` needs."""
     return rows.select_related(*CHILDREN.values())
 
 

@@ -41,7 +41,7 @@ class FaultyLine(asyncio.Protocol):
             self._read()
 
     def end(self) -> None:
-        """Cut the line at once."""
+        """Cut the line immediately."""
         self._deaf = True
         self._output.clear()
         if self._transport:

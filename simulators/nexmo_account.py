@@ -1,4 +1,4 @@
-"""The account at a simulated Nexmo: who may send what, told by the service's own status numbers."""
+"""The account at a simulated Nexmo: who may send what, in the service's own status numbers."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class Account(Struct, frozen=True):
         if "sig" in form and "api_secret" in form:
             return ("32",)
         if "sig" in form:
-            told = form.get("timestamp", "")
-            late = not told.isdecimal() or abs(time.time() + self.clock - int(told)) > _MOST_SKEW
+            timestamp = form.get("timestamp", "")
+            late = not timestamp.isdecimal() or abs(time.time() + self.clock - int(timestamp)) > _MOST_SKEW
             return ("14",) if late or not self.signature_secret or form["sig"].lower() != self.sign(form) else None
         if "api_secret" not in form:
             return ("2", "api_secret")

@@ -169,12 +169,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _signed_in(self) -> dict[str, str]:
         """By the header or, as it used to be, in the address."""
-        told = self.headers.get("Authorization", "")
+        header = self.headers.get("Authorization", "")
         query = dict(parse_qsl(urlsplit(self.path).query))
-        if not told.startswith("Basic "):
+        if not header.startswith("Basic "):
             return {"key": query.get("api_key", ""), "secret": query.get("api_secret", "")}
         try:
-            key, _, secret = base64.b64decode(told.removeprefix("Basic ")).decode().partition(":")
+            key, _, secret = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
         except (binascii.Error, ValueError):
             key = secret = ""
         return {"key": key, "secret": secret}
@@ -214,10 +214,10 @@ class Handler(BaseHTTPRequestHandler):
             pass
 
     def _answer(
-        self, status: HTTPStatus, told: Any, *, pause: float = 0.0, headers: dict[str, str] | None = None
+        self, status: HTTPStatus, content: Any, *, pause: float = 0.0, headers: dict[str, str] | None = None
     ) -> None:
-        is_text = isinstance(told, str)
-        payload = told.encode() if is_text else json.dumps(told).encode()
+        is_text = isinstance(content, str)
+        payload = content.encode() if is_text else json.dumps(content).encode()
         date = formatdate(time.time() + self.shared.account.clock, usegmt=True)
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Date: {date}"]
         lines += [f"Content-Type: {'text/html' if is_text else 'application/json'}", f"Content-Length: {len(payload)}"]

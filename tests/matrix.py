@@ -134,8 +134,8 @@ def report(results: dict[str, Result], *, narrowed: bool) -> int:
 def _outcome(result: Result) -> str:
     if result.status is None:
         return "LEFT OUT: each server needs its TEST_..._URL, or its programs on this machine"
-    told = {0: "passed", _NO_TEST_RAN: "no test ran"}.get(result.status, f"failed (status {result.status})")
-    return f"{told} in {result.seconds:.0f} s"
+    words = {0: "passed", _NO_TEST_RAN: "no test ran"}.get(result.status, f"failed (status {result.status})")
+    return f"{words} in {result.seconds:.0f} s"
 
 
 if __name__ == "__main__":

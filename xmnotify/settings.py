@@ -9,7 +9,7 @@ from pathlib import Path
 
 import django_stubs_ext
 
-from foundation.log_filter import untold
+from foundation.log_filter import not_logged_yet
 from xmnotify import connections, env
 
 django_stubs_ext.monkeypatch()
@@ -83,8 +83,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728; "
         "PRAGMA wal_autocheckpoint=4000;",  # a batch of 1,000 events changes more than the 1,000 pages of the default
     }
-elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is said behind a pooler of transactions
-    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = sys.maxsize  # only what asks for it is
+elif not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):  # what is set behind a transaction-mode pooler
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = sys.maxsize  # only what requests it is
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PASSWORD_HASHERS = [
@@ -220,7 +220,7 @@ LOGGING = {
     },
     "filters": {
         "few_refusals": {"()": "xmnotify.logs.FewRefusals"},
-        "untold": {"()": "django.utils.log.CallbackFilter", "callback": untold},
+        "not_logged_yet": {"()": "django.utils.log.CallbackFilter", "callback": not_logged_yet},
     },
     "handlers": {
         "console": {
@@ -234,6 +234,6 @@ LOGGING = {
     "loggers": {
         "celery.app.trace": {"level": "WARNING"},  # with the next, two lines a task, whose work tells of itself
         "celery.worker.strategy": {"level": "WARNING"},
-        "django.request": {"filters": ["untold"]},
+        "django.request": {"filters": ["not_logged_yet"]},
     },
 }

@@ -16,5 +16,5 @@ application = get_wsgi_application()
 waits.bound()
 import_module(settings.ROOT_URLCONF)
 gc.collect()
-gc.freeze()  # what is loaded by now stays: no later collection looks at it again
+gc.freeze()  # what is loaded by now stays: no later collection visits it again
 gc.set_threshold(20_000)  # a batch is some thousand values: as seldom looked through as in a worker

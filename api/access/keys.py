@@ -98,7 +98,7 @@ def create(
 
 
 def text_of(headers: Mapping[str, str]) -> str:
-    """The key that a request brings; empty if it brings none."""
+    """The key that a request carries; empty if it has none."""
     scheme, _, text = headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
 

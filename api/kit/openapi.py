@@ -29,7 +29,7 @@ most 100 further recipients; a key may be kept to the addresses of known users a
 
 
 def document(operations: Sequence[Operation], *, prefix: str) -> Callable[[HttpRequest], HttpResponse]:
-    """The view that answers their description; `prefix` is where their paths begin."""
+    """The view that returns their description; `prefix` is where their paths begin."""
     encoded = cache(lambda: msgspec.json.encode(described(operations, prefix=prefix)))
 
     @require_safe

@@ -97,7 +97,7 @@ class Operation(Struct, frozen=True):
 
 
 def patterns(operations: Sequence[Operation], *, prefix: str, authentication: Authentication) -> list[URLPattern]:
-    """The routes of the operations below `prefix`; those of one path are told apart by their method."""
+    """The routes of the operations below `prefix`; their method distinguishes those of one path."""
     _look_at_types()
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
@@ -261,9 +261,9 @@ _UNKNOWN, _MISSING = "Object contains unknown field `", "Object missing required
 _NO_CHOICE, _NO_MATCH = ("Invalid enum value ", "Invalid value "), "Expected `str` matching regex "
 
 
-def _invalid(told: str, *, into: Any) -> ProblemError:
+def _invalid(reported: str, *, into: Any) -> ProblemError:
     """The "message - at `$.path`" of msgspec as a problem that names the field, and the values that it may have."""
-    message, _, where = told.partition(" - at `")
+    message, _, where = reported.partition(" - at `")
     path = where[where.find("$") + 1 :].rstrip("`").replace("[...]", "").replace("[", ".").replace("]", "").strip(".")
     for beginning, code in ((_UNKNOWN, "unknown_field"), (_MISSING, "required")):
         if message.startswith(beginning):

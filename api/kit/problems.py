@@ -21,7 +21,7 @@ from foundation.sql import trouble
 from foundation.sql.trouble import WORDS, Trouble
 
 RETRY_SECONDS = 5
-"""How long a caller is asked to wait when the database is away."""
+"""How long a caller is to wait when the database is away."""
 _ROOT = "/api/"
 CONTENT_TYPE = "application/problem+json"
 

@@ -1,4 +1,4 @@
-"""The patterns that texts of a body keep, each with what is told of one that does not."""
+"""The patterns that texts of a body keep, each with the message for one that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delivery receipts come in: found by the token in their address, their signature checked, kept, answered at once."""
+"""Delivery receipts come in: found by the token in their address, signature checked, kept, answered immediately."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def nexmo(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     if refused := _refusal(fields, gateway=gateway, now=now):
         return refused
-    told = read(fields)
-    if told is None or not receipts.note(told, gateway_id=gateway.pk, now=now):
+    receipt = read(fields)
+    if receipt is None or not receipts.note(receipt, gateway_id=gateway.pk, now=now):
         logger.info("receipt.unknown server=%s", gateway.pk)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 

@@ -14,7 +14,7 @@ from console.accounts import lockout
 
 
 class PasswordBackend(ModelBackend):
-    """Refuses without looking at the password during a lock-out, whoever asks for it to be checked."""
+    """Refuses without checking the password during a lock-out, whoever asks for it to be checked."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

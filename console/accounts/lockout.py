@@ -36,12 +36,12 @@ _OF_ALL, _OF_AN_ADDRESS = "account:", "address:"
 class Outcome(Struct, frozen=True):
     """What a failure led to: whether it is to be recorded (one during a lock-out is not), and whether it locked out."""
 
-    is_told: bool
+    is_recorded: bool
     locked_until: datetime | None = None
 
 
 def locked_until(request: HttpRequest, name: str, *, now: datetime) -> datetime | None:
-    """When the next password or code for this account is looked at; None for immediately."""
+    """When the next password or code for this account is checked; None for immediately."""
     rows = Failures.objects.filter(counted__in=_counted(request, name), locked_until__gt=now)
     return max((row.locked_until for row in rows if row.locked_until), default=None)
 
@@ -49,13 +49,13 @@ def locked_until(request: HttpRequest, name: str, *, now: datetime) -> datetime 
 def note_failure(request: HttpRequest, name: str, *, now: datetime) -> Outcome:
     """Count a wrong password or code; during a lock-out nothing is counted."""
     if locked_until(request, name, now=now):
-        return Outcome(is_told=False)
+        return Outcome(is_recorded=False)
     own, *shared = _counted(request, name)
     with transaction.atomic():
         number, until = _count(own, now=now)
         also = [one for one in shared if number <= _FREE + 1 or not one.startswith(_OF_ALL)]
         ends = [until, *(_count(counted, now=now)[1] for counted in also)]
-    return Outcome(is_told=True, locked_until=max((one for one in ends if one), default=None))
+    return Outcome(is_recorded=True, locked_until=max((one for one in ends if one), default=None))
 
 
 def note_success(request: HttpRequest, user: AbstractBaseUser) -> None:

@@ -31,7 +31,7 @@ def note_failure(*, credentials: dict[str, Any], request: HttpRequest | None = N
         return
     name = "".join(char for char in str(credentials.get("username", "")) if char.isprintable())[:_LONGEST_NAME]
     outcome = lockout.note_failure(request, name, now=timezone.now())
-    if not outcome.is_told:
+    if not outcome.is_recorded:
         return
     actor = _actor(request, name)
     user = User.objects.filter(username=name).first() or User(username=name)

@@ -181,10 +181,10 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
 
     def _sort(self) -> tuple[str, bool]:
         """By which column, and whether the other way round; nonsense is as the list comes."""
-        asked = self.request.GET.get("sort", "")
-        if asked.removeprefix("-") not in self.orders:
-            asked = self.order or next(iter(self.orders), "")
-        return asked.removeprefix("-"), asked.startswith("-")
+        sort = self.request.GET.get("sort", "")
+        if sort.removeprefix("-") not in self.orders:
+            sort = self.order or next(iter(self.orders), "")
+        return sort.removeprefix("-"), sort.startswith("-")
 
     def _sorted(self, rows: QuerySet[M]) -> QuerySet[M]:
         key, backwards = self._sort()

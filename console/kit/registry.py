@@ -64,7 +64,7 @@ class State(Struct, frozen=True):
 
 
 class Tile(Struct, frozen=True):
-    """A page of Settings; `state` is asked each time the Settings page is shown."""
+    """A page of Settings; `state` is called each time the Settings page is shown."""
 
     view: str
     label: Words
@@ -164,7 +164,7 @@ def add_tile(tile: Tile) -> None:
 
 
 def add_health(source: HealthSource) -> None:
-    """`source` is asked on every page for its banners: it must be quick."""
+    """`source` is called on every page for its banners: it must be quick."""
     _registered.health.append(source)
 
 

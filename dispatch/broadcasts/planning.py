@@ -123,7 +123,7 @@ def resume() -> None:
 
 
 def finish(*, now: datetime) -> int:
-    """Mark broadcasts of which nothing can be sent any more; answers how many.
+    """Mark broadcasts of which nothing can be sent any more; returns how many.
 
     One delivery that is still open is remembered with each, so that the others are looked at only when that one ended.
     """
@@ -216,7 +216,7 @@ def _next(
 
 
 def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
-    """Store their deliveries; answers the servers that have something to send."""
+    """Store their deliveries; returns the servers that have something to send."""
     planned: list[Planned] = []
     servers: set[int | None] = set()
     for template in run.templates:

@@ -38,7 +38,7 @@ class Latency(Struct, frozen=True):
 
 
 def count(*, now: datetime) -> int:
-    """Count the hours whose figures may be out of date; answers how many. Run every half minute by the beat."""
+    """Count the hours whose figures may be out of date; returns how many. Run every half minute by the beat."""
     known = {row.start: row for row in HourFigures.objects.filter(start__gte=first_hour(now))}
     wanted = [start for start in _hours(now=now) if _is_stale(known.get(start), start=start, now=now)]
     until, counted = time.monotonic() + _MOST_SECONDS, 0

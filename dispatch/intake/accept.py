@@ -101,7 +101,7 @@ _Chosen = tuple[str, str]
 
 
 class _World(Struct, frozen=True):
-    """What is the same for all events that are taken at once; `chosen` has the templates of a (type, template)."""
+    """What is the same for all events that are taken together; `chosen` has the templates of a (type, template)."""
 
     origin: str
     now: datetime
@@ -274,7 +274,7 @@ def _store_about(
             events[place] = event
             planned += made.deliveries
     if dialect.is_postgresql():
-        taking_in.end()  # it stores several at once
+        taking_in.end()  # it stores several together
     stored = intake.store(list(events.values()), planned=planned, now=world.now) if events else set()
     for server_id in {row.server_id for row in planned if row.server_id and row.event_id in stored}:
         _wake_when_stored(server_id)
@@ -361,7 +361,7 @@ def _prepare(
         "device": devices.reported_device(subject.device_reported),
     }
     values = {}
-    if ways.told:
+    if ways.uses_supplied:
         values = planning.event_values(
             event_id=event_id,
             type_code=type_code,

@@ -18,7 +18,7 @@ from dispatch.intake.turn import taking_in
 from foundation.sql import dialect, trouble
 
 PATIENCE = 1.0
-"""Seconds that an event waits for others before it goes alone: a statement of theirs may wait for a lock."""
+"""Seconds that an event waits for others before it is stored by itself: a statement of theirs may wait for a lock."""
 
 
 class LateError(Exception):
@@ -92,7 +92,7 @@ def take_in_all(read: Callable[[], Sequence[Posted]], *, origin: str, now: datet
 
 
 def _take_in_with_others(counter: _Counter, *, origin: str) -> None:
-    """All that wait; if they can't be taken in together each goes alone, beside the others."""
+    """All that wait; if they can't be taken in together each is stored by itself, beside the others."""
     group = [each for each in tuple(counter.waiting) if counter.take(each)]
     try:
         _answer(group, origin=origin)
@@ -105,7 +105,7 @@ def _take_in_with_others(counter: _Counter, *, origin: str) -> None:
 
 
 def _answer(group: list[_Waiting], *, origin: str) -> None:
-    """Take them in at once; if the database is lost meanwhile, nobody knows what became of any of them."""
+    """Take them in together; if the database is lost meanwhile, nobody knows what became of any of them."""
     try:
         answers = _accept([each.posted for each in group], origin=origin, now=max(each.now for each in group))
     except (DatabaseError, InterfaceError, LateError) as error:

@@ -26,10 +26,10 @@ CHANNEL = ChannelKind.SMTP
 
 
 def send(template: Template, *, to: Recipient, now: datetime) -> UUID:
-    """Store one mail of the template's current version to this address and no other; answers the delivery's id."""
+    """Store one mail of the template's current version to this address and no other; returns the delivery's id."""
     route = active_routes().get(ServerKind.SMTP)
     values = sample_values()
-    told = {"user": {**values["user"], "mail": to.address, "displayname": to.name}, "device": values["device"]}
+    supplied = {"user": {**values["user"], "mail": to.address, "displayname": to.name}, "device": values["device"]}
     event = NewEvent(
         id=new_uid(),
         type=template.type,
@@ -38,7 +38,7 @@ def send(template: Template, *, to: Recipient, now: datetime) -> UUID:
         occurred_at=now,
         received_at=now,
         template_id=template.id,
-        payload={**told, "data": {}, "reasons": {}},
+        payload={**supplied, "data": {}, "reasons": {}},
         planned=1,
     )
     planned = Planned(

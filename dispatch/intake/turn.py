@@ -1,4 +1,4 @@
-"""A turn that threads take: what is work for the interpreter, one does sooner after the other than all at once."""
+"""A turn that threads take: what is work for the interpreter, is done sooner one after the other than all together."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ class DecideWithheld(LogView):
             raise Http404
         subject = one.broadcast or one.template_version
         assert subject is not None
-        told = {"decision": decision, "messages": withheld.count(one)}
+        after = {"decision": decision, "messages": withheld.count(one)}
         with transaction.atomic():
             decided = withheld.decide(one, Withheld.Decision(decision), now=timezone.now())
             if decided:
                 actor = audit.by_request(request)
-                audit.record(actor, action=Action.CHANGE, instance=subject, after=told, name=str(one))
+                audit.record(actor, action=Action.CHANGE, instance=subject, after=after, name=str(one))
         if decided:
             messages.success(request, str(_DONE[decision]) % one)
         else:

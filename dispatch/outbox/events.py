@@ -1,4 +1,4 @@
-"""Events as they are stored: what they brought, and whose secrets nothing needs any more."""
+"""Events as they are stored: what they supplied, and whose secrets nothing needs any more."""
 
 from __future__ import annotations
 

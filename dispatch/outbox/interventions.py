@@ -65,7 +65,7 @@ def retry_all(ids: Sequence[UUID], *, now: datetime) -> int:
     """Send again those of them that failed, expired, were skipped, not delivered or not even tried for want of a key,
     and have an address.
 
-    Returns how many. What else is held is left to a person who looks at it, what is being written at this moment as it
+    Returns how many. What else is held is left to a person, what is being written at this moment as it
     is.
     """
     routes = active_routes()

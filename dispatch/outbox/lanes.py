@@ -104,7 +104,7 @@ def look(held: Held, *, now: datetime) -> Standing | None:
 def release(held: Held) -> None:
     """Give the lane back. A wake-up that found none free was in vain: whoever released the last one has to look.
 
-    Of several that are released at once, at least the first still sees the others taken.
+    Of several that are released together, at least the first still sees the others taken.
     """
     others = statements.run(
         """UPDATE dispatch_lane SET lease = NULL, lease_until = NULL, worker_id = NULL
@@ -117,7 +117,7 @@ def release(held: Held) -> None:
 
 
 def reserve(server_id: int, count: int, *, rate: float, most: timedelta, now: datetime) -> timedelta | None:
-    """Book `count` messages at `rate` a second over all workers; answers how long to wait before sending them.
+    """Book `count` messages at `rate` a second over all workers; returns how long to wait before sending them.
 
     None, and nothing is booked, when that is longer than `most`.
     """

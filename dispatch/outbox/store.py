@@ -55,7 +55,7 @@ _COPIED = 20
 
 
 def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
-    """Store the events with their deliveries, due at once; returns the ids of those that were stored.
+    """Store the events with their deliveries, due immediately; returns the ids of those that were stored.
 
     An event whose idempotency key is taken is left out together with its deliveries.
     """
@@ -71,7 +71,7 @@ def store(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
 
 
 def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: datetime) -> set[UUID]:
-    """Many at once, of which none can be there already."""
+    """Many together, of which none can be there already."""
     same = (*(now for _ in columns.MOMENTS), *columns.OTHERS.values())
     with transaction.atomic():
         dialect.copy("dispatch_event", _EVENT, [_event_row(event) for event in events])
@@ -80,7 +80,7 @@ def _copy(events: Sequence[NewEvent], *, planned: Sequence[Planned], now: dateti
 
 
 def add(planned: Sequence[Planned], *, now: datetime) -> None:
-    """Store deliveries, due at once, of an event or broadcast that is stored already; one that is there stays."""
+    """Store deliveries, due immediately, of an event or broadcast that is stored already; one that is there stays."""
     moment = dialect.time(now)
     source, supplied = dialect.table(columns.PLANNED, [_delivery_row(row) for row in planned])
     insert = _insert_deliveries(source, "WHERE true ON CONFLICT (id) DO NOTHING")

@@ -18,7 +18,7 @@ from templates_app.macros.recipients import Entry, fill
 from templates_app.texts.render import ChannelTexts, Template
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
-_TOLD_SPACES = ("certificate", "server")
+_SUPPLIED_SPACES = ("certificate", "server")
 _ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
 _KNOWN = _ADMINS | _OWNERS
 _DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
@@ -91,13 +91,13 @@ class Way(Struct, frozen=True):
 class Ways(Struct, frozen=True):
     """The channels of several templates that are used, the same for many events, and notes of those left out.
 
-    `told`: a recipient is written with values that the event itself brings.
+    `uses_supplied`: a recipient is written with values that the event itself supplies.
     """
 
     templates: tuple[Template, ...]
     used: tuple[Way, ...]
     notes: tuple[str, ...]
-    told: bool
+    uses_supplied: bool
 
 
 class _Reached(Struct, frozen=True):
@@ -130,7 +130,7 @@ def ways(
         templates=tuple(template for template, _ in templates),
         used=tuple(used),
         notes=tuple(dict.fromkeys(notes)),
-        told=any(entry.spaces - _KNOWN for way in used for entry in way.channel.recipients),
+        uses_supplied=any(entry.spaces - _KNOWN for way in used for entry in way.channel.recipients),
     )
 
 
@@ -173,9 +173,9 @@ def event_values(
 ) -> dict[str, Any]:
     """The name spaces that come from the event itself; its data fills those of things that happen to no device."""
     data = payload.get("data", {})
-    told = {name: data[name] for name in _TOLD_SPACES if isinstance(data.get(name), Mapping)}
+    supplied = {name: data[name] for name in _SUPPLIED_SPACES if isinstance(data.get(name), Mapping)}
     return {
-        **told,
+        **supplied,
         "event": {
             "type": type_code,
             "id": str(event_id),

@@ -55,7 +55,7 @@ LOST = (_State.FAILED, _State.EXPIRED)
 UNSUCCESSFUL = (*LOST, _State.UNDELIVERED, _State.SKIPPED)
 """It did not arrive, and nobody cancelled it."""
 TROUBLE = (_State.FAILED, _State.UNDELIVERED, _State.EXPIRED, _State.HELD)
-"""Somebody should look at it."""
+"""It needs the attention of a person."""
 EXPLAINED = (_State.FAILED, _State.SKIPPED, _State.HELD)
 """It has a reason."""
 UNSETTLED = (*OPEN, _State.SENT)

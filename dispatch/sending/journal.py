@@ -276,7 +276,7 @@ class Journal:
             os.close(before)
 
     def _lose(self, error: OSError) -> None:
-        """A journal that misses a note would say what is not so: it goes, at once."""
+        """A journal that misses a note would say what is not so: it goes, immediately."""
         self.lost = True
         logger.error("journal.lost error=%s", error.strerror or error)
         try:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def tell(*, now: datetime) -> int:
-    """Fire "Server Unreachable" once for each outage; answers how many times.
+    """Fire "Server Unreachable" once for each outage; returns how many times.
 
     As long as no other channel works there is nothing to tell it through: the next call tries again.
     """

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class ClockWatch(Struct):
     """Compares the wall clock with one that nobody sets; one in each process that sweeps.
 
-    `jump` is how far the clock was set in all, as long as that is told of; `behind` how far back, until what was
+    `jump` is how far the clock was set in all, as long as that is reported; `behind` how far back, until what was
     planned before is put right.
     """
 
@@ -65,7 +65,7 @@ class ClockWatch(Struct):
 def _left_by_another(*, now: datetime) -> timedelta:
     """The jump that a sweep before this process left: a time that is still to come was written before a setting back.
 
-    A jump forward that it told of is told of anew, for nobody knows how long ago that was.
+    A jump forward that it reported is reported anew, for nobody knows how long ago that was.
     """
     record = SweepRecord.objects.first()
     if record is None:

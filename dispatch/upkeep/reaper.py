@@ -55,7 +55,7 @@ class Reaper(Struct):
             watcher.forget()
 
     def _check_sight(self, *, clock: Clock) -> None:
-        """Where this process can't write at once, as while another program holds a lock, no worker can show life."""
+        """Where this process has to wait to write, as while another program holds a lock, no worker can show life."""
         before = clock.monotonic()
         Worker.objects.filter(pk=_NOBODY).update(lost=True)
         if clock.monotonic() - before > _AT_ONCE.total_seconds():

@@ -53,7 +53,7 @@ def follow(delivery_id: UUID, *, now: datetime) -> None:
 
 
 def follow_early(*, now: datetime) -> int:
-    """Look again at deliveries whose receipts came before the answer to their submission; answers how many."""
+    """Look again at deliveries whose receipts came before the answer to their submission; returns how many."""
     waiting = Receipt.objects.filter(early=True).exclude(delivery__state=DeliveryState.CLAIMED)
     ids = list(waiting.values_list("delivery", flat=True).distinct().order_by()[:CHUNK])
     for delivery_id in ids:

@@ -21,7 +21,7 @@ MOST_CHUNKS = 20
 
 
 def sweep(*, now: datetime, may_expire: bool = True) -> None:
-    """Everything that time brings, in order; run by the beat every few seconds, twice at once does no harm.
+    """All periodic maintenance, in order; run by the beat every few seconds, two runs side by side do no harm.
 
     `may_expire`: whether the clock is trusted to say what is over.
     """

@@ -1,4 +1,4 @@
-"""Whether the broker takes our messages, known without having one to send: looked at every few seconds when asked."""
+"""Whether the broker takes our messages, known without having one to send: checked every few seconds on request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def look() -> BrokerTrouble | None:
 
 
 class Watch:
-    """What was found last; whoever asks makes it look anew where that is no longer fresh."""
+    """What was found last; a reader has it look anew where that is no longer fresh."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -14,7 +14,7 @@ _LOCK_SECONDS, _SECONDS = 1, 3
 
 
 def trouble_with(tables: Sequence[str]) -> Trouble | None:
-    """Tried, not asked: a row that is none is inserted into each, which takes the locks and rights that one would."""
+    """By trying: a row that is none is inserted into each, which takes the locks and rights that one would."""
     try:
         with _impatiently(), transaction.atomic(), connection.cursor() as cursor:
             if connection.vendor == "postgresql":

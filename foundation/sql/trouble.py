@@ -1,4 +1,4 @@
-"""What keeps a database from doing what it was asked, whoever says so: psycopg by SQLSTATE, SQLite by its codes."""
+"""What keeps a database from running a statement, whoever reports it: psycopg by SQLSTATE, SQLite by its codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class Trouble(StrEnum):
-    """Nothing is wrong with what was asked, and the same may be taken later."""
+    """Nothing is wrong with the statement, which may succeed later."""
 
     AWAY = "away"
     READ_ONLY = "read-only"
@@ -75,7 +75,7 @@ def is_everybodys(error: BaseException) -> bool:
 
 
 def give_up(trouble: Trouble) -> None:
-    """Have no thread keep its connection, where another one may lead to a database that does as it is asked."""
+    """Have no thread keep its connection, where another one may lead to a database that runs statements."""
     if trouble in _GIVES_UP:
         _kept.since += 1
         if not connection.in_atomic_block:
@@ -104,10 +104,10 @@ def close_given_up(**_signal: Any) -> None:
 
 
 def _read(error: Exception) -> Trouble | None:
-    told: Any = error.__cause__
-    if isinstance(told, sqlite3.Error):
-        return _CODES.get(getattr(told, "sqlite_errorcode", 0) & 0xFF)
-    state = getattr(told, "sqlstate", None)
+    cause: Any = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return _CODES.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    state = getattr(cause, "sqlstate", None)
     if state is None:  # it broke before the server could say anything
         return Trouble.AWAY if isinstance(error, OperationalError | InterfaceError) else None
     if state == _TOO_MANY_CONNECTIONS:

@@ -33,7 +33,7 @@ class _Found(Struct):
 
 
 def new_carriers() -> list[NewCarrier]:
-    """Those of most devices first. A carrier is told apart by country code, where its devices' numbers are known."""
+    """Those of most devices first. A carrier is distinguished by country code, where its devices' numbers are known."""
     found = _with_countries(_counted())
     known = {(row.carrier_key, _code(row.country)) for row in CarrierGateway.objects.all()}
     names = {name for name, _code in known}

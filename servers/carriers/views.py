@@ -32,7 +32,7 @@ from servers.values import ServerKind
 
 PAGE = "carrier-gateways"
 MOST = 50
-"""Detected carriers that are added at once."""
+"""Detected carriers that are added in one go."""
 
 
 class CarrierListPage(SettingsChildView, ListPage[CarrierGateway]):

@@ -81,11 +81,11 @@
   const start = async () => {
     const list = document.getElementById("operations");
     document.getElementById("sign-in").addEventListener("submit", (event) => event.preventDefault());
-    const told = await (await fetch(document.body.dataset.openapi)).json();
-    document.getElementById("about").textContent = told.info.description;
-    for (const [path, methods] of Object.entries(told.paths)) {
+    const spec = await (await fetch(document.body.dataset.openapi)).json();
+    document.getElementById("about").textContent = spec.info.description;
+    for (const [path, methods] of Object.entries(spec.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
-        list.append(show({ ...operation, method, path, base: told.servers[0].url }, told.components.schemas));
+        list.append(show({ ...operation, method, path, base: spec.servers[0].url }, spec.components.schemas));
       }
     }
     list.setAttribute("aria-busy", "false");

@@ -160,7 +160,7 @@ function freshToken() {
   return document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.split("=")[1];
 }
 
-// A form goes out once: its buttons rest until the answer is here.
+// A form goes out once: its buttons are off until the response is here.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) { event.preventDefault(); return; }

@@ -70,12 +70,12 @@ def changing_ones_password(page):
     page.goto("/settings/")
     page.locator("summary", has_text="admin").click()
     page.get_by_role("link", name="Change password").click()
-    for old, told in (("wrong", "Your old password was entered incorrectly"), ("password", "Your other sessions")):
+    for old, words in (("wrong", "Your old password was entered incorrectly"), ("password", "Your other sessions")):
         page.get_by_label("Old password").fill(old)
         page.locator("#id_new_password1").fill(PASSWORD)
         page.locator("#id_new_password2").fill(PASSWORD)
         press(page, "Change password")
-        says(page, told)
+        says(page, words)
     assert User.objects.get(username="admin").check_password(PASSWORD)
 
 

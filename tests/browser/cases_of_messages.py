@@ -115,14 +115,14 @@ def doing_it_to_what_is_ticked_or_to_all(page):
     page.goto("/log/")
     press(page, "Retry (if failed)")
     says(page, "Tick at least one delivery")
-    for pk, button, told in (
+    for pk, button, words in (
         (failed, "Retry (if failed)", "1 delivery will be sent again."),
         (held, "Mark as sent (if held)", "1 delivery was marked as sent."),
         (queued[0], "Cancel (if queued)", "1 delivery was cancelled."),
     ):
         page.locator(f"input[value='{pk}']").check()
         press(page, button)
-        says(page, told)
+        says(page, words)
     page.get_by_label("What").select_option("all")
     press(page, "Cancel (if queued)")
     says(page, "2 deliveries were cancelled.")
@@ -133,7 +133,7 @@ def doing_it_to_what_is_ticked_or_to_all(page):
 @case("log/withheld/<int:pk>/<str:decision>/")
 def deciding_about_what_was_refused_alike(page):
     version = world.template(name="Refused").current
-    for button, told, state in (
+    for button, words, state in (
         ("Send again Refused", "What waits of “Refused” will be sent again.", "due"),
         ("Cancel Refused", "What waits of “Refused” is cancelled.", "cancelled"),
     ):
@@ -149,7 +149,7 @@ def deciding_about_what_was_refused_alike(page):
         )
         page.goto("/settings/about/")
         press(page, button)
-        says(page, told)
+        says(page, words)
         assert Delivery.objects.get(pk=pk).state == state
         assert not Withheld.objects.exists()
 
@@ -159,7 +159,7 @@ def doing_it_to_one_delivery(page):
     failed, held, queued = flow.deliveries(3, server_id=world.smtp_server().pk)
     fail(failed)
     hold(held)
-    for pk, button, told, state in (
+    for pk, button, words, state in (
         (failed, "Send again", "The delivery will be sent again.", "due"),
         (held, "Mark as sent", "The delivery was marked as sent.", "sent"),
         (queued, "Cancel", "The delivery was cancelled.", "cancelled"),
@@ -172,5 +172,5 @@ def doing_it_to_one_delivery(page):
         Delivery.objects.filter(pk=pk).update(state=was)
         page.goto(f"/log/{pk}/")
         press(page, button)
-        says(page, told)
+        says(page, words)
         assert Delivery.objects.get(pk=pk).state == state

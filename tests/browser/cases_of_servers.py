@@ -60,7 +60,7 @@ def testing_and_adding_an_smtp_server(page):
             page,
             box=page.get_by_label("From email"),
             wrong="nobody",
-            told="mail address",
+            refusal="mail address",
             right="it@example.com",
             do="Add",
         )
@@ -80,7 +80,7 @@ def testing_and_changing_an_smtp_server(page):
             page,
             box=page.get_by_label("From email"),
             wrong="nobody",
-            told="mail address",
+            refusal="mail address",
             right="it@example.com",
             do="Save",
         )
@@ -100,7 +100,7 @@ def testing_and_adding_an_sms_gateway(page):
             page,
             box=number,
             wrong="a number",
-            told="digits only",
+            refusal="digits only",
             right=OWNED,
             do="Add",
             to="415 555 2671",
@@ -119,17 +119,17 @@ def testing_and_changing_an_sms_gateway(page):
         page.goto(SERVERS)
         page.get_by_role("link", name="Test Plain").click()
         box = page.get_by_label("Virtual Phone Number")
-        try_and_keep(page, box=box, wrong="a number", told="digits only", right=OWNED, do="Save", to="+14155552671")
+        try_and_keep(page, box=box, wrong="a number", refusal="digits only", right=OWNED, do="Save", to="+14155552671")
     assert SmsGateway.objects.get().virtual_number == OWNED
 
 
-def try_and_keep(page, *, box, wrong, told, right, do, to="anna@example.org", secret=""):
+def try_and_keep(page, *, box, wrong, refusal, right, do, to="anna@example.org", secret=""):
     """Test and send with a mistake in the box, then without."""
     page.locator("#test_to").fill(to)
     for button in ("Test Configuration", do):
         box.fill(wrong)
         press(page, button)
-        refused(page, box, told, typed=wrong)
+        refused(page, box, refusal, typed=wrong)
         box.fill(right)
         if secret:
             page.locator("#id_secret").fill(secret)
@@ -147,10 +147,10 @@ def try_and_keep(page, *, box, wrong, told, right, do, to="anna@example.org", se
 
 def _see_the_test_pass(page):
     waiting.for_threads("server-test")
-    told = page.context.new_page()
-    told.goto(f"{SERVERS}tests/{ServerTest.objects.get().pk}/")
-    says(told, "The test passed")
-    told.close()
+    result = page.context.new_page()
+    result.goto(f"{SERVERS}tests/{ServerTest.objects.get().pk}/")
+    says(result, "The test passed")
+    result.close()
 
 
 @case("settings/notification-server/<int:pk>/activate/")

@@ -20,9 +20,9 @@ CASES = {}
 def case(*routes):
     """Register a function of the page without script, which is logged in as admin."""
 
-    def register(told):
-        CASES.update(dict.fromkeys(routes, told))
-        return told
+    def register(does):
+        CASES.update(dict.fromkeys(routes, does))
+        return does
 
     return register
 

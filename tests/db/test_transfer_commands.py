@@ -11,9 +11,9 @@ pytestmark = pytest.mark.django_db
 
 
 def run(name, *arguments):
-    told = io.StringIO()
-    call_command(name, *map(str, arguments), stdout=told)
-    return told.getvalue()
+    output = io.StringIO()
+    call_command(name, *map(str, arguments), stdout=output)
+    return output.getvalue()
 
 
 def test_a_file_goes_in_and_comes_out_the_same(tmp_path):

@@ -79,7 +79,7 @@ def rings_nowhere(monkeypatch):
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", lambda _: None)
 
 
-def told(answer):
+def status_and_wait(answer):
     return answer.status_code, answer.headers.get("Retry-After")
 
 
@@ -101,7 +101,7 @@ def read_only():
 def test_every_write_on_a_read_only_database_is_503_and_the_connection_is_given_up(ways, way):
     with read_only():
         before = connection.connection
-        assert told(ways[way]()) == (503, "5")
+        assert status_and_wait(ways[way]()) == (503, "5")
         assert connection.connection is not before
         assert ways[way]().status_code < 500
 
@@ -155,7 +155,7 @@ def test_a_lock_that_outlasts_the_time_out_is_503(ways, setting, words):
         other.execute("ROLLBACK")
         cursor.execute("RESET lock_timeout")
         cursor.execute("RESET statement_timeout")
-    assert told(answer) == (503, "5")
+    assert status_and_wait(answer) == (503, "5")
     assert words in answer.json()["detail"]
 
 
@@ -179,7 +179,7 @@ def test_a_lock_of_sqlite_is_waited_for_no_longer_than_the_web_waits(ways, monke
         assert "locked" in Client().get("/readyz").text
         other.execute("ROLLBACK")
     connection.close()
-    assert {told(answer) for answer in answers} == {(503, "5")}
+    assert {status_and_wait(answer) for answer in answers} == {(503, "5")}
 
 
 def test_whoever_waits_too_long_for_the_turn_is_told_to_come_again(ways, monkeypatch):
@@ -196,7 +196,7 @@ def test_whoever_waits_too_long_for_the_turn_is_told_to_come_again(ways, monkeyp
     holder.start()
     taken.wait()
     try:
-        assert told(ways["batch"]()) == (503, "5")
+        assert status_and_wait(ways["batch"]()) == (503, "5")
     finally:
         done.set()
         holder.join()

@@ -63,7 +63,7 @@ def start_worker(transactional_db, broker_url, tmp_path):
                 )
             )
         worker = started[-1]
-        waiting.until(lambda: worker.poll() is not None or until in log.read_text(), told=log.read_text)
+        waiting.until(lambda: worker.poll() is not None or until in log.read_text(), report=log.read_text)
         assert worker.poll() is None, log.read_text()
         return worker
 
@@ -132,7 +132,7 @@ def _serving(log, *, broker_url, **environment):
             start_new_session=True,
         )
     try:
-        waiting.until(lambda: _answers(port) or process.poll() is not None, told=log.read_text)
+        waiting.until(lambda: _answers(port) or process.poll() is not None, report=log.read_text)
         assert process.poll() is None, log.read_text()
         yield port
     finally:

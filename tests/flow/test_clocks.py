@@ -46,7 +46,7 @@ def jumped():
     return record.jumped_seconds if record else 0
 
 
-def told():
+def banners():
     """What Health says of it, once this process has seen that the sweep lives, by whatever clock."""
     waiting.until(_told)
     return _told()
@@ -65,7 +65,7 @@ def test_a_clock_set_forward_expires_nothing_and_is_told_of_until_it_is_set_righ
     clock.write_text(str(HOURS))
     waiting.until(lambda: abs(jumped() - HOURS) < 10)
     await_sweeps()
-    assert told() == [
+    assert banners() == [
         "The clock was set forward by 2 hours. In case it is wrong now, no message expires for 15 minutes."
     ]
     assert flow.states() == {"due": 3}
@@ -94,7 +94,7 @@ def test_a_clock_set_back_keeps_no_sweep_no_retry_and_no_expiry_from_coming(cont
         control()
     waiting.until(lambda: jumped() < -HOURS + 600)
     await_sweeps()
-    assert told() == ["The clock was set back by 2 hours. What was planned before has been moved."]
+    assert banners() == ["The clock was set back by 2 hours. What was planned before has been moved."]
     assert Server.objects.get().paused_until < timezone.now() + timedelta(minutes=1)
     assert Delivery.objects.get(pk=retried).due_at < timezone.now() + timedelta(minutes=10)
     assert Delivery.objects.get(pk=over).state == "expired"

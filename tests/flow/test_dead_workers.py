@@ -56,7 +56,7 @@ def begin(machine, server, smtp):
         world.many_deliveries(MANY, server=server)
         worker = machine(name, **how)
         sweep.wake_where_due(now=timezone.now())
-        waiting.until(lambda: smtp.inbox.count > MANY // 20, told=states)
+        waiting.until(lambda: smtp.inbox.count > MANY // 20, report=states)
         return worker
 
     return start
@@ -101,7 +101,7 @@ def kill(process):
 
     def until_free():
         rows = Delivery.objects.filter(lease=lease)
-        waiting.until(lambda: not (Lane.objects.filter(lease=lease).exists() or rows.exists()), told=states)
+        waiting.until(lambda: not (Lane.objects.filter(lease=lease).exists() or rows.exists()), report=states)
         print(f"free after {time.monotonic() - at:.1f} s")
 
     return until_free
@@ -115,7 +115,7 @@ def test_a_killed_workers_messages_go_on_long_before_its_lease_is_over(begin, ma
     assert looks() - start <= LOOKS
     assert len(workers.lost()) == 1
     machine("second")
-    waiting.until(finished, told=states)
+    waiting.until(finished, report=states)
     assert doubles(tmp_path) == 0
 
 
@@ -123,7 +123,7 @@ def test_on_the_same_machine_another_worker_takes_them_up_without_any_sweep(begi
     both = {process.pid: process for process in (machine("first"), begin("first"))}
     holder = Worker.objects.get(lanes__lease__isnull=False)
     kill(both[int(holder.name.rpartition(":")[2])])()
-    waiting.until(finished, told=states)
+    waiting.until(finished, report=states)
     assert doubles(tmp_path) == 0
     assert not Worker.objects.filter(pk=holder.pk).exists()
 
@@ -133,8 +133,8 @@ def test_a_stopped_worker_is_replaced_told_of_and_doubles_nothing_when_it_goes_o
     begun.send_signal(signal.SIGSTOP)
     machine("second")
     machine("third", "control")
-    waiting.until(workers.lost, told=states)
-    waiting.until(finished, told=states)
+    waiting.until(workers.lost, report=states)
+    waiting.until(finished, report=states)
     begun.send_signal(signal.SIGCONT)
     waiting.until(lambda: not workers.lost())
     assert begun.poll() is None
@@ -152,7 +152,7 @@ def test_a_control_worker_that_was_stopped_takes_nobody_for_dead_and_is_told_of_
     await_looks(LOOKS)
     assert workers.lost() == []
     assert begun.poll() is None
-    waiting.until(finished, told=states)
+    waiting.until(finished, report=states)
     assert doubles(tmp_path) == 0
 
 
@@ -176,7 +176,7 @@ def test_a_worker_whose_pulse_dies_at_work_doubles_nothing(begin, machine, dying
     dying.write_text("pulse")
     waiting.until(lambda: not dying.read_text())
     machine("third", "control")
-    waiting.until(finished, told=states)
+    waiting.until(finished, report=states)
     waiting.until(lambda: not workers.lost())
     assert Worker.objects.count() == 2
     assert doubles(tmp_path) == 0

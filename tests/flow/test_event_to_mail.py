@@ -57,18 +57,18 @@ def assert_it_arrives(client, key, smtp):
     assert answer.status_code == 202, answer.content
     mail = smtp.inbox.wait_for(lambda mail: True, timeout=waiting.PATIENCE)
     assert mail.parsed()["Subject"] == "Hello User One"
-    told = settled(client, key, answer.json()["status_url"])
-    assert told["counts"]["sent"] == 1
+    event = settled(client, key, answer.json()["status_url"])
+    assert event["counts"]["sent"] == 1
 
 
 def settled(client, key, url):
     """The event's state once the worker has written it back."""
 
-    def told():
+    def state():
         return client.get(url, headers={"Authorization": f"Bearer {key}"}).json()
 
-    waiting.until(lambda: told()["state"] == "finished", told=told)
-    return told()
+    waiting.until(lambda: state()["state"] == "finished", report=state)
+    return state()
 
 
 def test_a_posted_event_becomes_a_delivered_mail(client, start_worker, smtp, events_key):

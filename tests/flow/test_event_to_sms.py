@@ -31,7 +31,7 @@ def wait_for(state, *, sweeping=False):
             sweep.sweep(now=found.created_at)
         return found.state == state
 
-    waiting.until(reached, told=Delivery.objects.values("state", "reason_code", "reason_detail").get)
+    waiting.until(reached, report=Delivery.objects.values("state", "reason_code", "reason_detail").get)
     return Delivery.objects.get()
 
 

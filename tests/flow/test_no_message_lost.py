@@ -31,7 +31,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
     for number, moment in enumerate(moments):
         worker = start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
         sweep.wake_where_due(now=datetime.now(UTC))
-        waiting.until(lambda moment=moment: count(ledger) >= moment, told=states)
+        waiting.until(lambda moment=moment: count(ledger) >= moment, report=states)
         worker.kill()
         worker.wait()
         if number == 2:
@@ -41,7 +41,7 @@ def test_nothing_is_lost_when_workers_are_killed_and_the_broker_forgets(start_wo
         sweep.sweep(now=datetime.now(UTC))
 
     start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
-    waiting.until(lambda: finished(accepted), told=states, every=0.5)
+    waiting.until(lambda: finished(accepted), report=states, every=0.5)
 
     arrived = Counter(message_id.partition("@")[0].strip("<") for message_id, _ in read_ledger(ledger))
     doubles = sum(times - 1 for times in arrived.values())

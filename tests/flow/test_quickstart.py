@@ -101,7 +101,7 @@ class QuickStart:
         return self.find(sys.executable, "manage.py", "quickstart", parent=self.recipe.pid)
 
     def wait_until_up(self):
-        waiting.until(lambda: self.shell.poll() is not None or self.is_up(), told=self.log.read_text)
+        waiting.until(lambda: self.shell.poll() is not None or self.is_up(), report=self.log.read_text)
         assert self.shell.poll() is None, self.log.read_text()
 
     def is_up(self):
@@ -114,18 +114,18 @@ class QuickStart:
 
     def wait_for_messages(self):
         """What was printed, once the sample's mail and SMS have come or are given up."""
-        waiting.until(lambda: "Ctrl-C" in self.log.read_text(), told=self.log.read_text)
+        waiting.until(lambda: "Ctrl-C" in self.log.read_text(), report=self.log.read_text)
         return self.log.read_text()
 
     def wait_for_processes(self, count):
-        waiting.until(lambda: len(self.processes()) >= count, told=self.commands)
+        waiting.until(lambda: len(self.processes()) >= count, report=self.commands)
 
     def commands(self):
         return [(process.pid, command(process)) for process in self.processes()]
 
     def wait_until_gone(self):
         """The shell, which is our own child, is gone once it has been polled."""
-        waiting.until(lambda: self.shell.poll() is not None and not self.processes(), told=self.commands)
+        waiting.until(lambda: self.shell.poll() is not None and not self.processes(), report=self.commands)
 
     def end(self):
         while left := self.processes():
@@ -246,7 +246,7 @@ def test_under_nohup_the_shell_may_go_but_make_may_not(quick_start):
 def test_a_killed_guardian_is_replaced(quick_start):
     running = quick_start()
     running.find("guardian.py").kill()
-    waiting.until(lambda: running.has("guardian.py"), told=running.commands)
+    waiting.until(lambda: running.has("guardian.py"), report=running.commands)
     running.supervisor.kill()
     running.wait_until_gone()
 
@@ -256,7 +256,7 @@ def test_a_part_that_dies_is_started_again_and_said_so(quick_start):
     running.find("valkey-server").kill()
     waiting.until(
         lambda: "broker ended (killed by SIGKILL)" in running.log.read_text() and running.has("valkey-server"),
-        told=running.log.read_text,
+        report=running.log.read_text,
     )
 
 

@@ -41,7 +41,7 @@ def test_a_worker_ends_while_the_lock_is_held_and_the_next_one_knows_what_it_kne
     other.execute("ROLLBACK")
     start_worker("drain", XMNOTIFY_SMTP_PORTS="any")
     sweep.wake_where_due(now=timezone.now())
-    waiting.until(lambda: states() == {"sent": MANY}, told=states)
+    waiting.until(lambda: states() == {"sent": MANY}, report=states)
     assert smtp.inbox.count == MANY
 
 

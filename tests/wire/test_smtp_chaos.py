@@ -1,4 +1,4 @@
-"""Whatever a server answers, what is told of a mail is what became of it."""
+"""Whatever a server answers, what is reported of a mail is what became of it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_is_told_is_what_became_of_it(seed: int) -> None:
         assert isinstance(connection, SmtpConnection)
         results = {id(wire): result for wire, result in connection.send(wires)}
         connection.close()
-    told = {
+    outcomes = {
         (str(number), recipient.address): outcome
         for number, wire in enumerate(wires)
         if id(wire) in results
@@ -114,8 +114,8 @@ def test_what_is_told_is_what_became_of_it(seed: int) -> None:
     }
     taken = server.given("250")
     assert len(taken) == len(set(taken)), "nobody has a mail twice"
-    assert {key for key, outcome in told.items() if isinstance(outcome, Sent)} == set(taken)
-    assert {key for key, outcome in told.items() if isinstance(outcome, Unknown)} == set(server.given("drop"))
+    assert {key for key, outcome in outcomes.items() if isinstance(outcome, Sent)} == set(taken)
+    assert {key for key, outcome in outcomes.items() if isinstance(outcome, Unknown)} == set(server.given("drop"))
 
 
 def _wire(channel: SmtpChannel, number: int, *, recipients: int) -> Wire:

@@ -369,14 +369,14 @@ def test_a_server_that_missed_the_greeting_is_named() -> None:
     assert "order" in stage.cause
 
 
-@pytest.mark.parametrize(("offered", "told"), [("PLAIN LOGIN", False), ("NTLM PLAIN LOGIN", True)])
-def test_ntlm_is_spoken_of_only_where_it_is_offered(offered: str, told: bool) -> None:
+@pytest.mark.parametrize(("offered", "named"), [("PLAIN LOGIN", False), ("NTLM PLAIN LOGIN", True)])
+def test_ntlm_is_spoken_of_only_where_it_is_offered(offered: str, named: bool) -> None:
     features = (f"AUTH {offered}",)
     pinned = Credentials("anna", password=SECRET, mechanism=Mechanism.PLAIN)
     script = honest(Received(), features=features, sign_in=lambda talk, line: "535 5.7.8 no")
     stage = against(script, credentials=pinned)
-    assert ("NTLM" in stage.hint) is told
-    assert ("DOMAIN" in stage.hint) is told
+    assert ("NTLM" in stage.hint) is named
+    assert ("DOMAIN" in stage.hint) is named
 
 
 ZOE = Recipient(AddressKind.MAIL, "zoë@example.org")

@@ -16,7 +16,7 @@ from msgspec import Struct
 from transports.net.refusal_words import refusal_words
 from transports.types import Deferred, Outcome, Reason, ReasonCode, Rejected, Scope, Sent, Unknown
 
-SHORT_REST = timedelta(seconds=1)
+SHORT_PAUSE = timedelta(seconds=1)
 """How long the service wants a sender to be quiet that was too fast; its documentation says about a second."""
 _LONGEST_REST = timedelta(hours=1)
 _MAX_DETAIL = 500
@@ -136,8 +136,8 @@ def _http(answer: requests.Response, *, secrets: Sequence[str]) -> Deferred | Re
     reason = Reason(code, scope, detail, reply=status)
     if kind is not Deferred:
         return kind(reason)
-    rest = _retry_after(answer) or (SHORT_REST if code is ReasonCode.THROTTLED else None)
-    return Deferred(reason, retry_after=rest)
+    pause = _retry_after(answer) or (SHORT_PAUSE if code is ReasonCode.THROTTLED else None)
+    return Deferred(reason, retry_after=pause)
 
 
 def _retry_after(answer: requests.Response) -> timedelta | None:
@@ -201,7 +201,7 @@ def _reason(part: Mapping[str, Any], *, secrets: Sequence[str]) -> Reason:
 def _refused(reason: Reason) -> Outcome:
     later = any(row.later for row in ROWS if row.status == reason.reply)
     if reason.code is ReasonCode.THROTTLED:
-        return Deferred(reason, retry_after=SHORT_REST)
+        return Deferred(reason, retry_after=SHORT_PAUSE)
     return Deferred(reason) if later or reason.scope is Scope.SERVER else Rejected(reason)
 
 

@@ -28,9 +28,9 @@ class OutOfStep(ConnectionFailed):
 
 
 class Dialogue:
-    """What is asked over one session. `at` is the position of the command whose reply is awaited, or was last.
+    """The commands and replies of one session. `at` is the position of the command whose reply is awaited, or was last.
 
-    `used` tells that it is not the session's first mail; `in_step` whether groups written behind a mail (True), and
+    `used` says that it is not the session's first mail; `in_step` whether groups written behind a mail (True), and
     those written alone (False), have got all their replies. Every failure is a ConnectionFailed: an OutOfStep for a
     reply that no server gives which reads a group in order, and for silence after the first group of a kind; a Spent
     for what tells of a limit of the session.

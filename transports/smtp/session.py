@@ -34,7 +34,7 @@ _RECORD = 16384  # RFC 8446 5.1
 _MAX_DIGITS = 15
 _GOODBYE = timedelta(seconds=2)
 _TIMEVAL = struct.Struct("ll")  # seconds and microseconds, as SO_RCVTIMEO takes them
-_TOLERANCE = 0.05  # seconds by which a reply may be late before the system is told anew how long to wait
+_TOLERANCE = 0.05  # seconds by which a reply may be late before the time limit is set anew in the system
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -174,8 +174,8 @@ class Session(smtplib.SMTP):
     def _prepared(self) -> socket.socket:
         """The socket as it is read and written; changing that anew costs a call of the system each time.
 
-        Under TLS no call waits. A plain one waits for what is read, for as long as the system was told, and writes
-        with MSG_DONTWAIT.
+        Under TLS no call waits. A plain one waits for what is read up to the limit set in the system, and writes with
+        MSG_DONTWAIT.
         """
         peer = self._peer
         limit = 0 if self.encrypted else None
@@ -207,7 +207,7 @@ class Session(smtplib.SMTP):
             raise TimeoutError("time is up") from None
 
     def _receive_tls(self, deadline: Deadline) -> bytes:
-        """What TLS has read ahead can't be waited for, so it is asked first."""
+        """What TLS has read ahead can't be waited for, so it is read first."""
         peer = self._prepared
         while True:
             try:
@@ -276,7 +276,7 @@ class Session(smtplib.SMTP):
         return ", ".join(sorted(self.esmtp_features))
 
     def _old_hello(self, code: int, text: bytes) -> tuple[int, bytes]:
-        """RFC 5321 4.1.1.1: an old server knows HELO only. What is wrong is told by the reply to EHLO."""
+        """RFC 5321 4.1.1.1: an old server knows HELO only. The reply to EHLO says what is wrong."""
         try:
             old = self.helo()
         except ConnectionFailed:

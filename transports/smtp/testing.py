@@ -113,7 +113,7 @@ def _mail(session: Session, wire: Wire, *, fresh: Callable[[], Session]) -> Iter
 
 
 def _ask(session: Session, mail: Followed, *, pipelining: bool) -> Reason | None:
-    """Why the connection was lost, or None once everything asked for has got its reply; raises OutOfStep."""
+    """Why the connection was lost, or None once every command has got its reply; raises OutOfStep."""
     try:
         Dialogue(session, pipelining=pipelining).exchange(mail, written=False)
     except OutOfStep:

@@ -1,4 +1,4 @@
-"""One mail's passage through the dialogue: what is asked, and what each reply means for each recipient."""
+"""One mail's passage through the dialogue: its commands, and what each reply means for each recipient."""
 
 from __future__ import annotations
 

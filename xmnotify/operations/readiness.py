@@ -53,7 +53,7 @@ class _Try(Struct):
     found: list[Cause] = []
 
     def is_over(self) -> bool:
-        """Whether that was long enough ago to be tried anew, which the one who asks does."""
+        """Whether that was long enough ago to be tried anew, which the caller does."""
         now = _CLOCK.elapsed()
         over = now - self.at >= _TRIED_EVERY
         self.at = now if over else self.at

@@ -1,7 +1,7 @@
 """Ends process groups once the supervisor is gone, however it went: `python -I -S guardian.py` beside it.
 
 Standard input is a pipe that only the supervisor keeps open: a line `+123` enters group 123, `-123` takes it out, the
-end of the input means the supervisor is dead. Standard library only, so that it is small and starts at once.
+end of the input means the supervisor is dead. Standard library only, so that it is small and starts immediately.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Posts a sample event once the web answers, and tells live what becomes of it."""
+"""Posts a sample event once the web answers, and shows live what becomes of it."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def _follow(
     def tell(line: str) -> None:
         say(f"  {(time.monotonic() - began) * 1000:6.0f} ms  {line}")
 
-    told = ""
+    shown = ""
     while awaited and time.monotonic() - began < _PATIENCE_SECONDS:
         ours = _ask(web, "GET", status_url, key=key)
         state = _states(ours)
-        if state != told:
+        if state != shown:
             tell(state)
-            told = state
+            shown = state
         if "smtp" in awaited and (to := _arrived(ours, read_ledger(var / MAIL_LEDGER))):
             tell(f"delivered: the mail to {to} is in the inbox")
             say(f"From the start to the first mail it took {_seconds_since_start():.1f} s, installation apart.")

@@ -14,7 +14,7 @@ from granian.server import Server
 
 _CONNECTIONS, _OTHER_FILES = 8192, 512
 _HEADER_MILLISECONDS = 5_000
-"""For the head of a request, and how long a connection is kept that brings no other one."""
+"""For the head of a request, and how long a connection without another one is kept."""
 _HEADER_BYTES = 64 * 1024
 
 

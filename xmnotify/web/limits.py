@@ -35,7 +35,7 @@ def of(environ: dict[str, Any]) -> Limits:
 
 
 def is_known(environ: dict[str, Any]) -> bool:
-    """Whether a live API key comes with the request, or the session of somebody who is logged in; asks the database."""
+    """Whether a live API key or the session of somebody logged in comes with the request; queries the database."""
     request = WSGIRequest({**environ, "wsgi.input": BytesIO()})
     close_old_connections()
     try:

@@ -89,5 +89,5 @@ def _listens(found: socket.socket) -> bool:
 
 
 def _silence(found: socket.socket) -> _Silence:
-    told = _TCP_INFO.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
-    return _Silence(min(told[_DATA_SENT], told[_DATA_RECEIVED]) / 1000, told[_BYTES_RECEIVED])
+    info = _TCP_INFO.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+    return _Silence(min(info[_DATA_SENT], info[_DATA_RECEIVED]) / 1000, info[_BYTES_RECEIVED])

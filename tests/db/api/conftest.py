@@ -80,16 +80,16 @@ def problem():
     def check(answer, status, field=None, code=None):
         assert answer.status_code == status, answer.content
         assert answer["Content-Type"] == "application/problem+json"
-        told = answer.json()
-        assert told["status"] == status
-        assert told["detail"]
+        returned = answer.json()
+        assert returned["status"] == status
+        assert returned["detail"]
         assert "Traceback" not in answer.content.decode()
-        first = told["errors"][0] if told["errors"] else None
+        first = returned["errors"][0] if returned["errors"] else None
         if field is not None:
-            assert first["field"] == field, told
+            assert first["field"] == field, returned
         if code is not None:
-            assert first["code"] == code, told
-        return told
+            assert first["code"] == code, returned
+        return returned
 
     return check
 

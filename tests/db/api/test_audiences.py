@@ -26,23 +26,23 @@ def test_an_audience_makes_a_broadcast_whose_event_tells_how_far_it_is(api, smal
     caller = api("events")
     answer = caller.post("/events", {"type": "device.jailbroken", "audience": IPHONES})
     assert answer.status_code == 202
-    told = answer.json()
-    assert told["deliveries"] == 0
-    assert "broadcast" in told["notes"][0]
-    state = caller.get(f"/events/{told['id']}").json()
+    returned = answer.json()
+    assert returned["deliveries"] == 0
+    assert "broadcast" in returned["notes"][0]
+    state = caller.get(f"/events/{returned['id']}").json()
     assert (state["state"], state["broadcast"]["state"]) == ("accepted", "planning")
     assert state["broadcast"]["audience"] == IPHONES
 
     planning.plan(Broadcast.objects.get().pk, clock=SystemClock(), stopping=lambda: False)
-    state = caller.get(f"/events/{told['id']}").json()
+    state = caller.get(f"/events/{returned['id']}").json()
     assert (state["broadcast"]["state"], state["counts"]["due"]) == ("running", 1)
     (delivery,) = state["deliveries"]
-    assert (delivery["recipient"], delivery["event"]) == ("u1@example.com", told["id"])
+    assert (delivery["recipient"], delivery["event"]) == ("u1@example.com", returned["id"])
     assert caller.get(f"/deliveries/{delivery['id']}").status_code == 200
 
     Delivery.objects.update(state="sent", sent_at=timezone.now())
     sweep.sweep(now=timezone.now())
-    state = caller.get(f"/events/{told['id']}").json()
+    state = caller.get(f"/events/{returned['id']}").json()
     assert (state["state"], state["broadcast"]["state"]) == ("finished", "finished")
 
 

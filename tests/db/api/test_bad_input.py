@@ -113,8 +113,8 @@ def test_what_is_no_json_is_400(api, problem, raw):
     ],
 )
 def test_a_wrong_field_is_named(api, problem, fields, field):
-    told = problem(api().post("/events", {**JAILBROKEN, **fields}), 422)
-    assert told["errors"][0]["field"].startswith(field), told
+    returned = problem(api().post("/events", {**JAILBROKEN, **fields}), 422)
+    assert returned["errors"][0]["field"].startswith(field), returned
     item = api().post("/events/batch", {"events": [{**JAILBROKEN, **fields}]}).json()
     assert item["results"][0]["error"]["errors"][0]["field"].startswith(field), item
 
@@ -145,10 +145,10 @@ def test_a_problem_tells_the_remedy(api, problem, fields, remedy):
 
 
 def test_a_query_tells_the_values_it_takes(api, problem):
-    told = problem(api().get("/deliveries?channel=fax"), 422, "channel")
-    assert told["detail"] == "Give one of smtp, sms, secure_hub."
-    told = problem(api().get("/devices?ownership=mine"), 422, "ownership")
-    assert told["detail"] == "Give one of corporate, byod, unknown."
+    returned = problem(api().get("/deliveries?channel=fax"), 422, "channel")
+    assert returned["detail"] == "Give one of smtp, sms, secure_hub."
+    returned = problem(api().get("/devices?ownership=mine"), 422, "ownership")
+    assert returned["detail"] == "Give one of corporate, byod, unknown."
 
 
 def test_a_bad_idempotency_key_of_an_item_tells_the_remedy(api):

@@ -76,9 +76,9 @@ def test_data_in_base64_is_read(api, small_world):
 
 def test_a_batch_takes_the_good_and_reports_the_bad(api, small_world):
     events = [EVENT, {**EVENT, "id": "2", "type": "device.nonsense"}, "x", {**EVENT, "id": "3"}]
-    told = api("events").post("/events", events, content_type=BATCH).json()
-    assert (told["accepted"], told["rejected"]) == (2, 2)
-    fields = [result["error"]["errors"][0]["field"] for result in told["results"] if "error" in result]
+    returned = api("events").post("/events", events, content_type=BATCH).json()
+    assert (returned["accepted"], returned["rejected"]) == (2, 2)
+    fields = [result["error"]["errors"][0]["field"] for result in returned["results"] if "error" in result]
     assert fields == ["type", "body"]
 
 

@@ -55,16 +55,16 @@ def failed(**fields):
 
 def test_an_event_tells_its_state_and_deliveries(posted):
     caller, event_id = posted
-    told = caller.get(f"/events/{event_id}").json()
-    assert (told["id"], told["type"], told["source"], told["state"]) == (
+    returned = caller.get(f"/events/{event_id}").json()
+    assert (returned["id"], returned["type"], returned["source"], returned["state"]) == (
         event_id,
         "device.jailbroken",
         "mdm",
         "accepted",
     )
-    assert told["counts"]["due"] == 1
-    assert [row["recipient"] for row in told["deliveries"]] == ["u1@example.com"]
-    assert told["next"] is None
+    assert returned["counts"]["due"] == 1
+    assert [row["recipient"] for row in returned["deliveries"]] == ["u1@example.com"]
+    assert returned["next"] is None
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_more_than_100_deliveries_are_read_page_by_page(api, small_world):
     caller = api("events")
     recipients = {"smtp": [f"x{number}@example.com" for number in range(100)]}
     event_id = caller.post("/events", {**JAILBROKEN, "recipients": recipients}).json()["id"]
-    told = caller.get(f"/events/{event_id}").json()
-    more = caller.get(told["next"].removeprefix("/api/v1")).json()
-    found = [row["id"] for row in told["deliveries"] + more["deliveries"]]
-    assert (len(told["deliveries"]), len(set(found)), more["next"]) == (100, 101, None)
+    returned = caller.get(f"/events/{event_id}").json()
+    more = caller.get(returned["next"].removeprefix("/api/v1")).json()
+    found = [row["id"] for row in returned["deliveries"] + more["deliveries"]]
+    assert (len(returned["deliveries"]), len(set(found)), more["next"]) == (100, 101, None)
 
 
 def test_another_key_without_read_sees_nothing_of_it(posted, api, problem):
@@ -105,13 +105,13 @@ def test_another_key_without_read_sees_nothing_of_it(posted, api, problem):
 def test_a_delivery_tells_every_attempt(posted):
     caller, event_id = posted
     row = failed()
-    told = caller.get(f"/deliveries/{row.pk}").json()
-    assert told["event"] == event_id
-    assert told["reason"] == {"code": "address_unknown", "detail": ""}
-    assert told["template"] == {"name": "Jailbroken", "version": 1}
-    attempt = told["attempts"][0]
+    returned = caller.get(f"/deliveries/{row.pk}").json()
+    assert returned["event"] == event_id
+    assert returned["reason"] == {"code": "address_unknown", "detail": ""}
+    assert returned["template"] == {"name": "Jailbroken", "version": 1}
+    attempt = returned["attempts"][0]
     assert (attempt["number"], attempt["outcome"], attempt["enhanced_code"]) == (6, "rejected", "5.1.1")
-    assert "message" not in told
+    assert "message" not in returned
 
 
 def test_the_text_is_told_with_the_scope_messages_alone(posted, api):
@@ -119,9 +119,9 @@ def test_the_text_is_told_with_the_scope_messages_alone(posted, api):
     Delivery.objects.update(text=text)
     path = f"/deliveries/{text.pk}"
     assert "Body" not in api("read").get(path).content.decode()
-    told = api("read", "messages").get(path).json()
-    assert told["message"] == {"subject": "Hi", "text": "Body", "html": ""}
-    assert told["empty_macros"] == ["user.x"]
+    returned = api("read", "messages").get(path).json()
+    assert returned["message"] == {"subject": "Hi", "text": "Body", "html": ""}
+    assert returned["empty_macros"] == ["user.x"]
 
 
 @pytest.mark.parametrize("state", ["failed", "expired", "undelivered", "skipped", "held"])
@@ -131,8 +131,13 @@ def test_what_did_not_arrive_is_sent_again_in_the_same_row(posted, api, state):
     )
     answer = api("send").post(f"/deliveries/{row.pk}/retry")
     assert answer.status_code == 200
-    told = answer.json()
-    assert (told["id"], told["state"], told["attempt_count"], len(told["attempts"])) == (str(row.pk), "due", 6, 1)
+    returned = answer.json()
+    assert (returned["id"], returned["state"], returned["attempt_count"], len(returned["attempts"])) == (
+        str(row.pk),
+        "due",
+        6,
+        1,
+    )
     again = Delivery.objects.get()
     assert (again.tries, again.reason_code) == (0, "")
     assert again.expires_at - timezone.now() > timedelta(days=2)
@@ -151,8 +156,8 @@ def test_sending_again_wakes_a_worker(api, small_world, wake_ups):
 def test_without_an_active_server_it_waits_and_says_so(posted, api):
     row = failed()
     Server.objects.update(active=False)
-    told = api("send").post(f"/deliveries/{row.pk}/retry").json()
-    assert (told["state"], told["reason"]["code"]) == ("due", "no_active_server")
+    returned = api("send").post(f"/deliveries/{row.pk}/retry").json()
+    assert (returned["state"], returned["reason"]["code"]) == ("due", "no_active_server")
 
 
 @pytest.mark.parametrize("state", ["due", "sent", "delivered", "cancelled"])
@@ -171,8 +176,8 @@ def test_what_has_no_address_is_not_sent_again(api, small_world, problem):
 @pytest.mark.parametrize("state", ["due", "paused", "held"])
 def test_what_waits_is_called_off(posted, api, state):
     row = failed(state=state)
-    told = api("send").post(f"/deliveries/{row.pk}/cancel").json()
-    assert (told["state"], told["reason"]["code"]) == ("cancelled", "cancelled")
+    returned = api("send").post(f"/deliveries/{row.pk}/cancel").json()
+    assert (returned["state"], returned["reason"]["code"]) == ("cancelled", "cancelled")
 
 
 @pytest.mark.parametrize("state", ["sent", "failed", "cancelled"])

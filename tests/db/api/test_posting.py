@@ -28,10 +28,10 @@ JAILBROKEN = {"type": "device.jailbroken", "device": {"serial": "S1"}}
 def test_an_accepted_event_is_stored_with_its_deliveries(api, small_world):
     answer = api("events").post("/events", {**JAILBROKEN, "source": "mdm.example.com"})
     assert answer.status_code == 202
-    told = answer.json()
-    assert answer["Location"] == told["status_url"] == f"/api/v1/events/{told['id']}"
-    assert (told["deliveries"], told["skipped"], told["replayed"], told["notes"]) == (1, 0, False, [])
-    event = Event.objects.get(pk=told["id"])
+    returned = answer.json()
+    assert answer["Location"] == returned["status_url"] == f"/api/v1/events/{returned['id']}"
+    assert (returned["deliveries"], returned["skipped"], returned["replayed"], returned["notes"]) == (1, 0, False, [])
+    event = Event.objects.get(pk=returned["id"])
     assert event.pk.version == 7
     assert event.source == "mdm.example.com"
     delivery = Delivery.objects.get(event=event)
@@ -46,8 +46,8 @@ def test_a_worker_is_woken_for_the_server_of_a_delivery(api, small_world, wake_u
 
 def test_what_is_skipped_is_counted_apart(api, small_world):
     Person.objects.update(mail="")
-    told = api("events").post("/events", JAILBROKEN).json()
-    assert (told["deliveries"], told["skipped"]) == (0, 1)
+    returned = api("events").post("/events", JAILBROKEN).json()
+    assert (returned["deliveries"], returned["skipped"]) == (0, 1)
     assert Delivery.objects.get().state == "skipped"
 
 
@@ -66,8 +66,8 @@ def test_every_field_reaches_the_event(api, small_world):
         "data": {"app": {"name": "Words\r\nwith"}},
         "expires_at": expires,
     }
-    told = api("events").post("/events", body).json()
-    event = Event.objects.get(pk=told["id"])
+    returned = api("events").post("/events", body).json()
+    event = Event.objects.get(pk=returned["id"])
     assert event.payload["data"] == body["data"]
     assert event.payload["reasons"] == body["reasons"]
     assert event.occurred_at.isoformat() == "2026-01-02T02:04:05+00:00"
@@ -81,13 +81,13 @@ def test_every_field_reaches_the_event(api, small_world):
 def test_an_event_for_administrators_needs_no_subject(api, small_world, settings):
     settings.XMNOTIFY_ADMIN_MAIL = ["admin@example.com"]
     world.template(name="License", type_code="system.license_expiring", recipient="${admin.mail}")
-    told = api("events").post("/events", {"type": "system.license_expiring"}).json()
-    assert told["deliveries"] == 1
+    returned = api("events").post("/events", {"type": "system.license_expiring"}).json()
+    assert returned["deliveries"] == 1
 
 
 def test_an_unknown_type_is_answered_with_the_known_ones(api, small_world, problem):
-    told = problem(api("events").post("/events", {"type": "device.nonsense"}), 422, "type", "unknown")
-    assert "device.jailbroken" in told["detail"]
+    returned = problem(api("events").post("/events", {"type": "device.nonsense"}), 422, "type", "unknown")
+    assert "device.jailbroken" in returned["detail"]
     assert not Event.objects.exists()
 
 
@@ -198,10 +198,10 @@ def test_a_bad_idempotency_key_is_refused(api, small_world, problem, key):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("told", [{}, {"os_version": "18.0"}])
-def test_20_equal_posts_at_once_make_one_event(api, small_world, told):
+@pytest.mark.parametrize("supplied", [{}, {"os_version": "18.0"}])
+def test_20_equal_posts_at_once_make_one_event(api, small_world, supplied):
     caller = api()
-    body = {**JAILBROKEN, "device": {"serial": "S1", **told}}
+    body = {**JAILBROKEN, "device": {"serial": "S1", **supplied}}
     answers = []
     start = threading.Barrier(20)
 
@@ -345,9 +345,9 @@ def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_w
     world.device(serial="S2", owner=world.person(loginname="u2"))
     vanishing("S1")
     events = [JAILBROKEN, *[{**JAILBROKEN, "device": {"serial": "S2"}}] * others]
-    told = api("events").post("/events/batch", {"events": events}).json()
-    assert (told["accepted"], told["rejected"]) == (others, 1)
-    assert told["results"][0]["error"]["errors"][0]["field"] == "device.serial"
+    returned = api("events").post("/events/batch", {"events": events}).json()
+    assert (returned["accepted"], returned["rejected"]) == (others, 1)
+    assert returned["results"][0]["error"]["errors"][0]["field"] == "device.serial"
     assert Event.objects.count() == Delivery.objects.count() == others
     assert len(wake_ups) == 1
 
@@ -358,9 +358,9 @@ def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_w
 @pytest.mark.parametrize("count", [1, 3, 30], ids=["alone", "few", "many"])
 def test_what_events_brought_is_stored_to_the_letter(api, small_world, count):
     said = "a\tb\nc\r\\N \\t \x7f\u2028\u00a0é😀\"'%s {}"
-    told = [{"said": said, "kinds": [1, True, 1.0, None, {}]}, {"said": said, "kinds": [True, 1, 0, False, []]}]
+    supplied = [{"said": said, "kinds": [1, True, 1.0, None, {}]}, {"said": said, "kinds": [True, 1, 0, False, []]}]
     events = [
-        {**JAILBROKEN, "source": f"C:\\N {number % 7}", "data": told[number % 2], "reasons": {"r": [said]}}
+        {**JAILBROKEN, "source": f"C:\\N {number % 7}", "data": supplied[number % 2], "reasons": {"r": [said]}}
         for number in range(count)
     ]
     answer = api("events").post("/events/batch", {"events": events}).json()
@@ -385,20 +385,20 @@ def test_a_batch_takes_the_good_and_reports_the_bad(api, small_world):
     ]
     answer = api("events").post("/events/batch", {"events": [JAILBROKEN, *bad, JAILBROKEN]})
     assert answer.status_code == 202
-    told = answer.json()
-    assert (told["accepted"], told["rejected"]) == (2, 6)
-    assert [result["index"] for result in told["results"]] == list(range(8))
-    assert UUID(told["results"][0]["id"])
-    assert (told["results"][0]["deliveries"], told["results"][0]["skipped"]) == (1, 0)
-    fields = [result["error"]["errors"][0]["field"] for result in told["results"][1:7]]
+    returned = answer.json()
+    assert (returned["accepted"], returned["rejected"]) == (2, 6)
+    assert [result["index"] for result in returned["results"]] == list(range(8))
+    assert UUID(returned["results"][0]["id"])
+    assert (returned["results"][0]["deliveries"], returned["results"][0]["skipped"]) == (1, 0)
+    fields = [result["error"]["errors"][0]["field"] for result in returned["results"][1:7]]
     assert fields == ["type", "device.serial", "sauce", "data.x", "body", "expires_at"]
     assert Event.objects.count() == 2
 
 
 def test_a_batch_of_bad_events_is_refused(api, small_world, problem):
     answer = api("events").post("/events/batch", {"events": [{"type": "x"}, {"type": "y"}]})
-    told = problem(answer, 422)
-    assert (told["accepted"], told["rejected"], len(told["results"])) == (0, 2, 2)
+    returned = problem(answer, 422)
+    assert (returned["accepted"], returned["rejected"], len(returned["results"])) == (0, 2, 2)
 
 
 def test_1001_events_are_refused_and_none_is_taken(api, small_world, problem):
@@ -407,8 +407,8 @@ def test_1001_events_are_refused_and_none_is_taken(api, small_world, problem):
 
 
 def test_1000_events_are_taken(api, small_world):
-    told = api("events").post("/events/batch", {"events": [JAILBROKEN] * 1000}).json()
-    assert (told["accepted"], told["rejected"]) == (1000, 0)
+    returned = api("events").post("/events/batch", {"events": [JAILBROKEN] * 1000}).json()
+    assert (returned["accepted"], returned["rejected"]) == (1000, 0)
     assert Delivery.objects.filter(state="due").count() == 1000
 
 
@@ -445,7 +445,7 @@ def test_a_batch_may_create_a_device_and_use_it_in_the_next_event(api, small_wor
         {**JAILBROKEN, "device": {"serial": "S2"}},
         {**JAILBROKEN, "device": {"serial": "S3", "user": "nobody"}},
     ]
-    told = api("events", "devices").post("/events/batch", {"events": events}).json()
-    assert (told["accepted"], told["rejected"]) == (2, 1)
-    assert told["results"][2]["error"]["errors"][0]["field"] == "device.user"
+    returned = api("events", "devices").post("/events/batch", {"events": events}).json()
+    assert (returned["accepted"], returned["rejected"]) == (2, 1)
+    assert returned["results"][2]["error"]["errors"][0]["field"] == "device.user"
     assert not Device.objects.filter(serial="S3").exists()

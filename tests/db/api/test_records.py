@@ -28,17 +28,17 @@ def test_a_device_is_created_then_changed(api):
     }
     made = caller.put("/devices/C39XV0QJKXK4", body)
     assert made.status_code == 201
-    told = made.json()
-    assert (told["serial"], told["platform"], told["jailbroken"]) == ("C39XV0QJKXK4", "iOS", True)
-    assert told["apps"] == ["Maps", "Words"]
+    returned = made.json()
+    assert (returned["serial"], returned["platform"], returned["jailbroken"]) == ("C39XV0QJKXK4", "iOS", True)
+    assert returned["apps"] == ["Maps", "Words"]
     assert TOKEN not in made.content.decode()
     assert PushToken.objects.get().token == TOKEN
 
     changed = caller.put("/devices/C39XV0QJKXK4", {"model": None, "properties": {"ROOM": None, "FLOOR": 2}})
     assert changed.status_code == 200
-    told = changed.json()
-    assert (told["model"], told["os_version"]) == ("", "17.1")
-    assert told["properties"] == {"TEL_NUMBER": "123", "FLOOR": 2}
+    returned = changed.json()
+    assert (returned["model"], returned["os_version"]) == ("", "17.1")
+    assert returned["properties"] == {"TEL_NUMBER": "123", "FLOOR": 2}
     assert Device.objects.count() == 1
     assert set(Change.objects.order_by("-id")[0].names) == {"model", "ROOM", "FLOOR"}
 
@@ -79,8 +79,8 @@ def test_a_user_is_created_read_changed_and_removed(api, loginname):
     }
     assert caller.put(path, body).status_code == 201
     assert caller.put(path, {"groups": ["B", "C"], "properties": {"department": "x"}}).status_code == 200
-    told = caller.get(path).json()
-    assert (told["loginname"], told["groups"], told["mail"]) == (loginname, ["B", "C"], "u@example.com")
+    returned = caller.get(path).json()
+    assert (returned["loginname"], returned["groups"], returned["mail"]) == (loginname, ["B", "C"], "u@example.com")
     assert caller.delete(path).status_code == 204
     assert caller.get(path).status_code == 404
 
@@ -95,20 +95,20 @@ def test_the_case_of_a_login_name_does_not_matter(api):
 def test_a_login_name_gives_user_and_domain(api):
     caller = api("devices")
     assert caller.put("/users/CORP%5Canna", {}).json()["domainname"] == "CORP"
-    told = caller.put("/users/anna@example.com", {}).json()
-    assert (told["username"], told["domainname"]) == ("anna", "example.com")
+    returned = caller.put("/users/anna@example.com", {}).json()
+    assert (returned["username"], returned["domainname"]) == ("anna", "example.com")
 
 
 def test_a_number_is_read_with_the_country_of_the_active_gateway(api):
     SmsGateway.objects.create(kind="sms", name="SMS", active=True, key="k", country="DE")
-    told = api("devices").put("/users/u1", {"mobile": "030 1234567"}).json()
-    assert (told["mobile"], told["warnings"]) == ("+49301234567", [])
+    returned = api("devices").put("/users/u1", {"mobile": "030 1234567"}).json()
+    assert (returned["mobile"], returned["warnings"]) == ("+49301234567", [])
 
 
 def test_an_unreadable_number_is_stored_as_given_with_a_warning(api):
-    told = api("devices").put("/devices/S1", {"phone_number": "n/a"}).json()
-    assert told["phone_number"] == "n/a"
-    assert [each["field"] for each in told["warnings"]] == ["phone_number"]
+    returned = api("devices").put("/devices/S1", {"phone_number": "n/a"}).json()
+    assert returned["phone_number"] == "n/a"
+    assert [each["field"] for each in returned["warnings"]] == ["phone_number"]
 
 
 @pytest.mark.parametrize(
@@ -148,24 +148,24 @@ def test_a_serial_number_is_taken_once(api, problem):
     caller = api("devices")
     caller.put("/devices/S1", {"imei": "1"})
     caller.put("/devices/S2", {"imei": "2"})
-    told = caller.post("/devices/batch", {"devices": [{"imei": "2", "serial": "S1"}]})
-    assert told.json()["accepted"] == 1
+    returned = caller.post("/devices/batch", {"devices": [{"imei": "2", "serial": "S1"}]})
+    assert returned.json()["accepted"] == 1
     assert Device.objects.get(serial="S1").imei == "2"
 
 
 def test_a_batch_keeps_the_good_and_reports_the_bad(api):
     devices = [{"serial": "S1"}, {"model": "x"}, {"serial": "S2", "platform": "?"}, {"imei": "35"}, "text"]
     answer = api("devices").post("/devices/batch", {"devices": devices})
-    told = answer.json()
-    assert (answer.status_code, told["accepted"], told["rejected"]) == (200, 2, 3)
-    assert [result["error"]["errors"][0]["field"] for result in told["results"] if "error" in result] == [
+    returned = answer.json()
+    assert (answer.status_code, returned["accepted"], returned["rejected"]) == (200, 2, 3)
+    assert [result["error"]["errors"][0]["field"] for result in returned["results"] if "error" in result] == [
         "serial",
         "platform",
         "body",
     ]
     users = [{"loginname": "a"}, {"displayname": "x"}, {"loginname": "A", "mail": "a@example.com"}]
-    told = api("devices").post("/users/batch", {"users": users}).json()
-    assert [result.get("created") for result in told["results"]] == [True, None, False]
+    returned = api("devices").post("/users/batch", {"users": users}).json()
+    assert [result.get("created") for result in returned["results"]] == [True, None, False]
     assert Person.objects.get().mail == "a@example.com"
 
 

@@ -35,9 +35,9 @@ def test_a_server_is_added_changed_activated_and_deleted(api):
     caller = api("admin")
     made = caller.post("/servers", SMTP)
     assert made.status_code == 201
-    told = made.json()
-    assert (told["active"], told["settings"]["port"], told["settings"]["password_set"]) == (True, 25, True)
-    path = f"/servers/{told['id']}"
+    returned = made.json()
+    assert (returned["active"], returned["settings"]["port"], returned["settings"]["password_set"]) == (True, 25, True)
+    path = f"/servers/{returned['id']}"
     assert caller.put(path, {"timeout": 60, "retries": None}).json()["settings"]["timeout"] == 60
     stored = SmtpServer.objects.get()
     assert (stored.password.reveal(), stored.revision, stored.retries) == ("a secret word", 2, 5)
@@ -158,17 +158,21 @@ def test_a_test_is_begun_and_can_be_read(api, problem, idle_tests):
     problem(caller.post(f"/servers/{server.pk}/test", {"to": "nobody"}), 422, "to")
     begun = caller.post(f"/servers/{server.pk}/test", {"to": "it@example.com"})
     assert begun.status_code == 202
-    told = caller.get(begun["Location"].removeprefix("/api/v1")).json()
-    assert (told["to"], told["finished_at"], told["stages"]) == ("it@example.com", None, [])
+    returned = caller.get(begun["Location"].removeprefix("/api/v1")).json()
+    assert (returned["to"], returned["finished_at"], returned["stages"]) == ("it@example.com", None, [])
 
 
 def test_a_template_is_added_changed_and_deleted(api, small_world):
     caller = api("admin")
     made = caller.post("/templates", TEMPLATE)
     assert made.status_code == 201, made.content
-    told = made.json()
-    assert (told["version"], told["predefined"], told["channels"][0]["texts"][0]["message"]) == (1, False, "Text")
-    path = f"/templates/{told['id']}"
+    returned = made.json()
+    assert (returned["version"], returned["predefined"], returned["channels"][0]["texts"][0]["message"]) == (
+        1,
+        False,
+        "Text",
+    )
+    path = f"/templates/{returned['id']}"
     changed = caller.put(path, {"on_unknown": "hold", "lifetime_seconds": 3600}).json()
     assert (changed["version"], changed["on_unknown"], changed["lifetime_seconds"]) == (1, "hold", 3600)
     texts = [{**TEMPLATE["channels"][0], "texts": [{"subject": "S", "message": "New"}]}]

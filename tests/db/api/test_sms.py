@@ -15,10 +15,10 @@ def test_a_gateway_is_added_changed_activated_and_deleted(api):
     caller = api("admin")
     made = caller.post("/servers", SMS)
     assert made.status_code == 201, made.content
-    told = made.json()
-    assert (told["kind"], told["active"], told["settings"]["country"]) == ("sms", True, "DE")
-    assert (told["settings"]["secret_set"], told["settings"]["signature_secret_set"]) == (True, False)
-    path = f"/servers/{told['id']}"
+    returned = made.json()
+    assert (returned["kind"], returned["active"], returned["settings"]["country"]) == ("sms", True, "DE")
+    assert (returned["settings"]["secret_set"], returned["settings"]["signature_secret_set"]) == (True, False)
+    path = f"/servers/{returned['id']}"
     changed = caller.put(path, {"virtual_number": "12025550123", "sender_name": None, "retries": 2}).json()
     assert (changed["settings"]["sender_name"], changed["settings"]["retries"]) == ("xmnotify", 2)
     stored = SmsGateway.objects.get()

@@ -1,4 +1,4 @@
-"""Wrong passwords and codes are counted and told; nobody locks another out who is known."""
+"""Wrong passwords and codes are counted and recorded; nobody locks another out who is known."""
 
 import threading
 from datetime import timedelta
@@ -36,7 +36,7 @@ def fails(*, number, name="ada", address="192.0.2.66", now=None):
     return [lockout.note_failure(request, name, now=now or timezone.now()) for _ in range(number)]
 
 
-def told():
+def recorded():
     rows = AuditEntry.objects.order_by("id").values_list("action", "actor", "address", "object_name")
     return list(rows)
 
@@ -47,7 +47,7 @@ def test_a_story_of_log_ins_stands_in_the_trail(ada):
     log_in(client)
     client.post("/admin/logout/")
     log_in(client, name="nobody")
-    assert told() == [
+    assert recorded() == [
         ("log-in failed", "ada", "192.0.2.1", "ada"),
         ("log in", "ada", "192.0.2.1", "ada"),
         ("log out", "ada", "192.0.2.1", "ada"),
@@ -67,7 +67,7 @@ def test_a_flood_of_failures_leaves_one_entry_for_its_lock_out(ada):
     client = at("192.0.2.1")
     for _ in range(12):
         log_in(client, password="wrong")
-    actions = [action for action, *_ in told()]
+    actions = [action for action, *_ in recorded()]
     assert actions == ["log-in failed"] * 5 + ["lock out"]
     assert AuditEntry.objects.get(action="lock out").after["until"] > timezone.now().isoformat()
 
@@ -75,7 +75,7 @@ def test_a_flood_of_failures_leaves_one_entry_for_its_lock_out(ada):
 def test_a_flood_with_many_names_is_stopped_by_its_address():
     now = timezone.now()
     outcomes = [fails(number=1, name=f"n{number}", now=now)[0] for number in range(30)]
-    assert [one.is_told for one in outcomes] == [True] * 20 + [False] * 10
+    assert [one.is_recorded for one in outcomes] == [True] * 20 + [False] * 10
     assert [bool(one.locked_until) for one in outcomes[:20]] == [False] * 19 + [True]
     assert not lockout.locked_until(RequestFactory(REMOTE_ADDR="192.0.2.67").post(LOG_IN), "n1", now=now)
 
@@ -95,7 +95,7 @@ def test_the_delay_grows_to_a_quarter_of_an_hour():
         waits.append((outcome.locked_until - now).total_seconds() / 60 if outcome.locked_until else 0)
         now = outcome.locked_until or now
     assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 15, 15]
-    assert fails(number=1, now=now + timedelta(days=1, minutes=1)) == [lockout.Outcome(is_told=True)]
+    assert fails(number=1, now=now + timedelta(days=1, minutes=1)) == [lockout.Outcome(is_recorded=True)]
 
 
 def test_who_comes_from_another_address_does_not_wait_with_an_attacker_however_long_that_one_goes_on(ada):
@@ -176,7 +176,7 @@ def test_guesses_at_the_old_password_count(client, ada):
     assert "Too many wrong attempts" in refused.content.decode()
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)
-    assert [action for action, *_ in told()] == ["log-in failed"] * 5 + ["lock out"]
+    assert [action for action, *_ in recorded()] == ["log-in failed"] * 5 + ["lock out"]
     assert log_in(Client()).status_code == 302
 
 
@@ -184,19 +184,19 @@ def test_ones_own_new_password_is_told(client, ada):
     client.force_login(ada)
     typed = {"old_password": PASSWORD, "new_password1": PASSWORD + "x", "new_password2": PASSWORD + "x"}
     assert client.post(CHANGE, typed).status_code == 302
-    assert [row[:2] for row in told()] == [("password", "ada")]
+    assert [row[:2] for row in recorded()] == [("password", "ada")]
 
 
 def test_a_password_by_command_is_told(ada, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda *_args, **_kwargs: PASSWORD + "x")
     call_command("changepassword", "ada")
-    assert told() == [("password", "changepassword", "", "ada")]
+    assert recorded() == [("password", "changepassword", "", "ada")]
 
 
 def test_a_superuser_by_command_is_told(monkeypatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     call_command("createsuperuser", interactive=False, username="root", email="root@example.com")
-    assert told() == [("add", "createsuperuser", "", "root")]
+    assert recorded() == [("add", "createsuperuser", "", "root")]
     assert PASSWORD not in str(AuditEntry.objects.get().after)
 
 

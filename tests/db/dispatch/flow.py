@@ -1,4 +1,4 @@
-"""Steps that tests of the flow are told in: post, send, claim, look."""
+"""Steps of which tests of the flow consist: post, send, claim, look."""
 
 from datetime import timedelta
 from uuid import uuid4

@@ -60,8 +60,8 @@ def test_what_an_event_tells_of_the_device_goes_before_what_is_stored(sms):
     world.smtp_server()
     world.carrier_gateway()
     world.carrier_gateway(carrier="Orange", domain="sms.orange.example")
-    told = {"carrier": "Orange", "phone_number": NUMBER}
-    assert post(device=accept.SubjectIn("serial", "S1", told)).address == "4155552671@sms.orange.example"
+    supplied = {"carrier": "Orange", "phone_number": NUMBER}
+    assert post(device=accept.SubjectIn("serial", "S1", supplied)).address == "4155552671@sms.orange.example"
 
 
 def test_a_user_is_known_by_the_carrier_of_the_device_with_that_number(sms):

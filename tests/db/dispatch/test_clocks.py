@@ -38,7 +38,7 @@ def sweeper(clock, monkeypatch):
     return made
 
 
-def told():
+def reported_jump():
     return timedelta(seconds=SweepRecord.objects.get().jumped_seconds)
 
 
@@ -105,12 +105,12 @@ class TestAClockSetForward:
         clock.jump(HOURS)
         sweeper.look()
         sweeper.sweep()
-        assert told() == HOURS
+        assert reported_jump() == HOURS
         assert flow.states() == {"due": 3}
         clock.jump(-HOURS)
         sweeper.look()
         sweeper.sweep()
-        assert told() == timedelta()
+        assert reported_jump() == timedelta()
         assert flow.states() == {"due": 3}
 
     def test_what_is_over_expires_then(self, server, sweeper, clock):
@@ -176,7 +176,7 @@ class TestAClockSetBack:
         clock.jump(-HOURS)
         beat.Sweeper(clock=clock).look()
         assert set(Delivery.objects.values_list("due_at", flat=True)) == {clock.now()}
-        assert told() == -HOURS
+        assert reported_jump() == -HOURS
 
     def test_a_look_that_fails_is_made_up_for(self, ahead, server, sweeper, clock, monkeypatch):
         Server.objects.update(paused_until=clock.now() + MINUTE)

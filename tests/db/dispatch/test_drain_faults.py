@@ -45,7 +45,7 @@ def row(address):
     return Delivery.objects.get(address=address)
 
 
-def mended(server):
+def repaired(server):
     """The server is not at rest nor stopped any more."""
     Server.objects.filter(pk=server.pk).update(paused_until=None, stopped_at=None, pause_count=0)
 
@@ -371,15 +371,15 @@ def test_the_text_of_the_first_try_is_the_text_of_every_try(server, channel, clo
 
 
 def test_an_event_outlives_what_it_told_of_a_user(server, channel, clock):
-    """What the event brought is frozen with it; what it did not bring is read when the first try begins."""
+    """What the event supplied is frozen with it; what it did not supply is read when the first try begins."""
     person = world.person()
     world.device(owner=person)
     world.template(message="${user.displayname} ${device.model}")
-    flow.post(device=accept.SubjectIn("serial", "S1", {"model": "told"}))
+    flow.post(device=accept.SubjectIn("serial", "S1", {"model": "supplied"}))
     person.displayname = "Renamed"
     person.save()
     flow.send(server, clock)
-    assert channel.handed_over[0].payload.endswith(b"Renamed told")
+    assert channel.handed_over[0].payload.endswith(b"Renamed supplied")
 
 
 def test_an_unbuildable_channel_leaves_the_lane_free(server, five, monkeypatch, clock):

@@ -60,7 +60,7 @@ def send(gateway, clock, *, message="It works.", **fields):
     return Delivery.objects.get()
 
 
-def told(delivery, *, part=0, status="delivered", **fields):
+def receipt_of(delivery, *, part=0, status="delivered", **fields):
     ids = delivery.provider_id.split() or ["PART0", "PART1", "PART2"]
     return {
         "msisdn": "447700900123",
@@ -97,14 +97,14 @@ def test_an_event_becomes_an_sms_and_what_it_cost_is_kept(nexmo, gateway, clock)
 
 
 def test_a_receipt_says_that_it_was_delivered(gateway, clock):
-    delivery = come_in(gateway, told(send(gateway, clock)))
+    delivery = come_in(gateway, receipt_of(send(gateway, clock)))
     assert (delivery.state, delivery.reason_code) == ("delivered", "")
     (line,) = [line for line in timeline.lines(delivery) if "receipt" in line]
     assert line.endswith(f"receipt for {delivery.provider_id}: delivered")
 
 
 def test_a_receipt_says_why_it_was_not(gateway, clock):
-    delivery = come_in(gateway, told(send(gateway, clock), status="failed", **{"err-code": "3"}))
+    delivery = come_in(gateway, receipt_of(send(gateway, clock), status="failed", **{"err-code": "3"}))
     assert (delivery.state, delivery.reason_code, delivery.reason_detail) == (
         "undelivered",
         "number_unreachable",
@@ -114,7 +114,7 @@ def test_a_receipt_says_why_it_was_not(gateway, clock):
 
 @pytest.mark.parametrize("style", ["get", "form", "json"])
 def test_every_way_in_which_the_service_posts_is_taken(gateway, clock, style):
-    fields = told(send(gateway, clock))
+    fields = receipt_of(send(gateway, clock))
     match style:
         case "get":
             answer = Client().get(path(gateway), fields)
@@ -129,7 +129,7 @@ def test_every_way_in_which_the_service_posts_is_taken(gateway, clock, style):
 def test_a_later_state_never_undoes_a_final_one(gateway, clock):
     delivery = send(gateway, clock)
     for status in ("buffered", "delivered", "accepted", "buffered", "failed", "delivered", "expired", "unknown"):
-        delivery = come_in(gateway, told(delivery, status=status))
+        delivery = come_in(gateway, receipt_of(delivery, status=status))
         assert delivery.state == ("sent" if status == "buffered" and delivery.state == "sent" else "delivered")
     assert Receipt.objects.count() == 6
 
@@ -138,16 +138,18 @@ def test_a_long_text_is_delivered_when_all_its_parts_are_in_any_order_and_number
     delivery = send(gateway, clock, message="x" * 400)
     assert len(delivery.provider_id.split()) == 3
     for part in (2, 2, 0, 2, 0):
-        assert come_in(gateway, told(delivery, part=part)).state == "sent"
-    assert come_in(gateway, told(delivery, part=1)).state == "delivered"
+        assert come_in(gateway, receipt_of(delivery, part=part)).state == "sent"
+    assert come_in(gateway, receipt_of(delivery, part=1)).state == "delivered"
     assert Receipt.objects.count() == 3
 
 
 def test_a_long_text_is_undelivered_when_one_part_is(gateway, clock):
     delivery = send(gateway, clock, message="x" * 400)
-    come_in(gateway, told(delivery, part=1))
-    assert come_in(gateway, told(delivery, part=0, status="rejected", **{"err-code": "14"})).state == "undelivered"
-    assert come_in(gateway, told(delivery, part=2)).state == "undelivered"
+    come_in(gateway, receipt_of(delivery, part=1))
+    assert (
+        come_in(gateway, receipt_of(delivery, part=0, status="rejected", **{"err-code": "14"})).state == "undelivered"
+    )
+    assert come_in(gateway, receipt_of(delivery, part=2)).state == "undelivered"
 
 
 def test_a_receipt_that_comes_before_the_answer_is_followed_by_the_sweep(gateway):
@@ -156,7 +158,7 @@ def test_a_receipt_that_comes_before_the_answer_is_followed_by_the_sweep(gateway
     lease = uuid4()
     (claim,) = flow.claim(gateway.pk, lease=lease)
     flow.begin([claim], lease=lease)
-    assert come_in(gateway, told(Delivery.objects.get(), part="EARLY")).state == "claimed"
+    assert come_in(gateway, receipt_of(Delivery.objects.get(), part="EARLY")).state == "claimed"
     sweep.sweep(now=NOW)
     assert Delivery.objects.get().state == "claimed"
     settlement = judged(
@@ -179,7 +181,7 @@ def test_a_lost_answer_is_made_up_for_by_the_receipt_so_that_nobody_gets_it_twic
     nexmo.faults.order(Fault(SmsStep.ANSWER, Drop()))
     delivery = send(gateway, clock)
     assert (delivery.state, Attempt.objects.get().outcome) == ("due", "unknown")
-    delivery = come_in(gateway, told(delivery, part="PART0"))
+    delivery = come_in(gateway, receipt_of(delivery, part="PART0"))
     assert (delivery.state, delivery.provider_id, delivery.sent_at is None) == ("delivered", "PART0", False)
     clock.pass_time(timedelta(hours=1))
     flow.send(gateway, clock)
@@ -190,31 +192,31 @@ def test_a_lost_answer_that_is_held_for_a_person_is_settled_by_the_receipt(nexmo
     nexmo.faults.order(Fault(SmsStep.ANSWER, Drop()))
     delivery = send(gateway, clock, message="x" * 200, on_unknown="hold")
     assert delivery.state == "held"
-    assert come_in(gateway, told(delivery, part=0)).state == "held"
-    assert come_in(gateway, told(delivery, part=1)).state == "delivered"
+    assert come_in(gateway, receipt_of(delivery, part=0)).state == "held"
+    assert come_in(gateway, receipt_of(delivery, part=1)).state == "delivered"
 
 
 def test_what_is_due_for_another_reason_follows_no_receipt(nexmo, gateway, clock):
     nexmo.faults.order(Fault(SmsStep.TAKE, Reply(5)))
     delivery = send(gateway, clock)
     assert delivery.state == "due"
-    assert come_in(gateway, told(delivery)).state == "due"
+    assert come_in(gateway, receipt_of(delivery)).state == "due"
 
 
 def test_an_old_receipt_says_nothing_of_a_new_submission(gateway, clock):
     delivery = send(gateway, clock)
     old = delivery.provider_id
-    come_in(gateway, told(delivery, status="failed", **{"err-code": "2"}))
+    come_in(gateway, receipt_of(delivery, status="failed", **{"err-code": "2"}))
     interventions.retry(delivery.pk, now=clock.now())
-    assert come_in(gateway, told(delivery, part=old, status="failed", **{"err-code": "8"})).state == "due"
+    assert come_in(gateway, receipt_of(delivery, part=old, status="failed", **{"err-code": "8"})).state == "due"
     flow.send(gateway, clock)
-    assert come_in(gateway, told(delivery, part=old, status="expired")).state == "sent"
-    assert come_in(gateway, told(Delivery.objects.get())).state == "delivered"
+    assert come_in(gateway, receipt_of(delivery, part=old, status="expired")).state == "sent"
+    assert come_in(gateway, receipt_of(Delivery.objects.get())).state == "delivered"
 
 
 def test_one_gateways_token_says_nothing_of_anothers_messages(nexmo, gateway, clock):
     other = world.simulated_gateway(nexmo.url, name="Other", active=False)
-    assert come_in(other, told(send(gateway, clock))).state == "sent"
+    assert come_in(other, receipt_of(send(gateway, clock))).state == "sent"
     assert not Receipt.objects.exists()
 
 
@@ -235,7 +237,7 @@ def test_what_is_none_of_ours_is_answered_so_that_it_does_not_come_again(gateway
 @pytest.mark.parametrize("token", ["x", "0" * 32, "%00", "demo"])
 def test_without_the_token_there_is_nothing(gateway, clock, token):
     delivery = send(gateway, clock)
-    answer = Client().post(f"/receipts/nexmo/{token}/", told(delivery))
+    answer = Client().post(f"/receipts/nexmo/{token}/", receipt_of(delivery))
     assert answer.status_code == 404
     assert Delivery.objects.get().state == "sent"
 
@@ -259,7 +261,7 @@ def test_with_a_signature_secret_only_what_is_signed_now_is_believed(nexmo, gate
     gateway.save()
     account = Account(signature_secret="signature & secret", signature_method=method)
     nexmo.account = account
-    fields = told(send(gateway, clock))
+    fields = receipt_of(send(gateway, clock))
     seconds = datetime.now(UTC).timestamp()
     good = signed(fields, account=account)
     forged = {
@@ -351,7 +353,7 @@ def test_a_fault_while_receipts_are_followed_leaves_them_for_the_next_sweep(gate
 
 def test_the_deliverys_page_shows_price_and_receipts_escaped(gateway, clock, admin_client):
     delivery = send(gateway, clock)
-    come_in(gateway, told(delivery, status="failed", **{"err-code": "<i>"}))
+    come_in(gateway, receipt_of(delivery, status="failed", **{"err-code": "<i>"}))
     html = admin_client.get(reverse("delivery", args=[delivery.pk])).content.decode()
     assert "price 0.03330000, balance 9.96670000" in html
     assert "<strong>Receipt</strong>" in html

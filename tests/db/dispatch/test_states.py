@@ -123,10 +123,10 @@ class Stage:
 
     def receipt(self, *, delivered):
         reason = None if delivered else Reason(ReasonCode.PERMANENT, Scope.RECIPIENT, "gone")
-        told = PartReceipt(
+        receipt = PartReceipt(
             reference=self.pk, part="part", status="x", code="", delivered=delivered, reason=reason, at=NOW
         )
-        receipts.note(told, gateway_id=self.server.pk, now=NOW)
+        receipts.note(receipt, gateway_id=self.server.pk, now=NOW)
 
     def expire(self):
         deliveries.expire([self.pk], now=LATER)

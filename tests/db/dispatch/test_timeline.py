@@ -54,10 +54,10 @@ def test_a_message_is_tried_until_it_is_taken_and_the_timeline_says_why(peer, se
     ]
 
     call_command("timeline", str(delivery.pk))
-    told = capsys.readouterr().out
-    print(told)
+    printed = capsys.readouterr().out
+    print(printed)
     durations = r"(try \d), \d+\.\d{3} s"
-    assert re.sub(durations, r"\1", told).splitlines() == [
+    assert re.sub(durations, r"\1", printed).splitlines() == [
         f"{delivery.pk} to u1@example.com: sent",
         "2026-11-22 12:00:00  accepted",
         "2026-11-22 12:00:00  try 1: deferred, 450 4.7.1 Greylisted, come back later",
@@ -80,8 +80,8 @@ def test_a_server_that_is_stopped_says_so(server, clock, channel):
     channel.refusals.append(flow.BAD_PASSWORD)
     flow.post()
     flow.send(server, clock)
-    told = list(timeline.lines(Delivery.objects.get()))
-    assert told[-1].strip() == "the next try comes when the server is back"
+    printed = list(timeline.lines(Delivery.objects.get()))
+    assert printed[-1].strip() == "the next try comes when the server is back"
 
 
 def test_a_wait_that_the_server_asked_for_says_so(server, clock, channel):

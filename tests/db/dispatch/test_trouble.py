@@ -136,13 +136,13 @@ class TestRefusedSignIn:
         settings.XMNOTIFY_ADMIN_MOBILE = ["+4930123456"]
         world.sms_gateway()
         channel.refusals.extend([flow.BAD_PASSWORD] * 3)
-        told = []
+        alerted = []
         for _ in range(3):
             flow.send(server, clock)
-            told.append(alerts.tell(now=clock.now()))
+            alerted.append(alerts.tell(now=clock.now()))
             if stored().paused_until:
                 after_the_pause(clock)
-        assert told == [0, 0, 1]
+        assert alerted == [0, 0, 1]
 
 
 class TestLostAnswers:

@@ -75,7 +75,7 @@ def test_https_off_is_refused_at_its_tick_until_it_is_meant(admin_client):
 
 
 @pytest.mark.parametrize(
-    ("base_url", "shown", "told"),
+    ("base_url", "shown", "warning"),
     [
         ("", "Nexmo<", "cross the network unencrypted"),
         ("http://sms.example.com", "Nexmo at sms.example.com<", "cross the network unencrypted"),
@@ -84,13 +84,13 @@ def test_https_off_is_refused_at_its_tick_until_it_is_meant(admin_client):
     ],
 )
 def test_the_list_tells_where_requests_go_and_whether_unencrypted_ones_leave_this_machine(
-    admin_client, base_url, shown, told
+    admin_client, base_url, shown, warning
 ):
     sms_gateway(https=False, base_url=base_url)
     page = text(admin_client.get(LIST))
     assert shown in page
-    assert told in page
-    assert told in text(admin_client.get("/settings/health/"))
+    assert warning in page
+    assert warning in text(admin_client.get("/settings/health/"))
 
 
 @pytest.mark.parametrize(

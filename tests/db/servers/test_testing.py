@@ -135,8 +135,8 @@ def test_a_server_without_a_name_can_be_tested_before_it_is_stored(asker):
 
 
 def test_an_empty_password_box_is_tested_with_the_stored_password(asker):
-    told = []
-    script = honest(Received(), features=("AUTH PLAIN",), sign_in=lambda talk, line: told.append(line) or "235 ok")
+    sign_ins = []
+    script = honest(Received(), features=("AUTH PLAIN",), sign_in=lambda talk, line: sign_ins.append(line) or "235 ok")
     with Peer(script) as peer:
         stored = smtp_server(port=peer.port, authentication=True, username="anna", password=SECRET)
         again = {"host": "127.0.0.1", "port": peer.port, "authentication": "on", "username": "anna", "password": ""}
@@ -145,7 +145,7 @@ def test_an_empty_password_box_is_tested_with_the_stored_password(asker):
         )
         assert form.is_testable(), form.errors
         assert run(form.instance, asker).passed
-    assert len(told) == 1
+    assert len(sign_ins) == 1
     stored.refresh_from_db()
     assert stored.last_test_passed
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value is told in plain words, whatever it is and wherever."""
+"""What is wrong with a value is said in plain words, whatever it is and wherever."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ VALUES = (None, True, 7, 10**30, -1, 1.5, "x", "", "x" * 5_000, [], [7], ["x"] *
 JARGON = ("`", "Expected", "Invalid", "enum", "array", "str ", "datetime", "RFC", "regex", "length")
 
 
-def told(value, into):
+def message(value, into):
     with pytest.raises(ProblemError) as caught:
         operation.read(value, into=into)
     return caught.value.detail
@@ -48,7 +48,7 @@ def told(value, into):
     ],
 )
 def test_each_kind_of_value_has_its_words(value, into, words):
-    assert told(value, into) == words
+    assert message(value, into) == words
 
 
 def places(info, *, value):

@@ -116,9 +116,9 @@ def test_no_answer_is_a_crash(status, body, kind):
         assert found.reason.scope is not Scope.SERVER
 
 
-@pytest.mark.parametrize(("told", "seconds"), [("7", 7), ("999999", 3600), ("soon", None), ("", None), ("-1", None)])
-def test_how_long_to_wait_is_taken_from_the_answer_within_reason(told, seconds):
-    found = judge(answer({}, status=503, **{"Retry-After": told}))
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("999999", 3600), ("soon", None), ("", None), ("-1", None)])
+def test_how_long_to_wait_is_taken_from_the_answer_within_reason(header, seconds):
+    found = judge(answer({}, status=503, **{"Retry-After": header}))
     assert found.retry_after == (timedelta(seconds=seconds) if seconds else None)
 
 
