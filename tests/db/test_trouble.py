@@ -36,7 +36,7 @@ sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL ha
 
 
 @pytest.fixture
-def ways(rings_nowhere):
+def ways(wakes_nobody):
     """One request on every way by which something is written."""
     world.smtp_server()
     world.template()
@@ -75,7 +75,7 @@ def ways(rings_nowhere):
 
 
 @pytest.fixture
-def rings_nowhere(monkeypatch):
+def wakes_nobody(monkeypatch):
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake", lambda _: None)
 
 

@@ -1,4 +1,4 @@
-"""Faults in mid-flow, told by the peer's own ledger: a short run of what `python -m bench.ledger` shows at length."""
+"""Faults in mid-flow, by the peer's own ledger: a short run of what `python -m bench.ledger` shows at length."""
 
 import subprocess
 import sys

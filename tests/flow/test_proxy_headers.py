@@ -1,4 +1,4 @@
-"""Who a client is, how it came and to which host, told by a real nginx that terminates TLS."""
+"""Who a client is, how it came and to which host, reported by a real nginx that terminates TLS."""
 
 import http.client
 import os

@@ -93,7 +93,7 @@ def _account_page(action: Any) -> tuple[Fault, ...]:
 
 @contextmanager
 def _plain_text(authority: Authority) -> Iterator[tuple[int, None]]:
-    """HTTPS asked of a port that speaks HTTP."""
+    """HTTPS to a port that speaks HTTP."""
     with NexmoSimulator() as nexmo:
         yield nexmo.port, None
 

@@ -1,4 +1,4 @@
-"""Test Configuration names what is wrong with each broken SMS gateway, at once, as the documentation shows."""
+"""Test Configuration names what is wrong with each broken SMS gateway, immediately, as the documentation shows."""
 
 from __future__ import annotations
 

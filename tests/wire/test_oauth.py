@@ -37,9 +37,9 @@ def request(endpoint: Endpoint) -> TokenRequest:
     return TokenRequest(endpoint.url, "client", SECRET, "https://outlook.office365.com/.default")
 
 
-def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 30) -> Reason:
+def refusal(token_request: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 30) -> Reason:
     with pytest.raises(ConnectionFailed) as failed:
-        fetch(asked, timeout=timedelta(seconds=seconds), policy=policy)
+        fetch(token_request, timeout=timedelta(seconds=seconds), policy=policy)
     assert failed.value.reason.scope is Scope.SERVER
     assert failed.value.reason.detail.startswith("token endpoint: ")
     assert SECRET not in repr(failed.value.reason)
@@ -49,7 +49,7 @@ def refusal(asked: TokenRequest, *, policy: Policy = LOOPBACK, seconds: float = 
 def test_a_token_is_asked_for_as_rfc_6749_says(endpoint: Endpoint) -> None:
     token = fetch(request(endpoint), timeout=timedelta(seconds=30), policy=LOOPBACK)
     assert (token.value, token.lifetime) == ("ya29.token", timedelta(hours=1))
-    assert endpoint.asked == [
+    assert endpoint.requests == [
         {
             "grant_type": "client_credentials",
             "client_id": "client",
@@ -82,19 +82,19 @@ def test_without_a_lifetime_a_token_is_used_for_minutes_only(endpoint: Endpoint)
 def test_without_a_token_it_says_why(endpoint: Endpoint, status: int, answer: Any, code: str) -> None:
     endpoint.status, endpoint.answer = status, answer
     assert refusal(request(endpoint)).code == code
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_secret(endpoint: Endpoint, monkeypatch: Any) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     tls_context.cache_clear()
     assert refusal(request(endpoint)).code is ReasonCode.AUTH_TEMPORARY
-    assert endpoint.asked == []
+    assert endpoint.requests == []
 
 
 def test_an_address_inside_is_not_asked_unless_allowed(endpoint: Endpoint) -> None:
     assert "not" in refusal(request(endpoint), policy=HTTP_POLICY).detail
-    assert endpoint.asked == []
+    assert endpoint.requests == []
 
 
 def test_nothing_listens_there() -> None:
@@ -105,5 +105,5 @@ def test_nothing_listens_there() -> None:
 
 def test_a_silent_endpoint_costs_the_time_limit_and_no_more() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        asked = TokenRequest(f"https://127.0.0.1:{server.getsockname()[1]}/", "c", SECRET)
-        assert refusal(asked, seconds=0.3).code is ReasonCode.AUTH_TEMPORARY
+        token_request = TokenRequest(f"https://127.0.0.1:{server.getsockname()[1]}/", "c", SECRET)
+        assert refusal(token_request, seconds=0.3).code is ReasonCode.AUTH_TEMPORARY

@@ -15,10 +15,10 @@ from tests import waiting
 
 
 class Endpoint:
-    """`asked` is what came; `status` and `answer` are what is said."""
+    """`requests` is what came; `status` and `answer` are what is said."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
         self.status = 200
         self.answer: dict[str, Any] | bytes = {"access_token": "ya29.token", "token_type": "Bearer", "expires_in": 3600}
         self.url = ""
@@ -38,7 +38,7 @@ def token_endpoint(tls: SSLContext) -> Iterator[Endpoint]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            endpoint.asked.append(dict(parse_qsl(body.decode())))
+            endpoint.requests.append(dict(parse_qsl(body.decode())))
             said = endpoint.answer if isinstance(endpoint.answer, bytes) else json.dumps(endpoint.answer).encode()
             self.send_response(endpoint.status)
             self.send_header("Content-Length", str(len(said)))

@@ -256,10 +256,10 @@ def test_the_deliveries_of_a_user_or_device_are_found_by_an_index(api, small_wor
         cursor.execute("ANALYZE")
         with CaptureQueriesContext(connection) as seen:
             assert api("read").get(f"/deliveries?{query}").json()["deliveries"] == []
-        asked = [each["sql"] for each in seen if 'FROM "dispatch_delivery"' in each["sql"]]
+        selects = [each["sql"] for each in seen if 'FROM "dispatch_delivery"' in each["sql"]]
         indexes = ("delivery_event", "_broadcast")
-        assert len(asked) == len(indexes)
-        for sql, index in zip(asked, indexes, strict=True):
+        assert len(selects) == len(indexes)
+        for sql, index in zip(selects, indexes, strict=True):
             cursor.execute(f"{'EXPLAIN' if connection.vendor == 'postgresql' else 'EXPLAIN QUERY PLAN'} {sql}")
             assert index in str(cursor.fetchall())
 

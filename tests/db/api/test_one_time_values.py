@@ -1,4 +1,4 @@
-"""One-time values that an event brings over HTTP stand nowhere in clear, and no stored hash gives them away."""
+"""One-time values that an event supplies over HTTP stand nowhere in clear, and no stored hash gives them away."""
 
 from hashlib import sha256
 from itertools import product

@@ -252,14 +252,14 @@ def test_events_posted_while_others_are_taken_in_are_taken_in_together(api, smal
 
 
 class CountedTurn(Turn):
-    """`asked` counts those who want it."""
+    """`requests` counts those who want it."""
 
     def __init__(self):
         super().__init__()
-        self.asked = threading.Semaphore(0)
+        self.requests = threading.Semaphore(0)
 
     def take(self):
-        self.asked.release()
+        self.requests.release()
         return super().take()
 
 
@@ -272,7 +272,7 @@ def test_batches_that_come_at_once_are_planned_one_after_the_other(api, small_wo
         planning.append(1)
         most.append(len(planning))
         if len(most) == 1:
-            assert all(turn.asked.acquire(timeout=waiting.PATIENCE) for _ in range(4))
+            assert all(turn.requests.acquire(timeout=waiting.PATIENCE) for _ in range(4))
         found = find_targets(*args, **named)
         planning.pop()
         return found
@@ -356,7 +356,7 @@ def test_a_batch_does_without_the_device_deleted_in_the_same_moment(api, small_w
 
 
 @pytest.mark.parametrize("count", [1, 3, 30], ids=["alone", "few", "many"])
-def test_what_events_brought_is_stored_to_the_letter(api, small_world, count):
+def test_what_events_supplied_is_stored_to_the_letter(api, small_world, count):
     said = "a\tb\nc\r\\N \\t \x7f\u2028\u00a0é😀\"'%s {}"
     supplied = [{"said": said, "kinds": [1, True, 1.0, None, {}]}, {"said": said, "kinds": [True, 1, 0, False, []]}]
     events = [

@@ -144,10 +144,10 @@ def test_every_list_keeps_the_contract():
 def added(monkeypatch):
     """What a room above adds to the list of servers."""
     monkeypatch.setattr(registry, "_registered", registry._Registered())
-    asked = []
+    read = []
 
     def columns(_request, rows):
-        asked.append(len(rows))
+        read.append(len(rows))
         waiting = {row.pk: f"{row.pk} wait" for row in rows}
         return [Column("waiting", "Waiting", lambda row: waiting[row.pk])]
 
@@ -162,7 +162,7 @@ def added(monkeypatch):
         ),
     )
     registry.add_bulk("notification-server", Bulk("Move", "/move/", "move", "servers.change_server"))
-    return asked
+    return read
 
 
 def test_a_room_above_adds_columns_buttons_and_bulk_actions(admin_client, added):

@@ -1,4 +1,4 @@
-"""Every page of the navigation and of Settings asks a fixed, small number of queries, however much there is to show."""
+"""Every page of navigation and Settings makes a fixed, small number of queries, however much there is to show."""
 
 import pytest
 from django.contrib.auth.models import Group, User

@@ -39,11 +39,11 @@ def explain(many):
             cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             first, *others = statement.split("%s")
             numbered = first + "".join(f"${number}{rest}" for number, rest in enumerate(others, start=1))
-            cursor.execute(f"PREPARE asked AS {numbered}")
+            cursor.execute(f"PREPARE statement AS {numbered}")
             given = f"({', '.join(['%s'] * len(values))})" if values else ""
-            cursor.execute(f"EXPLAIN EXECUTE asked{given}", values or None)
+            cursor.execute(f"EXPLAIN EXECUTE statement{given}", values or None)
             found = str(cursor.fetchall())
-            cursor.execute("DEALLOCATE asked")
+            cursor.execute("DEALLOCATE statement")
             return found
 
     return plan
@@ -51,16 +51,16 @@ def explain(many):
 
 @pytest.mark.parametrize(("name", "index"), [("serial", "serial_unique"), ("imei", "device_imei")])
 def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
-    asked = next(queries.find_devices({(name, "A")}))
-    assert index in explain(asked.text, asked.values)
+    statement = next(queries.find_devices({(name, "A")}))
+    assert index in explain(statement.text, statement.values)
     with CaptureQueriesContext(connection) as seen:
         Device.objects.filter(keyed(name, "A")).first()
     assert index in explain(seen[0]["sql"])
 
 
 def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explain):
-    asked = next(queries.find_people({("loginname", "USER7")}))
-    assert "loginname_unique" in explain(asked.text, asked.values)
+    statement = next(queries.find_people({("loginname", "USER7")}))
+    assert "loginname_unique" in explain(statement.text, statement.values)
     with CaptureQueriesContext(connection) as seen:
         saved = edits.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
     assert saved.row.loginname == "User7"

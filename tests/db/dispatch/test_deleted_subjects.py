@@ -21,7 +21,7 @@ EVERYBODY = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
 
 
 @pytest.fixture(autouse=True)
-def _no_planner_is_rung(monkeypatch):
+def _no_planner_is_woken(monkeypatch):
     monkeypatch.setattr("dispatch.wakeup.wake_ups.wake_planner", lambda broadcast_id: None)
 
 

@@ -249,9 +249,9 @@ def test_what_the_channel_can_not_prepare_fails_alone_before_anything_is_sent(se
 
 
 def test_a_stopping_worker_gives_back_what_it_has_not_begun(server, five, channel, clock, wake_ups):
-    asked = iter([False, True])
+    stops = iter([False, True])
     wake_ups.clear()
-    assert flow.send(server, clock, stopping=lambda: next(asked, True)) == 0
+    assert flow.send(server, clock, stopping=lambda: next(stops, True)) == 0
     assert flow.states() == {"due": 5}
     assert set(Delivery.objects.values_list("tries", "lapsed")) == {(0, False)}
     assert wake_ups == [server.pk]
@@ -578,17 +578,17 @@ def late(monkeypatch):
     return come
 
 
-@pytest.mark.parametrize(("connections", "rung_again"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("connections", "woken_again"), [(1, True), (2, False)])
 def test_a_wake_up_that_found_no_free_lane_is_answered_by_whoever_released_the_last(
-    server, five, channel, clock, wake_ups, late, connections, rung_again
+    server, five, channel, clock, wake_ups, late, connections, woken_again
 ):
     SmtpServer.objects.update(connections=connections)
     wake_ups.clear()
     sent = []
     late(lambda: sent.append(flow.send(server, clock)))
     assert flow.send(server, clock) == 5
-    assert sent == [0 if rung_again else 1]
-    assert wake_ups == [server.pk] * rung_again
+    assert sent == [0 if woken_again else 1]
+    assert wake_ups == [server.pk] * woken_again
 
 
 def test_a_wake_up_that_is_still_to_be_heard_is_not_repeated(server, five, channel, clock, wake_ups, late):

@@ -46,25 +46,27 @@ def ids(claims):
 
 def explained(monkeypatch):
     """The list to which the plan of each statement over rows of deliveries is added from now on, before it is run."""
-    plans, rows, at_once = [], statements.run, statements.in_one_round_trip
+    plans, rows, in_one_round_trip = [], statements.run, statements.in_one_round_trip
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
 
-    def look_at(asked):
-        for each in asked:
+    def look_at(batch):
+        for each in batch:
             if "dispatch_delivery" in each.text:
-                plan = at_once([*dialect.without(*dialect.SORTING), Statement(f"{explain} {each.text}", each.values)])
+                plan = in_one_round_trip(
+                    [*dialect.without(*dialect.SORTING), Statement(f"{explain} {each.text}", each.values)]
+                )
                 plans.append("\n".join(str(row[-1]) for row in plan[-1]))
 
     def explained_rows(statement, values):
         look_at([Statement(statement, values)])
         return rows(statement, values)
 
-    def explained_at_once(asked):
-        look_at(asked)
-        return at_once(asked)
+    def explained_in_one_round_trip(batch):
+        look_at(batch)
+        return in_one_round_trip(batch)
 
     monkeypatch.setattr(statements, "run", explained_rows)
-    monkeypatch.setattr(statements, "in_one_round_trip", explained_at_once)
+    monkeypatch.setattr(statements, "in_one_round_trip", explained_in_one_round_trip)
     return plans
 
 

@@ -1,4 +1,4 @@
-"""Events that several threads bring at once are taken in together, and each has its own answer."""
+"""Events that several threads post at the same moment are taken in together, and each has its own answer."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +110,7 @@ def test_each_has_its_own_answer(small_world, taken, bring):
     assert Event.objects.count() == 2
 
 
-def test_what_another_caller_brings_does_not_wait_for_it(small_world, taken, busy):
+def test_what_another_caller_posts_does_not_wait_for_it(small_world, taken, busy):
     with busy:
         answer = reception.take_in(posted("a"), origin="key:2", now=NOW)
     assert Event.objects.get(pk=answer.id).origin == "key:2"

@@ -1,4 +1,4 @@
-"""Counts by the hour, and what the dashboard asks."""
+"""Counts by the hour, and what the dashboard reads."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -155,10 +155,10 @@ def test_queued_and_failed_messages_are_counted_by_their_partial_indexes():
     with CaptureQueriesContext(connection) as caught:
         queries.now_figures(queries.hours(now=NOW), now=NOW)
         queries.recent_failures()
-    asked = [query["sql"] for query in caught if "state = '" in query["sql"]]
-    assert len(asked) == 4
+    selects = [query["sql"] for query in caught if "state = '" in query["sql"]]
+    assert len(selects) == 4
     with connection.cursor() as cursor:
-        for sql in asked:
+        for sql in selects:
             cursor.execute(f"EXPLAIN {'' if connection.vendor == 'postgresql' else 'QUERY PLAN '}{sql}")
             plan = str(cursor.fetchall())
             waiting = "delivery_due" in plan or "delivery_expiry" in plan

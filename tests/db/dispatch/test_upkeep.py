@@ -64,7 +64,7 @@ def lethal(monkeypatch):
 
 
 def until_quiet(server, clock, lethal):
-    """Workers drain and die, sweeps mend, until nothing is to be sent."""
+    """Workers drain and die, sweeps repair, until nothing is to be sent."""
     deaths, reaper = 0, Reaper()
     for _ in range(100):
         lethal["dead"] = False

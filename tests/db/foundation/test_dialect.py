@@ -1,4 +1,4 @@
-"""Rows that a statement brings along come out of the database as they went in."""
+"""Rows that a statement takes along come out of the database as they went in."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -26,7 +26,7 @@ FIRST = (UUID(int=1), AT, 7, 'it\'s "so" %s', True, ["a", {"b": None}])
 )
 @pytest.mark.parametrize("binary", [False, True], ids=["as texts", "in binary"])
 def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(rows, binary):
-    table, brought = dialect.table(COLUMNS, rows)
+    table, values = dialect.table(COLUMNS, rows)
     picked = ", ".join("CAST(words AS text)" if name == "words" else name for name in COLUMNS)
     found = [
         (
@@ -36,18 +36,18 @@ def test_a_table_of_rows_has_every_value_whether_it_is_the_same_in_all_or_not(ro
             bool(row[4]),
             dialect.read_json(row[5]),
         )
-        for row in statements.run(f"SELECT {picked} FROM {table} ORDER BY id", brought, binary=binary)
+        for row in statements.run(f"SELECT {picked} FROM {table} ORDER BY id", values, binary=binary)
     ]
     assert found == rows
 
 
-def test_only_what_differs_is_brought_row_by_row():
-    _, brought = dialect.table(COLUMNS, [FIRST, (UUID(int=2), *FIRST[1:])])
-    assert len(brought) == len(COLUMNS)
-    assert FIRST[3] in brought
+def test_only_what_differs_is_supplied_row_by_row():
+    _, values = dialect.table(COLUMNS, [FIRST, (UUID(int=2), *FIRST[1:])])
+    assert len(values) == len(COLUMNS)
+    assert FIRST[3] in values
 
 
 def test_values_that_python_takes_for_equal_stay_what_they_are_in_json():
-    table, brought = dialect.table(COLUMNS, [(*FIRST[:-1], [1]), (UUID(int=2), *FIRST[1:-1], [True])])
-    found = statements.run(f"SELECT CAST(words AS text) FROM {table} ORDER BY id", brought)
+    table, values = dialect.table(COLUMNS, [(*FIRST[:-1], [1]), (UUID(int=2), *FIRST[1:-1], [True])])
+    found = statements.run(f"SELECT CAST(words AS text) FROM {table} ORDER BY id", values)
     assert [row[0] for row in found] == ["[1]", "[true]"]

@@ -139,7 +139,7 @@ def test_readings_made_together_notice_that_the_kept_connection_died():
 
 
 @postgresql
-def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
+def test_a_connection_that_dies_while_several_run_is_reported_as_lost():
     def deadly():
         yield Statement("SELECT pg_terminate_backend(pg_backend_pid())")
 
@@ -150,7 +150,7 @@ def test_a_connection_that_dies_while_several_are_asked_is_told_as_lost():
 
 
 @pytest.mark.parametrize("logged", [False, True], ids=["as usual", "where queries are logged"])
-def test_of_statements_that_are_asked_at_once_all_change_something_or_none(settings, logged):
+def test_of_statements_in_one_round_trip_all_change_something_or_none(settings, logged):
     settings.DEBUG = logged
     Person.objects.create(loginname="u1", displayname="Before")
     change = Statement("UPDATE devices_person SET displayname = %s", ["After"])

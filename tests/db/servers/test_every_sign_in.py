@@ -126,7 +126,7 @@ def source(endpoint, **changes):
 
 def test_a_token_is_fetched_once_for_all_workers_and_kept_encrypted(endpoint):
     assert source(endpoint).token() == source(endpoint).token() == TOKEN
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
     row = AccessToken.objects.get()
     assert row.value.reveal() == TOKEN
     assert TOKEN not in row.value.sealed
@@ -136,7 +136,7 @@ def test_a_token_is_fetched_once_for_all_workers_and_kept_encrypted(endpoint):
 def test_a_changed_secret_fetches_its_own_token(endpoint):
     source(endpoint).token()
     source(endpoint, secret="other").token()
-    assert [asked["client_secret"] for asked in endpoint.asked] == ["secret", "other"]
+    assert [request["client_secret"] for request in endpoint.requests] == ["secret", "other"]
 
 
 def test_near_its_end_one_worker_fetches_a_new_token_and_the_others_use_the_old_one_up(endpoint):
@@ -144,12 +144,12 @@ def test_near_its_end_one_worker_fetches_a_new_token_and_the_others_use_the_old_
     soon = timezone.now() + timedelta(minutes=1)
     AccessToken.objects.update(expires_at=soon, refreshing_until=soon)
     assert source(endpoint).token() == TOKEN
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
     AccessToken.objects.update(refreshing_until=None)
     endpoint.answer = {"access_token": "new", "expires_in": 3600}
     assert source(endpoint).token() == "new"
     assert source(endpoint).token() == "new"
-    assert len(endpoint.asked) == 2
+    assert len(endpoint.requests) == 2
 
 
 def test_an_endpoint_that_is_down_does_not_matter_while_the_token_lasts(endpoint):
@@ -193,4 +193,4 @@ def test_a_token_that_the_server_refuses_is_used_no_more(authority, endpoint):
         assert "revoked" not in refused.reason.detail
         endpoint.answer = {"access_token": TOKEN, "expires_in": 3600}
         channel.connect().close()
-    assert len(endpoint.asked) == 2
+    assert len(endpoint.requests) == 2

@@ -39,7 +39,7 @@ def test_without_a_choice_sample_values_are_shown_and_an_unknown_user_is_told(ad
     assert "No user has this login name" in preview(admin_client, preview_user="nobody")
 
 
-def test_the_event_that_is_chosen_brings_its_data(admin_client):
+def test_the_event_that_is_chosen_supplies_its_data(admin_client):
     event = flow.event(type="device.jailbroken", payload={"data": {"app": "Chess"}, "user": {"displayname": "Told"}})
     text = {"sms.message": "${event.data.app} of ${user.displayname}"}
     assert "Chess of Told" in preview(admin_client, preview_event=str(event.pk), **text)

@@ -40,7 +40,7 @@ def send(server, *to, text=TEXT):
 
 
 def talk(server, said):
-    """Write everything at once, read until the server closes."""
+    """Write everything in one go, read until the server closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=waiting.PATIENCE) as line:
         line.sendall(said)
         return b"".join(iter(lambda: line.recv(65536), b""))

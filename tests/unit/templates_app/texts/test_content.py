@@ -20,7 +20,7 @@ def test_a_wording_is_found_by_its_language():
 
 @pytest.mark.parametrize("word", ["allowlist_blocklist_apps_name", "whitelist_blacklist_apps_name", "smg_block"])
 @pytest.mark.parametrize("field", ["subject", "message", "html"])
-def test_a_reason_that_only_an_event_brings_bars_manual_sending(word, field):
+def test_a_reason_that_only_an_event_supplies_bars_manual_sending(word, field):
     barred = Wording("de", **{field: f"a ${{ outofcompliance.reason( {word} ) | trim }}"})
     assert not Content((channel(Wording()), channel(barred, kind=SMS))).allows_manual_sending()
 
