@@ -92,6 +92,6 @@ class SessionMiddleware:
         """503 where a password did not get its turn."""
         if not isinstance(exception, BusyError):
             return None
-        words = _("Many log in just now, so your password was not looked at. Try again in a moment.")
+        words = _("Many log in just now, so your password was not checked. Try again in a moment.")
         page = render_to_string("console/unavailable.html", {"words": words})
         return HttpResponse(page, status=503, headers={"Retry-After": str(ceil(PATIENCE))})

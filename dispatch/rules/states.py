@@ -39,7 +39,7 @@ STORED = (_State.DUE, _State.SKIPPED)
 OPEN = (_State.DUE, _State.CLAIMED, _State.PAUSED, _State.HELD)
 """It may still be sent."""
 FINAL = tuple(state for state in _State if state not in OPEN)
-"""Only a person brings it back."""
+"""Only a person can have it sent again."""
 QUEUED = (_State.DUE, _State.PAUSED)
 """It goes on by itself, and no worker has it."""
 WAITING = (*QUEUED, _State.HELD)

@@ -15,7 +15,7 @@ _MOST_CALLBACK = 100
 
 
 def address(gateway: SmsGateway) -> str:
-    """What to enter as the address for receipts in the account's settings; empty while it can't be told."""
+    """What to enter as the address for receipts in the account's settings; empty while it is unknown."""
     try:
         token = gateway.receipt_token.reveal()
     except SecretUnreadableError:

@@ -6,7 +6,7 @@ from tests.wire.scripted import Received, Script, Talk, honest
 
 
 class LastOnly(Talk):
-    """Looks at the last line of what it reads at once, and misses the rest."""
+    """Sees the last line of what it reads in one go, and misses the rest."""
 
     kept = -1
 

@@ -132,7 +132,7 @@ _DIALOGUES: dict[Mechanism, Callable[[Credentials], Dialogue]] = {
 
 
 def _without_secrets(reply: Reply, *, credentials: Credentials, said: list[str]) -> Reply:
-    """A server may repeat what it was told."""
+    """A server may repeat what it was sent."""
     text = reply.text
     for secret in (credentials.password, credentials.token, *(line.rpartition(" ")[2] for line in said)):
         if len(secret) > 3:

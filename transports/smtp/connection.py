@@ -105,7 +105,7 @@ class SmtpConnection:
         return self._session.sock is None or 0 < self._limit <= self._session.transactions + after
 
     def _may_run_ahead(self) -> bool:
-        """Not behind the first mail of a session, so that a server which is late is told from one that is confused."""
+        """Not behind the first mail of a session, so that a late server is not taken for a confused one."""
         return bool(self._session.transactions) and not self._worn(after=1)
 
     def _hand_over(self, transaction: Transaction, *, ahead: bytes = b"") -> None:

@@ -195,7 +195,7 @@ ROWS: tuple[Row, ...] = (
     # Exchange: 5.7.60 and 5.2.252 SendAsDenied. Postfix tells reject_sender_login_mismatch at RCPT, others at MAIL.
     Row(ReasonCode.SENDER_REFUSED, _SERVER, enhanced=r"5\.7\.60|5\.2\.252|[45]\.1\.[78]", own=True),
     Row(ReasonCode.SENDER_REFUSED, _SERVER, words=r"disallowed as\b|unregistered domain", own=True),  # Zoho, Exchange
-    # A link in the text may stand on a block list; else block lists refuse the machine, also where it is told at RCPT.
+    # A link in the text may stand on a block list; else block lists refuse the machine, even at RCPT.
     Row(ReasonCode.CONTENT_REFUSED, codes="55[04]", words=words.BLOCKED_LINK, phases=_MESSAGE),
     Row(ReasonCode.POLICY, _SERVER, enhanced=r"5\.7\.(25|511|6[0-4]\d|708)"),
     Row(ReasonCode.GREYLISTED, codes="45[01]", words="gr[ae]y-?list"),  # RFC 6647; Postgrey, Exim, rspamd

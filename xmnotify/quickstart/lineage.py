@@ -12,7 +12,7 @@ _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox"}
 
 
 class Process(Struct, frozen=True):
-    """A process, told from a later one with the same id by the tick it started in."""
+    """A process, distinguished from a later one with the same id by the tick it started in."""
 
     pid: int
     started: int

@@ -229,5 +229,5 @@ def test_reading_needs_read_and_writing_admin(api, small_world, problem):
 
 
 def test_a_kind_that_is_not_known_is_told_which_are(api):
-    told = api("admin").post("/servers", {"kind": "fax"}).json()
-    assert [(each["field"], each["message"]) for each in told["errors"]] == [("kind", "Give one of smtp, sms.")]
+    returned = api("admin").post("/servers", {"kind": "fax"}).json()
+    assert [(each["field"], each["message"]) for each in returned["errors"]] == [("kind", "Give one of smtp, sms.")]

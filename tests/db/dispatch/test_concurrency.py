@@ -1,4 +1,4 @@
-"""Many at once, for real: threads with connections of their own, on a database that others see."""
+"""Many at the same moment, for real: threads with connections of their own, on a database that others see."""
 
 import threading
 from collections import Counter
