@@ -28,7 +28,7 @@ def create_key(
         grants.require(actor, keys.held(scopes))
         text = keys.create(name, scopes=scopes, expires_at=expires_at, created_by=actor.user, **settings)
         key = ApiKey.objects.get(name=name)
-        audit.record(actor, action=Action.ADD, instance=key, after=_told(key))
+        audit.record(actor, action=Action.ADD, instance=key, after=_shown(key))
     return text
 
 
@@ -69,13 +69,15 @@ def create_webhook(name: str, *, scopes: Collection[ApiScope], actor: Actor) -> 
 
 
 def rotate_webhook(webhook: Webhook, *, actor: Actor) -> str:
-    """Its new secret; the one before stays live, an older one does not."""
-    with audit.change(actor, action=Action.CHANGE, instance=webhook):
-        grants.require(actor, keys.held(webhook.scopes))
-        return webhooks.rotate(webhook)
+    """Its new secret; the stored one stays live, an older one does not."""
+    with transaction.atomic():
+        stored = Webhook.objects.select_for_update().get(pk=webhook.pk)
+        grants.require(actor, keys.held(stored.scopes))
+        with audit.change(actor, action=Action.CHANGE, instance=stored):
+            return webhooks.rotate(stored)
 
 
-def _told(key: ApiKey) -> dict[str, Any]:
+def _shown(key: ApiKey) -> dict[str, Any]:
     """As the trail has it: with its maker's name, where it is not a command's."""
     maker = key.created_by.get_username() if key.created_by else ""
     return {**audit.snapshot(key), "created_by": maker, "by_command": key.by_command}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
@@ -120,16 +121,26 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
         form = self._form(request.POST)
         if not form.is_valid():
             return self.render_to_response(self._context(form=form), status=422)
-        words = edits.create_key(
+        try:
+            words = self._create(form)
+        except IntegrityError:
+            form.add_error("name", _("An API key with this name was added meanwhile; choose another name."))
+        except BeyondError as error:
+            form.add_error("scopes", error)
+        else:
+            return self.render_to_response(self._context(key=form.cleaned_data["name"], words=words))
+        return self.render_to_response(self._context(form=form), status=422)
+
+    def _create(self, form: ApiKeyForm) -> str:
+        return edits.create_key(
             form.cleaned_data["name"],
             scopes=[ApiScope(scope) for scope in form.cleaned_data["scopes"]],
             expires_at=form.expires_at(now=timezone.now()),
-            actor=audit.by_request(request),
+            actor=audit.by_request(self.request),
             rate_limit=form.cleaned_data["rate_limit"],
             burst=form.cleaned_data["burst"],
             known_recipients_only=form.cleaned_data["known_recipients_only"],
         )
-        return self.render_to_response(self._context(key=form.cleaned_data["name"], words=words))
 
     def _form(self, data: QueryDict | None = None) -> ApiKeyForm:
         return ApiKeyForm(data, holder=grants.of_actor(audit.by_request(self.request)))

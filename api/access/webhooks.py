@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def create(name: str, *, scopes: Collection[ApiScope]) -> str:
-    """Store a new webhook and answer its secret, which can't be had again."""
+    """Store a new webhook and return its secret, which can't be had again."""
     secret = _new_secret()
     Webhook.objects.create(name=name, secret=secret, scopes=sorted(scopes))
     return secret

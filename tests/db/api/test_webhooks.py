@@ -10,10 +10,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from api.access import webhooks
+from api.access import edits, webhooks
+from api.kit.callers import ApiScope
 from api.kit.problems import ProblemError
 from api.models import Webhook
 from dispatch.models import Event
+from foundation.audit import Actor
 from tests.db.api.conftest import Api
 
 pytestmark = pytest.mark.django_db
@@ -202,3 +204,11 @@ def test_the_command_prints_the_secret_once(db, capsys):
     assert made.secret.reveal() == capsys.readouterr().out.strip()
     with pytest.raises(CommandError, match="no webhook"):
         call_command("create_webhook", "other", "--rotate")
+
+
+def test_the_secret_of_a_rotation_that_another_follows_immediately_stays_live():
+    webhooks.create("mdm", scopes=[ApiScope.EVENTS])
+    both = [Webhook.objects.get(), Webhook.objects.get()]
+    first, second = (edits.rotate_webhook(webhook, actor=Actor("somebody")) for webhook in both)
+    stored = Webhook.objects.get()
+    assert (stored.previous_secret.reveal(), stored.secret.reveal()) == (first, second)

@@ -7,6 +7,7 @@ from api.access import keys
 from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.kit.editing import FormPage
+from foundation.models import AuditEntry
 from servers.models import CarrierGateway, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from templates_app.pages.views import Editor
@@ -155,6 +156,18 @@ class TestAddApiKey(_ApiKey):
         ("burst", "0"),
     )
     done = 200
+
+    def test_a_name_that_was_taken_meanwhile_is_refused_beside_it(self, monkeypatch):
+        create = keys.create
+
+        def late(name, **settings):
+            create(name, scopes=[ApiScope.EVENTS])
+            return create(name, **settings)
+
+        monkeypatch.setattr(keys, "create", late)
+        answer = self.post()
+        assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["name"])
+        assert not AuditEntry.objects.exists()
 
 
 class TestApiKey(_ApiKey):
