@@ -97,6 +97,7 @@ class ReasonCode(StrEnum):
     NO_ADDRESS = "no_address"
     NO_SIM = "no_sim"
     NO_PUSH_TOKEN = "no_push_token"  # noqa: S105 - a reason, not a credential
+    VALUE_MISSING = "value_missing"
     SUPPRESSED = "suppressed"
     NO_ACTIVE_SERVER = "no_active_server"
     LEASE_LAPSED = "lease_lapsed"

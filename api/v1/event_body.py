@@ -53,7 +53,7 @@ class UserBody(UserFields, forbid_unknown_fields=True):
 
 
 class RecipientsBody(Struct, forbid_unknown_fields=True):
-    """Further addresses, besides those of the template: at most 100 together."""
+    """Further addresses, besides those of the template and, for `adhoc`, of whom it names: at most 100 together."""
 
     smtp: Addresses = []
     sms: Addresses = []

@@ -30,6 +30,7 @@ from dispatch.rules import states
 from dispatch.rules.clock import Clock
 from dispatch.rules.plan import Occasion, Planned
 from dispatch.rules.states import BroadcastState
+from dispatch.sending import compose
 from dispatch.wakeup import wake_ups
 from foundation.sql.ids import first_id
 from servers.queries import active_routes
@@ -177,7 +178,7 @@ def _run(broadcast: Broadcast) -> _Run:
     )
     occasion = Occasion(
         event_id=event.pk,
-        values=values,
+        values={**values, "console": compose.console_values()},
         received_at=event.received_at,
         expires_at=broadcast.expires_at,
         priority=Priority.BROADCAST,
@@ -186,7 +187,10 @@ def _run(broadcast: Broadcast) -> _Run:
     )
     versions = broadcast.template_versions.select_related("template").order_by("pk")
     chosen = [
-        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
+        planning.to_those_named(
+            structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk))
+        )
+        for row in versions
     ]
     return _Run(broadcast, filters.parse(broadcast.audience), occasion, chosen, active_routes())
 

@@ -35,6 +35,7 @@ from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.channels import ADDRESSED, TRAITS
 from templates_app.texts.render import Template
+from templates_app.types import ADHOC
 from transports.types import AddressKind, ChannelKind, Recipient
 
 URGENT_TYPES = ("system.", "enrollment.")
@@ -248,13 +249,14 @@ def _store_about(
     """The same for events whose subjects are found."""
     answers: dict[int, Answer] = {}
     ready: dict[int, tuple[Ways, Subject]] = {}
-    known: dict[tuple[str, str, frozenset[ChannelKind] | None], Ways] = {}
+    known: dict[tuple[str, str, frozenset[ChannelKind] | None, bool], Ways] = {}
     for place, item in items.items():
-        kind = (item.event.type, item.event.template, item.event.channels)
+        kind = (item.event.type, item.event.template, item.event.channels, _names_somebody(item.event))
         try:
             _check_times(item.event, now=world.now)
             if kind not in known:
                 known[kind] = _ways(item.event, _templates(item.event, world=world), world=world)
+            _check_recipients(item.event, known[kind])
             ready[place] = (known[kind], _subject(found[place]))
         except RefusedError as refused:
             answers[place] = refused
@@ -321,7 +323,22 @@ def _templates(event_in: EventIn, *, world: _World) -> list[Template]:
     found = world.chosen[event_in.type, event_in.template]
     if isinstance(found, RefusedError):
         raise found
-    return found
+    return [planning.to_those_named(template) for template in found] if _names_somebody(event_in) else found
+
+
+def _names_somebody(event_in: EventIn) -> bool:
+    return bool(event_in.user or event_in.device or event_in.audience is not None)
+
+
+def _check_recipients(event_in: EventIn, ways: Ways) -> None:
+    """An Ad Hoc event says to whom it goes, unless its template does."""
+    if _names_somebody(event_in) or any(event_in.recipients.values()):
+        return
+    if all(template.type == ADHOC for template in ways.templates) and not any(
+        way.channel.recipients for way in ways.used
+    ):
+        words = "An Ad Hoc event needs recipients, or a device, a user or an audience."
+        raise RefusedError("recipients", "required", words)
 
 
 def _find_templates(type_code: str, template: str) -> Query[list[Template] | RefusedError]:
@@ -369,6 +386,7 @@ def _prepare(
             occurred_at=event_in.occurred_at,
             payload=payload,
         )
+        values = compose.with_secrets({**values, "console": compose.console_values()}, event_in.secrets)
     occasion = Occasion(
         event_id=event_id,
         values=values,

@@ -30,7 +30,9 @@ _OF_USERS = "devices_person AS t JOIN devices_person AS p ON p.id = t.id"
 
 
 def takes(channel: ChannelTexts) -> bool:
-    return channel.kind is ChannelKind.SMTP and [entry.source for entry in channel.recipients] == [PREBUILT]
+    """Whether nothing but the Recipient decides who gets it, and that is the pre-built macro."""
+    to_users = [entry.source for entry in channel.recipients] == [PREBUILT]
+    return channel.kind is ChannelKind.SMTP and to_users and not channel.requires_values
 
 
 def delivery_id(key: str, *, now: datetime) -> UUID:

@@ -7,18 +7,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from devices.values import Target
 from dispatch.rules.states import DeliveryState
 from servers.carriers import matching
 from servers.values import KIND_OF_ADDRESS, KINDS_OF_CHANNEL, CarrierRoute, Route, ServerKind
-from templates_app.channels import TRAITS, Addresses
-from templates_app.macros.recipients import Entry, fill
-from templates_app.texts.render import ChannelTexts, Template
+from templates_app.channels import ADDRESSED, TRAITS, Addresses
+from templates_app.macros.recipients import Entry, entries, fill
+from templates_app.texts.render import ChannelTexts, Template, values_missing
+from templates_app.types import ADHOC
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
-_SUPPLIED_SPACES = ("certificate", "server")
+_SUPPLIED_SPACES = ("certificate", "enrollment", "server")
 _ADMINS, _OWNERS = frozenset({"admin"}), frozenset({"user", "device"})
 _KNOWN = _ADMINS | _OWNERS
 _DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
@@ -91,7 +92,8 @@ class Way(Struct, frozen=True):
 class Ways(Struct, frozen=True):
     """The channels of several templates that are used, the same for many events, and notes of those left out.
 
-    `uses_supplied`: a recipient is written with values that the event itself supplies.
+    `uses_supplied`: a recipient is written with values that the event itself supplies, or a text is pointless without
+    them.
     """
 
     templates: tuple[Template, ...]
@@ -130,7 +132,10 @@ def ways(
         templates=tuple(template for template, _ in templates),
         used=tuple(used),
         notes=tuple(dict.fromkeys(notes)),
-        uses_supplied=any(entry.spaces - _KNOWN for way in used for entry in way.channel.recipients),
+        uses_supplied=any(
+            way.channel.requires_values or any(entry.spaces - _KNOWN for entry in way.channel.recipients)
+            for way in used
+        ),
     )
 
 
@@ -140,7 +145,9 @@ def plan(occasion: Occasion, *, ways: Ways, target: Target, routes: Mapping[Serv
     for way in ways.used:
         template = way.template
         expires_at = occasion.expires_at or occasion.received_at + template.lifetime
+        pointless = _pointless(way.channel, occasion=occasion, target=target)
         for each in _reached(way.channel, occasion=occasion, target=target, routes=routes):
+            skip = each.skip or pointless
             to, via = _sent_to(each, routes=routes, target=target)
             kind = KIND_OF_ADDRESS[to.kind]
             route = routes.get(kind)
@@ -153,7 +160,7 @@ def plan(occasion: Occasion, *, ways: Ways, target: Target, routes: Mapping[Serv
                 event_id=occasion.event_id,
                 template_version_id=template.texts.version_id,
                 rule_id=way.rule_id,
-                server_id=None if each.skip or not route else route.server_id,
+                server_id=None if skip or not route else route.server_id,
                 via_id=via.gateway_id if via else None,
                 person_id=target.person_id,
                 device_id=target.device_id,
@@ -161,11 +168,33 @@ def plan(occasion: Occasion, *, ways: Ways, target: Target, routes: Mapping[Serv
                 time_zone=target.time_zone,
                 priority=occasion.priority,
                 hold_unknown=template.hold_unknown,
-                skip=each.skip,
-                wait_code="" if each.skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
+                skip=skip,
+                wait_code="" if skip or route else ReasonCode.NO_ACTIVE_SERVER.value,
             )
             found.append((each.to, planned))
     return Plan(deliveries=tuple(_once(found)), notes=ways.notes)
+
+
+def to_those_named(template: Template) -> Template:
+    """An Ad Hoc template without a Recipient goes to those whom its event is about."""
+    if template.type != ADHOC:
+        return template
+    channels = {
+        kind: structs.replace(channel, recipients=entries(f"${{user.{ADDRESSED[kind].macro}}}"))
+        if kind in ADDRESSED and not channel.recipients
+        else channel
+        for kind, channel in template.texts.channels.items()
+    }
+    return structs.replace(template, texts=structs.replace(template.texts, channels=channels))
+
+
+def _pointless(channel: ChannelTexts, *, occasion: Occasion, target: Target) -> Reason | None:
+    """Why its text in the target's language is better not sent."""
+    if not channel.requires_values:
+        return None
+    values = {**occasion.values, "user": target.user, "device": target.device}
+    missing = values_missing(channel, values, language=target.language)
+    return Reason(ReasonCode.VALUE_MISSING, Scope.MESSAGE, f"empty: {', '.join(missing)}") if missing else None
 
 
 def event_values(
@@ -201,10 +230,16 @@ def channels(
     ]
     if not wanted:
         return [], [f"Template {template.name!r} has no active channel to use."]
+    notes = [
+        f"Template {template.name!r}: {channel.kind.value} is left out, it has no text."
+        for channel in wanted
+        if channel.is_empty
+    ]
+    wanted = [channel for channel in wanted if not channel.is_empty]
     served = [channel for channel in wanted if _has_server(channel.kind, routes=routes)]
     if not template.predefined or not served:
-        return wanted, []
-    return served, [
+        return wanted, notes
+    return served, notes + [
         f"Template {template.name!r}: {channel.kind.value} is left out, it has no active server."
         for channel in wanted
         if channel not in served

@@ -124,7 +124,7 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
     values: dict[str, Any] = {
         "user": user,
         "device": device,
-        "console": {"name": settings.XMNOTIFY_CONSOLE_NAME, "url": settings.XMNOTIFY_CONSOLE_URL},
+        "console": console_values(),
     }
     if claim.event_id is None:
         return values, frozenset()
@@ -138,10 +138,21 @@ def _values(claim: Claim, *, known: Sources) -> tuple[dict[str, Any], frozenset[
     values |= event_values(
         event_id=event.id, type_code=event.type, source=event.source, occurred_at=event.occurred_at, payload=supplied
     )
+    values |= with_secrets(values, secrets)
+    return values, frozenset(secrets).union(*(secret_values.macros(path) for path, _ in hidden))
+
+
+def console_values() -> dict[str, str]:
+    return {"name": settings.XMNOTIFY_CONSOLE_NAME, "url": settings.XMNOTIFY_CONSOLE_URL}
+
+
+def with_secrets(values: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The values, and the secret ones in their name spaces."""
+    found = dict(values)
     for path, secret in secrets.items():
         space, _, name = path.partition(".")
-        values[space] = {**values.get(space, {}), name: secret}
-    return values, frozenset(secrets).union(*(secret_values.macros(path) for path, _ in hidden))
+        found[space] = {**found.get(space, {}), name: secret}
+    return found
 
 
 def sealed(secrets: Mapping[str, str], *, hidden: Sequence[tuple[secret_values.Path, Any]]) -> str:

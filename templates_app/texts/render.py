@@ -8,6 +8,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from templates_app.channels import TRAITS
+from templates_app.macros import tree
 from templates_app.macros.budget import TextTooLongError
 from templates_app.macros.evaluate import Mode, Program, Rendered, evaluate, program
 from templates_app.macros.recipients import Entry, entries
@@ -16,15 +17,21 @@ from templates_app.texts.content import Channel, Content, Wording, folded
 from transports.addresses import mail_address
 from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
+_REQUIRED_SPACE = "enrollment"
 _NOTHING = Rendered(text="", masked="")
 
 
 class LanguageText(Struct, frozen=True):
-    """Subject and message in one language, compiled."""
+    """Subject and message in one language, compiled. `required` are its macros without whose value it is pointless."""
 
     subject: Program
     message: Program
     html: Program | None = None
+    required: tuple[Program, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.subject.template.parts or self.message.template.parts or self.html)
 
 
 class ChannelTexts(Struct, frozen=True):
@@ -42,6 +49,15 @@ class ChannelTexts(Struct, frozen=True):
     sound: str
     texts: Mapping[str, LanguageText]
     per_device: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing in any language."""
+        return bool(self.texts) and all(text.is_empty for text in self.texts.values())
+
+    @property
+    def requires_values(self) -> bool:
+        return any(text.required for text in self.texts.values())
 
     def in_language(self, language: str) -> LanguageText:
         """The text for a BCP 47 tag: "de-AT", then "de", then the one for everybody."""
@@ -111,11 +127,24 @@ def _channel(channel: Channel) -> ChannelTexts:
 
 
 def _text(wording: Wording, *, kind: ChannelKind) -> LanguageText:
-    return LanguageText(
-        subject=program(wording.subject, mode=Mode.SUBJECT),
-        message=program(wording.message, mode=TRAITS[kind].mode),
-        html=program(wording.html, mode=Mode.HTML) if wording.html else None,
+    subject = program(wording.subject, mode=Mode.SUBJECT)
+    message = program(wording.message, mode=TRAITS[kind].mode)
+    html = program(wording.html, mode=Mode.HTML) if wording.html else None
+    macros = (macro for each in (subject, message, html) if each for macro in each.template.macros())
+    required = (
+        macro for macro in macros if any(reference.parts[0] == _REQUIRED_SPACE for reference in tree.references(macro))
     )
+    alone = tuple(program(tree.to_source(tree.Template((macro,))), mode=Mode.TEXT) for macro in required)
+    return LanguageText(subject, message, html, alone)
+
+
+def values_missing(channel: ChannelTexts, values: Values, *, language: str) -> tuple[str, ...]:
+    """The macros that its text in this language is pointless without, and that have no value and no default."""
+    made = (evaluate(each, values, language=language or "en") for each in channel.in_language(language).required)
+    try:
+        return tuple(dict.fromkeys(name for each in made for name in each.empty))
+    except TextTooLongError:
+        return ()  # there is one, and rendering says what is wrong with it
 
 
 def render(
