@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -22,6 +23,7 @@ from console.kit.registry import Button, Entry, Finding, Level, Section
 from console.kit.views import ConsoleView
 from dispatch.dashboard import figures
 from dispatch.intake import sample
+from dispatch.log import search
 from dispatch.models import Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
@@ -29,7 +31,7 @@ from foundation import audit
 from foundation.audit import Action
 from servers.models import Server
 from templates_app import queries
-from templates_app.models import NotificationTemplate
+from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.texts import preview
 from transports.addresses import mail_address
 from transports.types import AddressKind, Recipient
@@ -50,7 +52,23 @@ def register() -> None:
     registry.add_health(findings)
     registry.add_impact("servers.Server", source=of_server)
     registry.add_panel("template-editor", source=panel, order=20)
+    registry.add_panel("device", source=lambda request, row: _deliveries(request, row.serial or row.imei))
+    registry.add_panel("user", source=lambda request, row: _deliveries(request, row.loginname))
     preview.add_events(HappenedEvents())
+
+
+def _deliveries(request: HttpRequest, recipient: str) -> str:
+    """The newest of a device or user, with why those were not sent that were not."""
+    if not request.user.has_perm("dispatch.view_delivery"):
+        return ""
+    found = search.page(search.Wanted(recipient=recipient), after=None)
+    versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in found.rows})
+    names = dict(versions.values_list("pk", "template__name"))
+    context = {
+        "deliveries": [(row, names.get(row.template_version_id or 0, "")) for row in found.rows],
+        "more": f"{reverse('delivery-log')}?{urlencode({'recipient': recipient})}" if found.after else "",
+    }
+    return render_to_string("dispatch/deliveries_panel.html", context, request)
 
 
 def findings() -> Iterator[Finding]:

@@ -40,6 +40,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("console.urls")),
     path("", include("api.access.urls")),
+    path("", include("devices.urls")),
     path("", include("servers.urls")),
     path("", include("templates_app.urls")),
     path("", include("dispatch.urls")),

@@ -101,12 +101,17 @@ def _answer(report: Report) -> ImportAnswer:
 def _refusal(report: Report) -> ProblemError:
     """422 with each wrong line, as "12.platform"."""
     errors = [FieldError(f"{one.line}.{one.column}".rstrip("."), one.code, one.reason) for one in report.faults]
-    if not errors:
-        errors = [FieldError(name, "unknown_property", "No record has this property yet.") for name in report.unknown]
-        words = "Nothing was stored: fix the names of these properties, or give new_properties=true."
-    else:
-        words = f"Nothing was stored: {report.fault_count} of {report.lines} lines are wrong."
-    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, words, errors=errors)
+    if errors:
+        return ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Nothing was stored: {report.fault_count} of {report.lines} lines are wrong.",
+            errors=errors,
+        )
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Nothing was stored: fix the names of these properties, or give new_properties=true.",
+        errors=[FieldError(name, "unknown_property", "No record has this property yet.") for name in report.unknown],
+    )
 
 
 def _export(call: Call, *, kind: Kind) -> StreamingHttpResponse:

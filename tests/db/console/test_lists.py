@@ -12,6 +12,7 @@ from api.models import ApiKey
 from console.kit import registry
 from console.kit.lists import ListPage
 from console.kit.registry import Bulk, Button, Column
+from devices.models import Device, Person
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
 from foundation.models import AuditEntry
@@ -120,6 +121,30 @@ class TestAuditTrail(ListContract):
 
     def clear(self):
         AuditEntry.objects.all().delete()
+
+
+class TestDevices(ListContract):
+    view = "devices"
+    unfit = {"search": "nobody's", "platform": "iOS"}
+
+    def add(self, count):
+        for name in names("Device", count):
+            world.device(serial=name)
+
+    def clear(self):
+        Device.objects.all().delete()
+
+
+class TestUsers(ListContract):
+    view = "users"
+    unfit = {"search": "nobody's"}
+
+    def add(self, count):
+        for name in names("User", count):
+            world.person(loginname=name)
+
+    def clear(self):
+        Person.objects.all().delete()
 
 
 class TestDeliveryLog(ListContract):

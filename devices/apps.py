@@ -1,0 +1,14 @@
+"""The app of devices and users, and what it adds to the console."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DevicesConfig(AppConfig):
+    name = "devices"
+
+    def ready(self) -> None:
+        from devices.pages import views
+
+        views.register()

@@ -1,0 +1,1 @@
+"""Manage > Devices and Users."""

@@ -1,0 +1,245 @@
+"""Manage > Devices and Users: the lists, CSV files of what they show, and the page of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.generic.base import TemplateView
+
+from console.kit import cells, registry
+from console.kit.lists import ListPage
+from console.kit.registry import Button, Column, Entry, How, Level, Section, Words
+from console.kit.views import ConsoleView
+from devices import exports, selection
+from devices.imports import Kind
+from devices.models import Device, Person
+from devices.pages.forms import STATUS, DeviceFilter, UserFilter, wanted
+
+Row = TypeVar("Row", Device, Person)
+_EXPORTED = {
+    Kind.DEVICES: (
+        *("serial", "imei", "platform", "os_version", "model", "name", "ownership", "phone_number", "carrier"),
+        *("managed", "jailbroken", "out_of_compliance", "gateway_blocked", "last_access", "user"),
+    ),
+    Kind.USERS: exports.table_columns(Kind.USERS),
+}
+
+
+class DevicesView(ConsoleView):
+    page = "devices"
+    permissions = ("devices.view_device",)
+
+
+class UsersView(ConsoleView):
+    page = "users"
+    permissions = ("devices.view_person",)
+
+
+class DeviceList(DevicesView, ListPage[Device]):
+    title = gettext_lazy("Devices")
+    filter_class = DeviceFilter
+    empty = gettext_lazy("No device is known yet. Devices come in by the HTTP interface, by import, or with an event.")
+    empty_filtered = gettext_lazy("No device fits this filter.")
+    orders: ClassVar = {"device": ("pk",), "access": ("last_access",)}
+
+    def beside_filter(self, query: str) -> Iterable[Button]:
+        yield Button("CSV", f"{reverse('devices-export')}?{query}", how=How.LINK)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Device]:
+        asked = wanted(given)
+        rows = selection.devices(asked, now=timezone.now()) if asked else Device.objects.all()
+        return rows.select_related("person")
+
+    def columns(self, rows: Sequence[Device]) -> Iterable[Column]:
+        return (
+            Column("device", _("Device"), _device, style="who", heads=True),
+            Column("status", _("Status"), _status, style="nowrap"),
+            Column("user", _("User"), lambda row: _user(row.person), style="who"),
+            Column("platform", _("Platform"), lambda row: row.get_platform_display()),
+            Column("version", _("OS version"), lambda row: row.os_version),
+            Column("model", _("Model"), lambda row: row.model, style="named"),
+            Column("access", _("Last access"), lambda row: cells.moment(row.last_access)),
+        )
+
+
+class UserList(UsersView, ListPage[Person]):
+    title = gettext_lazy("Users")
+    filter_class = UserFilter
+    empty = gettext_lazy("No user is known yet. Users come in by the HTTP interface, by import, or with an event.")
+    empty_filtered = gettext_lazy("No user fits this filter.")
+    orders: ClassVar = {"user": ("loginname",), "mail": ("mail",)}
+
+    def beside_filter(self, query: str) -> Iterable[Button]:
+        yield Button("CSV", f"{reverse('users-export')}?{query}", how=How.LINK)
+
+    def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Person]:
+        asked = wanted(given)
+        rows = selection.people(asked, now=timezone.now()) if asked else Person.objects.all()
+        return rows.prefetch_related("groups", "devices")
+
+    def columns(self, rows: Sequence[Person]) -> Iterable[Column]:
+        return (
+            Column("user", _("User"), _user, style="who", heads=True),
+            Column("mail", _("Mail"), lambda row: row.mail, style="named"),
+            Column("mobile", _("Mobile"), lambda row: row.mobile, style="nowrap"),
+            Column("groups", _("Groups"), lambda row: ", ".join(sorted(group.name for group in row.groups.all()))),
+            Column("devices", _("Devices"), lambda row: str(len(row.devices.all())), style="number"),
+        )
+
+
+class DevicesExport(DevicesView):
+    """What the filter matches, as CSV."""
+
+    def get(self, request: HttpRequest) -> StreamingHttpResponse:
+        return _csv(Kind.DEVICES, DeviceFilter(request.GET).given())
+
+
+class UsersExport(UsersView):
+    """What the filter matches, as CSV."""
+
+    def get(self, request: HttpRequest) -> StreamingHttpResponse:
+        return _csv(Kind.USERS, UserFilter(request.GET).given())
+
+
+def _csv(kind: Kind, given: Mapping[str, Any]) -> StreamingHttpResponse:
+    found = exports.table(kind, columns=_EXPORTED[kind], wanted=wanted(given), now=timezone.now())
+    response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{kind}.csv"'
+    return response
+
+
+class _OnePage(ConsoleView, TemplateView, Generic[Row]):
+    """What is known of one, and what the rooms above add by the key `place`."""
+
+    template_name = "devices/one.html"
+    place = ""
+
+    def rows(self) -> QuerySet[Row]:
+        raise NotImplementedError
+
+    def facts(self, row: Row) -> Iterator[tuple[Words, Words]]:
+        raise NotImplementedError
+
+    def reach(self, row: Row) -> Iterator[tuple[Words, Words]]:
+        """What each channel reaches, or why it does not."""
+        raise NotImplementedError
+
+    def get_title(self) -> Words:
+        return str(self.row)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        self.row: Row = get_object_or_404(self.rows(), pk=self.kwargs["pk"])
+        context = {
+            "facts": [(label, value) for label, value in self.facts(self.row) if value],
+            "reach": list(self.reach(self.row)),
+            "properties": sorted(self.row.properties.items()),
+            "panels": registry.panels(self.place, self.request, instance=self.row),
+        }
+        return super().get_context_data(**context | kwargs)
+
+
+class DevicePage(DevicesView, _OnePage[Device]):
+    place = "device"
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [(DeviceList.title, reverse("devices"))]
+
+    def rows(self) -> QuerySet[Device]:
+        return Device.objects.select_related("person").prefetch_related("apps", "push_tokens")
+
+    def facts(self, row: Device) -> Iterator[tuple[Words, Words]]:
+        yield _("Status"), _status(row)
+        yield _("User"), _user(row.person)
+        yield _("Serial number"), row.serial
+        yield _("IMEI"), row.imei
+        yield _("Platform"), f"{row.get_platform_display()} {row.os_version}".strip()
+        yield _("Model"), row.model
+        yield _("Ownership"), row.get_ownership_display()
+        yield _("Phone number"), row.phone_number
+        yield _("Carrier"), row.carrier
+        yield _("Last access"), cells.moment(row.last_access)
+        yield _("Apps"), ", ".join(sorted(app.name for app in row.apps.all()))
+
+    def reach(self, row: Device) -> Iterator[tuple[Words, Words]]:
+        mobile = row.person.mobile if row.person else ""
+        yield _("Mail"), (row.person.mail if row.person else "") or _no(_("no user with an address"))
+        yield _("SMS"), _no(_("no SIM")) if row.has_sim is False else mobile or row.phone_number or _no(_("no number"))
+        yield _("Secure Hub"), cells.joined(*_tokens([row])) or _no(_("no push token"))
+
+
+class UserPage(UsersView, _OnePage[Person]):
+    place = "user"
+
+    def get_crumbs(self) -> list[tuple[Words, str]]:
+        return [(UserList.title, reverse("users"))]
+
+    def rows(self) -> QuerySet[Person]:
+        return Person.objects.prefetch_related("groups", "devices__push_tokens")
+
+    def facts(self, row: Person) -> Iterator[tuple[Words, Words]]:
+        yield _("Login name"), row.loginname
+        yield _("Name"), row.displayname
+        yield _("Disabled"), cells.badge(Level.WARNING, _("Disabled")) if row.disabled else ""
+        yield _("Groups"), ", ".join(sorted(group.name for group in row.groups.all()))
+        yield _("Language"), row.language
+        yield _("Time zone"), row.time_zone
+        devices = [_device(device) for device in row.devices.all()]
+        yield _("Devices"), cells.items(devices, style="links") if devices else ""
+
+    def reach(self, row: Person) -> Iterator[tuple[Words, Words]]:
+        devices = list(row.devices.all())
+        no_sim = devices and all(device.has_sim is False for device in devices)
+        yield _("Mail"), row.mail or _no(_("no address"))
+        yield _("SMS"), _no(_("no device has a SIM")) if no_sim else row.mobile or _no(_("no number"))
+        yield _("Secure Hub"), cells.joined(*_tokens(devices)) or _no(_("no push token"))
+
+
+def _device(row: Device) -> Words:
+    known = str(row)
+    further = row.serial if row.serial and row.serial != known else row.imei if row.imei != known else ""
+    return cells.joined(cells.link(reverse("device", args=[row.pk]), known), " ", cells.small(further))
+
+
+def _user(row: Person | None) -> Words:
+    if row is None:
+        return ""
+    further = row.loginname if row.displayname else ""
+    return cells.joined(cells.link(reverse("user", args=[row.pk]), str(row)), " ", cells.small(further))
+
+
+def _status(row: Device) -> Words:
+    found = [
+        cells.badge(Level.NEUTRAL if field == "managed" else Level.WARNING, words)
+        for words, field, value in STATUS.values()
+        if getattr(row, field) is value
+    ]
+    return cells.items(found, style="channels") if found else cells.badge(Level.OK, _("In order"))
+
+
+def _no(words: str) -> Words:
+    return cells.badge(Level.WARNING, _("Not reached: %s") % words)
+
+
+def _tokens(devices: Sequence[Device]) -> Iterator[Words]:
+    tokens = [token for device in devices for token in device.push_tokens.all()]
+    if live := sum(1 for token in tokens if token.dead_at is None):
+        yield ngettext("%d push token", "%d push tokens", live) % live
+    for token in tokens:
+        if token.dead_at is not None:
+            yield cells.small(cells.joined(_("A token is off since "), cells.moment(token.dead_at)))
+
+
+def register() -> None:
+    for view, label, permission, order in (
+        ("devices", gettext_lazy("Devices"), "devices.view_device", 0),
+        ("users", gettext_lazy("Users"), "devices.view_person", 10),
+    ):
+        registry.add_entry(Entry(view, label, Section.MANAGE, permission=permission, order=order))
