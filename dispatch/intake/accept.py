@@ -337,8 +337,8 @@ def _check_recipients(event_in: EventIn, ways: Ways) -> None:
     if all(template.type == ADHOC for template in ways.templates) and not any(
         way.channel.recipients for way in ways.used
     ):
-        words = "An Ad Hoc event needs recipients, or a device, a user or an audience."
-        raise RefusedError("recipients", "required", words)
+        detail = "An Ad Hoc event needs recipients, or a device, a user or an audience."
+        raise RefusedError("recipients", "required", detail)
 
 
 def _find_templates(type_code: str, template: str) -> Query[list[Template] | RefusedError]:
