@@ -65,7 +65,10 @@ def test_the_numbers_lead_to_the_deliveries_that_they_count(admin_client):
     deliveries(S.SENT, S.FAILED, S.EXPIRED, S.DUE, at=timezone.now())
     links = re.findall(r'href="(/log/\?state=[^"]+)"', text(admin_client.get("/")))
     shown = [admin_client.get(unescape(link)).context["rows"] for link in links]
-    assert [{Delivery.objects.get(pk=row.key).state for row in rows} for rows in shown] == [{"failed", "expired"}, {"due"}]
+    assert [{Delivery.objects.get(pk=row.key).state for row in rows} for rows in shown] == [
+        {"failed", "expired"},
+        {"due"},
+    ]
 
 
 def test_the_number_of_queries_does_not_grow_with_the_deliveries(admin_client, django_assert_max_num_queries):
