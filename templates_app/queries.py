@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import PROTECT
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from foundation.sql.statements import Query
 from servers.models import Server
@@ -29,11 +29,25 @@ from transports.types import ChannelKind
 
 
 def for_type(type_code: str) -> Query[list[Template]]:
-    """The administrators' own templates of the type with an active channel; if there is none, the predefined one."""
+    """The templates of the type that are sent for its events, as `speaking` says."""
     rows = yield statements.of_type(type_code)
-    found = [_template(row) for row in rows]
-    own = [template for template in found if not template.predefined and _any_active(template)]
-    return own or [template for template in found if template.predefined]
+    return speaking([_template(row) for row in rows])
+
+
+def speaking(found: Sequence[Template]) -> list[Template]:
+    """Of templates of one type: the administrators' own, and the predefined one on the channels where none of them is.
+
+    The predefined one stays, whatever it has active, where no own one has an active channel.
+    """
+    own = [template for template in found if not template.predefined and template.texts.active_kinds()]
+    taken = frozenset[ChannelKind]().union(*(template.texts.active_kinds() for template in own))
+    rest = [_without(template, taken) for template in found if template.predefined]
+    return [*own, *(template for template in rest if not own or template.texts.active_kinds())]
+
+
+def _without(template: Template, kinds: Collection[ChannelKind]) -> Template:
+    channels = {kind: channel for kind, channel in template.texts.channels.items() if kind not in kinds}
+    return structs.replace(template, texts=structs.replace(template.texts, channels=channels))
 
 
 def named(name_or_id: str) -> Query[Template | None]:
@@ -87,10 +101,6 @@ def version_texts(version_id: int) -> VersionTexts:
         number=version.number,
         channels=compiled(content_of(version)),
     )
-
-
-def _any_active(template: Template) -> bool:
-    return any(channel.active for channel in template.texts.channels.values())
 
 
 def ready_kinds() -> frozenset[ChannelKind]:

@@ -187,11 +187,9 @@ def _run(broadcast: Broadcast) -> _Run:
     )
     versions = broadcast.template_versions.select_related("template").order_by("pk")
     chosen = [
-        planning.to_those_named(
-            structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk))
-        )
-        for row in versions
+        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
     ]
+    chosen = [planning.to_those_named(template) for template in templates.speaking(chosen)]
     return _Run(broadcast, filters.parse(broadcast.audience), occasion, chosen, active_routes())
 
 
@@ -223,9 +221,10 @@ def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
     """Store their deliveries; returns the servers that have something to send."""
     planned: list[Planned] = []
     servers: set[int | None] = set()
+    only = frozenset(map(ChannelKind, run.broadcast.channels)) or None
+    served = planning.any_served(run.templates, only=only, routes=run.routes)
     for template in run.templates:
-        only = frozenset(map(ChannelKind, run.broadcast.channels)) or None
-        chosen, _ = planning.channels(template, only=only, routes=run.routes)
+        chosen, _ = planning.channels(template, only=only, routes=run.routes, any_served=served)
         for channel in chosen:
             rest = targets.ids
             if fanout.takes(channel):

@@ -353,7 +353,14 @@ def _find_templates(type_code: str, template: str) -> Query[list[Template] | Ref
 
 
 def _ways(event_in: EventIn, chosen: Sequence[Template], *, world: _World) -> Ways:
-    return planning.ways([(each, None) for each in chosen], only=event_in.channels, routes=world.routes)
+    found = planning.ways([(each, None) for each in chosen], only=event_in.channels, routes=world.routes)
+    if event_in.template or all(template.predefined for template in chosen):
+        return found
+    used = {
+        template.name: [way.channel.kind.value for way in found.used if way.template is template] for template in chosen
+    }
+    speak = (f"Template {name!r} is sent by {', '.join(kinds)}." for name, kinds in used.items() if kinds)
+    return structs.replace(found, notes=(*speak, *found.notes))
 
 
 def _prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -124,8 +124,9 @@ def ways(
     """How every (template, rule) is sent; `only` narrows the template's active channels."""
     used: list[Way] = []
     notes: list[str] = []
+    served = any_served([template for template, _ in templates], only=only, routes=routes)
     for template, rule_id in templates:
-        chosen, left_out = channels(template, only=only, routes=routes)
+        chosen, left_out = channels(template, only=only, routes=routes, any_served=served)
         used += [Way(template, rule_id, channel) for channel in chosen]
         notes += left_out
     return Ways(
@@ -216,18 +217,34 @@ def event_values(
     }
 
 
-def channels(
-    template: Template, *, only: frozenset[ChannelKind] | None, routes: Mapping[ServerKind, Route]
-) -> tuple[list[ChannelTexts], list[str]]:
-    """The channels to use, and notes of those left out.
+def any_served(
+    templates: Iterable[Template], *, only: frozenset[ChannelKind] | None, routes: Mapping[ServerKind, Route]
+) -> bool:
+    """Whether a channel of any of them that says something has an active server."""
+    wanted = (channel for template in templates for channel in _wanted(template, only=only) if not channel.is_empty)
+    return any(_has_server(channel.kind, routes=routes) for channel in wanted)
 
-    Those of a predefined template need an active server, unless none of them has one.
-    """
-    wanted = [
+
+def _wanted(template: Template, *, only: frozenset[ChannelKind] | None) -> list[ChannelTexts]:
+    return [
         channel
         for channel in template.texts.channels.values()
         if channel.active and (only is None or channel.kind in only)
     ]
+
+
+def channels(
+    template: Template,
+    *,
+    only: frozenset[ChannelKind] | None,
+    routes: Mapping[ServerKind, Route],
+    any_served: bool,
+) -> tuple[list[ChannelTexts], list[str]]:
+    """The channels to use, and notes of those left out.
+
+    Those of a predefined template need an active server where any channel of the templates sent with it has one.
+    """
+    wanted = _wanted(template, only=only)
     if not wanted:
         return [], [f"Template {template.name!r} has no active channel to use."]
     notes = [
@@ -237,7 +254,7 @@ def channels(
     ]
     wanted = [channel for channel in wanted if not channel.is_empty]
     served = [channel for channel in wanted if _has_server(channel.kind, routes=routes)]
-    if not template.predefined or not served:
+    if not template.predefined or not any_served:
         return wanted, notes
     return served, notes + [
         f"Template {template.name!r}: {channel.kind.value} is left out, it has no active server."

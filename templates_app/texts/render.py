@@ -77,6 +77,9 @@ class VersionTexts(Struct, frozen=True):
     number: int
     channels: Mapping[ChannelKind, ChannelTexts]
 
+    def active_kinds(self) -> frozenset[ChannelKind]:
+        return frozenset(kind for kind, channel in self.channels.items() if channel.active)
+
 
 class Template(Struct, frozen=True):
     """A template as it applies now."""

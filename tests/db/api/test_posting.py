@@ -30,7 +30,8 @@ def test_an_accepted_event_is_stored_with_its_deliveries(api, small_world):
     assert answer.status_code == 202
     returned = answer.json()
     assert answer["Location"] == returned["status_url"] == f"/api/v1/events/{returned['id']}"
-    assert (returned["deliveries"], returned["skipped"], returned["replayed"], returned["notes"]) == (1, 0, False, [])
+    assert (returned["deliveries"], returned["skipped"], returned["replayed"]) == (1, 0, False)
+    assert returned["notes"][0] == "Template 'Jailbroken' is sent by smtp."
     event = Event.objects.get(pk=returned["id"])
     assert event.pk.version == 7
     assert event.source == "mdm.example.com"

@@ -31,13 +31,22 @@ def test_the_predefined_template_fires_where_there_is_no_own_one():
     assert result_of(queries.for_type("device.eaten")) == []
 
 
-def test_own_templates_with_an_active_channel_fire_instead():
+def test_own_templates_fire_instead_on_the_channels_that_they_have_active():
     own("B")
     own("A")
     own("C", active=False)
     own("D", code="device.wiped")
     NotificationTemplate.objects.create(name="E", type="device.jailbroken")
-    assert names(result_of(queries.for_type("device.jailbroken"))) == ["A", "B"]
+    found = result_of(queries.for_type("device.jailbroken"))
+    assert names(found) == ["A", "B", "Jailbroken or Rooted Device"]
+    assert [sorted(template.texts.active_kinds()) for template in found] == [[SMS], [SMS], [PUSH, SMTP]]
+
+
+def test_a_predefined_template_is_silent_where_own_ones_have_all_its_channels():
+    template = NotificationTemplate.objects.create(name="Whole", type="system.license_expiring")
+    channel = Channel(SMTP, active=True, recipient="a@example.com", wordings=(Wording(subject="s"),))
+    world.write(template, Content((channel,)))
+    assert names(result_of(queries.for_type("system.license_expiring"))) == ["Whole"]
 
 
 def test_an_own_template_that_is_off_does_not_silence_the_predefined_one():

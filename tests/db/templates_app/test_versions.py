@@ -129,7 +129,7 @@ def test_a_deleted_template_is_hidden_keeps_its_versions_and_frees_its_name(temp
     assert names_of(result_of(queries.for_type("device.jailbroken"))) == ["Jailbroken or Rooted Device"]
     assert queries.content_of(TemplateVersion.objects.get(pk=version.pk)) == content("two")
     edits.add(NotificationTemplate(name="Mine", type="device.jailbroken"), content("new"), actor=ADMIN)
-    assert names_of(result_of(queries.for_type("device.jailbroken"))) == ["Mine"]
+    assert names_of(result_of(queries.for_type("device.jailbroken"))) == ["Mine", "Jailbroken or Rooted Device"]
 
 
 def test_a_deleted_template_takes_no_further_save(template):

@@ -128,6 +128,15 @@ def test_every_administrator_gets_one_of_what_is_written_for_administrators():
     assert reasons(made(written, admins=[])) == ["no_address"]
 
 
+def test_a_predefined_channel_without_a_server_is_left_out_where_any_other_template_has_one():
+    predefined = template(kinds=(ChannelKind.SMS,), predefined=True, recipient="+447700900123", number=2)
+    only_mail = {ServerKind.SMTP: ROUTES[ServerKind.SMTP]}
+    planned = made(template(number=1), predefined, routes=only_mail)
+    assert [row.channel for row in planned.deliveries] == [ChannelKind.SMTP]
+    assert planned.notes == ("Template 'T2': sms is left out, it has no active server.",)
+    assert [row.wait_code for row in made(predefined, routes=only_mail).deliveries] == ["no_active_server"]
+
+
 def test_an_event_can_choose_among_the_active_channels():
     both = template(kinds=(ChannelKind.SMTP, ChannelKind.SMS), recipient="+447700900123")
     planned = made(both, only=frozenset({ChannelKind.SMS}))
