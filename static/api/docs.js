@@ -21,6 +21,8 @@
     return { string: "", integer: 0, number: 0, boolean: false }[own.type] ?? null;
   };
 
+  const mediaType = (content) => "application/json" in content ? "application/json" : Object.keys(content)[0];
+
   const send = async (operation, form, output) => {
     let where = operation.base + operation.path;
     const query = new URLSearchParams();
@@ -32,7 +34,7 @@
       if (field.dataset.in === "header") headers[field.name] = field.value;
     }
     const body = form.querySelector("textarea");
-    if (body) headers["Content-Type"] = "application/json";
+    if (body) headers["Content-Type"] = mediaType(operation.requestBody.content);
     if (query.size) where += `?${query}`;
     output.textContent = "...";
     try {
@@ -61,8 +63,8 @@
     const form = make("form", "", { id: `${id}-form` });
     for (const parameter of operation.parameters) form.append(...field(parameter, `${id}-${parameter.in}-${parameter.name}`));
     if (operation.requestBody) {
-      const schema = operation.requestBody.content["application/json"].schema;
-      const value = JSON.stringify(sample(schema, components), null, 2);
+      const json = operation.requestBody.content["application/json"];
+      const value = json ? JSON.stringify(sample(json.schema, components), null, 2) : "";
       form.append(make("label", "Body", { htmlFor: `${id}-body` }), make("textarea", "", { id: `${id}-body`, value, spellcheck: false }));
     }
     form.append(make("button", "Send", { type: "submit" }));
