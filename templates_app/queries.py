@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -24,7 +24,7 @@ from templates_app.texts import predefined
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.texts.render import Template, VersionTexts, compiled
 from templates_app.texts.validators import missing
-from templates_app.types import ADHOC, BY_CODE
+from templates_app.types import ADHOC, BY_CODE, TemplateType
 from transports.types import ChannelKind
 
 
@@ -193,22 +193,55 @@ class ChannelState(Struct, frozen=True):
         return TRAITS[self.kind].name
 
 
-def channel_states(template: NotificationTemplate, *, ready: Collection[ChannelKind]) -> tuple[ChannelState, ...]:
-    """The channels of the template's type: SMTP, SMS, Secure Hub, those not correctly configured after the others."""
+Own = Mapping[tuple[str, ChannelKind], Sequence[str]]
+"""The names of the administrators' own templates that have a channel of a type active."""
+
+
+def own_templates() -> Own:
+    found: dict[tuple[str, ChannelKind], list[str]] = {}
+    rows = NotificationTemplate.objects.kept().filter(predefined=False, current__isnull=False)
+    for row in rows.select_related("current").order_by(Lower("name")):
+        for kind in current_content(row).active_kinds():
+            found.setdefault((row.type, kind), []).append(row.name)
+    return found
+
+
+def sent_for(kind: TemplateType) -> list[tuple[str, str]]:
+    """The names of the type's channels, with those of the templates that are sent by each; those of none left out."""
+    own = own_templates()
+    predefined = NotificationTemplate.objects.kept().filter(type=kind.code, predefined=True).select_related("current")
+    found = []
+    for channel in CHANNELS:
+        rest = (row.name for row in predefined if channel in current_content(row).active_kinds())
+        if names := own.get((kind.code, channel)) or list(rest):
+            found.append((TRAITS[channel].name, ", ".join(f"“{name}”" for name in names)))
+    return found
+
+
+def channel_states(
+    template: NotificationTemplate, *, ready: Collection[ChannelKind], own: Own
+) -> tuple[ChannelState, ...]:
+    """The channels of the template's type: SMTP, SMS, Secure Hub, those that it does not send by after the others."""
     kind, content = BY_CODE[template.type], current_content(template)
+    instead = {each: own.get((template.type, each), ()) if template.predefined else () for each in CHANNELS}
     states = [
-        ChannelState(channel, reason=_reason(content.channel(channel), ready=ready, adhoc=kind.code == ADHOC))
+        ChannelState(
+            channel,
+            reason=_reason(content.channel(channel), ready=ready, adhoc=kind.code == ADHOC, instead=instead[channel]),
+        )
         for channel in CHANNELS
         if channel in kind.channels
     ]
     return tuple(sorted(states, key=lambda state: bool(state.reason)))
 
 
-def _reason(channel: Channel, *, ready: Collection[ChannelKind], adhoc: bool) -> str:
+def _reason(channel: Channel, *, ready: Collection[ChannelKind], adhoc: bool, instead: Sequence[str]) -> str:
     if not channel.active:
         return _("Not activated")
     if missing(channel, adhoc=adhoc):
         return _("The text is not complete")
     if channel.kind not in ready:
         return _("No active server")
+    if instead:
+        return _("Sent instead: %s") % ", ".join(f"“{name}”" for name in instead)
     return ""

@@ -10,6 +10,8 @@ from django.utils.translation import ngettext
 from console.kit import registry
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL, ServerKind
+from templates_app import queries
+from templates_app.channels import CHANNELS, TRAITS
 from templates_app.models import NotificationTemplate
 
 _NAMED = 5
@@ -37,5 +39,20 @@ def of_server(server: Server) -> Iterator[str]:
     ) % {"count": len(names), "names": shown}
 
 
+def of_template(template: NotificationTemplate) -> Iterator[str]:
+    """Where the predefined template of its type is sent again."""
+    own = queries.own_templates()
+    predefined = NotificationTemplate.objects.kept().filter(type=template.type, predefined=True).first()
+    if template.predefined or predefined is None:
+        return
+    active = queries.current_content(predefined).active_kinds()
+    alone = [kind for kind in CHANNELS if own.get((template.type, kind)) == [template.name] and kind in active]
+    if alone:
+        channels = ", ".join(TRAITS[kind].name for kind in alone)
+        words = _("The predefined template “%(name)s” is sent again by %(channels)s.")
+        yield words % {"name": predefined.name, "channels": channels}
+
+
 def register() -> None:
     registry.add_impact("servers.Server", source=of_server)
+    registry.add_impact("templates_app.NotificationTemplate", source=of_template)

@@ -61,11 +61,11 @@ class TemplateList(SettingsChildView, ListPage[NotificationTemplate]):
         return rows.filter(type=given["type"]) if "type" in given else rows
 
     def columns(self, rows: Sequence[NotificationTemplate]) -> Iterable[Column]:
-        ready = queries.ready_kinds()
+        ready, own = queries.ready_kinds(), queries.own_templates()
         return (
             Column("name", _("Name"), _named, heads=True),
             Column("type", _("Type"), lambda row: _(BY_CODE[row.type].name)),
-            Column("channels", _("Channels"), lambda row: _channels(row, ready=ready)),
+            Column("channels", _("Channels"), lambda row: _channels(row, ready=ready, own=own)),
             Column("kind", _("Kind"), lambda row: _("Predefined") if row.predefined else _("Own")),
             Column("manual", _("Manual"), lambda row: _("Yes") if queries.manual_sending_supported(row) else _("No")),
         )
@@ -78,9 +78,9 @@ def _named(row: NotificationTemplate) -> Words:
     return cells.link(reverse("template", args=[row.pk]), row.name)
 
 
-def _channels(row: NotificationTemplate, *, ready: Collection[ChannelKind]) -> Words:
+def _channels(row: NotificationTemplate, *, ready: Collection[ChannelKind], own: queries.Own) -> Words:
     """A badge a channel, and why it is not ready."""
-    states = queries.channel_states(row, ready=ready)
+    states = queries.channel_states(row, ready=ready, own=own)
     badges = (
         cells.joined(cells.badge("neutral" if state.reason else "ok", state.label), cells.small(state.reason))
         for state in states
@@ -130,6 +130,7 @@ class Editor(TemplateResponseMixin, TemplatePage):
             "instance": form.instance,
             "panels": list(form.panels()),
             "manual": form.kind.manual and _manual(form),
+            "sent_for": queries.sent_for(form.kind),
             "known_languages": forms.KNOWN_LANGUAGES,
             **self._samples(form.kind),
             "back": self.get_success_url(),

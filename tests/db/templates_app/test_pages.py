@@ -81,6 +81,20 @@ def test_the_list_shows_configured_channels_first_with_the_reasons_of_the_others
     ]
 
 
+def test_the_list_and_the_deletion_say_which_template_is_sent(admin_client, jailbroken):
+    world.smtp_server()
+    own = world.template(name="Mine")
+    (row,) = admin_client.get(LIST, {"name": "Jailbroken or Rooted Device"}).context["rows"]
+    assert "Sent instead: “Mine”" in row.cells[2]
+    again = "The predefined template “Jailbroken or Rooted Device” is sent again by SMTP."
+    assert again in admin_client.get(f"{LIST}{own.pk}/delete/").content.decode()
+    words = re.sub(r"\s+", " ", admin_client.get(f"{LIST}{own.pk}/").content.decode())
+    assert "Events of this type send SMTP by “Mine”." in words
+    assert "Events of this type send SMS by “Jailbroken or Rooted Device”." in words
+    world.template(name="Another")
+    assert again not in admin_client.get(f"{LIST}{own.pk}/delete/").content.decode()
+
+
 def test_adding_offers_to_set_up_channels_now_or_later_until_they_are(admin_client):
     answer = admin_client.get(f"{LIST}add/")
     assert b"Set up now" in answer.content

@@ -108,7 +108,7 @@ def find(name):
 
 
 def states(template, *, ready):
-    return [(state.kind, state.reason) for state in queries.channel_states(template, ready=ready)]
+    return [(state.kind, state.reason) for state in queries.channel_states(template, ready=ready, own={})]
 
 
 def test_channels_that_are_not_ready_come_last_and_say_why():
