@@ -37,7 +37,7 @@ def test_the_first_tab_skips_to_the_content_and_the_user_menu_works_by_keyboard(
     menu.focus()
     staff_page.keyboard.press("Enter")
     staff_page.keyboard.press("ArrowDown")
-    expect(staff_page.get_by_role("link", name="Change password")).to_be_focused()
+    expect(staff_page.get_by_role("link", name="Profile")).to_be_focused()
     staff_page.keyboard.press("Escape")
     expect(menu).to_be_focused()
 
