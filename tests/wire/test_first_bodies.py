@@ -14,7 +14,7 @@ import django
 django.setup()
 from importlib import import_module
 import_module("xmnotify.urls")
-from api import operation
+from api.kit import operation
 from api.v1.event_body import EventItem
 sys.setswitchinterval(1e-6)
 barrier = threading.Barrier(4)
