@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -112,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
         standing = (*simulator.faults.standing(), *(nexmo.faults.standing() if nexmo else ()))
         more = phone_html.fault_forms(order=nexmo.receipts.order) if nexmo else ""
         named = inbox_html.ACTIONS | phone_html.ACTIONS
-        return inbox_html.fault_form(standing, refusing=simulator.refusing, more=more, named=named)
+        return inbox_html.fault_form(
+            standing, steps=simulator.steps, refusing=simulator.refusing, more=more, named=named
+        )
 
     def _mail(self, number: str, part: str = "", *rest: str) -> None:
         mail = self.server.simulator.inbox.find(int(number)) if number.isdecimal() and len(number) < 12 else None
@@ -136,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         simulator, nexmo = self.server.simulator, self.server.nexmo
         match form["do"]:
             case "order":
-                simulator.faults.order(_fault(form, step=Step(form["step"]), action=inbox_html.ACTIONS[form["action"]]))
+                action = inbox_html.ACTIONS[form["action"]]
+                simulator.faults.order(_fault(form, step=_among(simulator.steps, form["step"]), action=action))
             case "order-sms" if nexmo:
                 action = phone_html.ACTIONS[form["sms_action"]]
                 nexmo.faults.order(_fault(form, step=SmsStep(form["step"]), action=action))
@@ -144,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
                 nexmo.receipts.order = phone_html.ORDERS[form["receipts"]]
             case "clear":
                 simulator.faults.clear()
+                simulator.accept()
                 if nexmo:
                     nexmo.faults.clear()
             case "refuse":
@@ -183,6 +188,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(payload)
+
+
+def _among(steps: Collection[Step], name: str) -> Step:
+    """Raises ValueError for a step that never comes."""
+    if Step(name) not in steps:
+        raise ValueError(name)
+    return Step(name)
 
 
 def _fault(form: dict[str, str], *, step: Step | SmsStep, action: Action) -> Fault:

@@ -88,10 +88,17 @@ def mail_page(mail: Mail) -> str:
 
 
 def fault_form(
-    standing: Sequence[Fault], *, refusing: bool, more: str = "", named: Mapping[str, Action] = ACTIONS
+    standing: Sequence[Fault],
+    *,
+    steps: Iterable[Step],
+    refusing: bool,
+    more: str = "",
+    named: Mapping[str, Action] = ACTIONS,
 ) -> str:
     """`more` is added at the end; `named` has the names of all actions that may stand."""
-    orders = "".join(f"<li>{escape(_order_text(fault, named=named))}</li>" for fault in standing) or "<li>none</li>"
+    words = [_order_text(fault, named=named) for fault in standing]
+    words += ["connections are refused, until they are accepted again or orders are cleared"] if refusing else []
+    orders = "".join(f"<li>{escape(each)}</li>" for each in words) or "<li>none</li>"
     port = ("accept", "Accept connections again") if refusing else ("refuse", "Refuse connections")
     return page(
         "Faults",
@@ -100,7 +107,7 @@ def fault_form(
         f'<button name="do" value="{port[0]}">{port[1]}</button>'
         '<button name="do" value="disconnect">Cut open connections</button></form>'
         '<h2>Order a fault</h2><form method="post" action="/faults">'
-        f'<label>At <select name="step">{options(step.value for step in Step)}</select></label>'
+        f'<label>At <select name="step">{options(step.value for step in steps)}</select></label>'
         f'<label>Do <select name="action">{options(ACTIONS)}</select></label>'
         '<label>How often (0: always) <input name="times" type="number" min="0" value="1"></label>'
         '<label>Let pass first <input name="skip" type="number" min="0" value="0"></label>'

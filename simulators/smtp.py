@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from simulators.faults import FaultBook
+from simulators.faults import FaultBook, Step
 from simulators.mailbox import Inbox, Ledger
 from simulators.smtp_session import Profile, Session, Shared
 
@@ -76,6 +76,11 @@ class SmtpSimulator:
     def refusing(self) -> bool:
         return self._server is None
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Where a fault can strike."""
+        return self._profile.steps()
+
     def disconnect(self) -> None:
         """Cut every open connection."""
         self._run(self._cut())
@@ -124,7 +129,10 @@ def main() -> None:
     parser.add_argument("--no-pipelining", action="store_true")
     options = parser.parse_args()
     profile = Profile(
-        max_recipients=options.max_recipients, pipelining=not options.no_pipelining, latency=options.latency
+        max_recipients=options.max_recipients,
+        pipelining=not options.no_pipelining,
+        anybody=True,
+        latency=options.latency,
     )
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     with SmtpSimulator(port=options.port, profile=profile, ledger=options.ledger) as simulator:

@@ -23,7 +23,8 @@ _OK = b"250 2.0.0 OK\r\n"
 class Profile(Struct, frozen=True):
     """What kind of server is played. `latency` seconds pass before anything it says arrives, as on a far relay.
 
-    `users` maps names to passwords; with any, AUTH PLAIN and LOGIN are offered and MAIL needs one of them.
+    `users` maps names to passwords; with any, AUTH PLAIN and LOGIN are offered and MAIL needs one of them. With
+    `anybody` these are offered as well, any name and password is good, and MAIL needs none.
     `size` is in bytes; `max_recipients` counts one transaction's, those above it get 452 4.5.3.
     """
 
@@ -34,9 +35,20 @@ class Profile(Struct, frozen=True):
     eight_bit: bool = True
     smtputf8: bool = True
     users: dict[str, str] = field(default_factory=dict)
+    anybody: bool = False
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     latency: float = 0.0
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether AUTH is offered."""
+        return self.anybody or bool(self.users)
+
+    def steps(self) -> tuple[Step, ...]:
+        """The moments that a session with this server can come to."""
+        missing = {Step.AUTH: not self.signs_in, Step.STARTTLS: self.tls is None or self.implicit_tls}
+        return tuple(step for step in Step if not missing.get(step))
 
 
 class Shared(Struct, frozen=True):
@@ -120,7 +132,7 @@ class Session(FaultyLine):
             f"SIZE {profile.size}": True,
             "ENHANCEDSTATUSCODES": True,
             "STARTTLS": profile.tls is not None and not self._encrypted,
-            "AUTH PLAIN LOGIN": bool(profile.users),
+            "AUTH PLAIN LOGIN": profile.signs_in,
         }
         self._welcome([name for name, offered in offers.items() if offered])
 
@@ -162,7 +174,7 @@ class Session(FaultyLine):
 
     def _auth(self, rest: str) -> None:
         mechanism, _, initial = rest.partition(" ")
-        if not self._profile.users or self._user:
+        if not self._profile.signs_in or self._user:
             self._say(503, "5.5.1 AUTH is not expected now")
         elif mechanism.upper() not in {"PLAIN", "LOGIN"}:
             self._say(504, "5.5.4 Mechanism not known")
@@ -189,7 +201,7 @@ class Session(FaultyLine):
 
     def _check(self, name: str, *, password: str) -> None:
         self._next_line = self._command
-        if password and self._profile.users.get(name) == password:
+        if password and name and (self._profile.anybody or self._profile.users.get(name) == password):
             self._user = name
             self._say(235, "2.7.0 Signed in")
         else:

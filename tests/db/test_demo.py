@@ -1,6 +1,7 @@
 """The demo data of the quick start."""
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from devices.models import Device, Person
 from servers.models import SmsGateway, SmtpServer
@@ -64,3 +65,11 @@ def test_a_sample_event_is_not_harmless_without_an_active_server_or_its_device()
     SmtpServer.objects.update(active=True)
     Device.objects.all().delete()
     assert not demo.is_harmless(smtp_port=2525)
+
+
+def test_seeding_for_a_port_that_mail_may_not_go_to_says_what_to_set(settings, monkeypatch):
+    settings.XMNOTIFY_SMTP_PORTS = frozenset({25, 587})
+    monkeypatch.setenv("XMNOTIFY_SMTP_SIM_PORT", "2600")
+    with pytest.raises(CommandError, match=r"SMTP_SIM_PORT is 2600.* set XMNOTIFY_SMTP_PORTS=25,587,2600\."):
+        call_command("seed")
+    assert not SmtpServer.objects.exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from simulators.inbox import InboxPage
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
+from simulators.smtp_session import Profile
 
 MAIL_LEDGER, SMS_LEDGER = "inbox.ledger", "phone.ledger"
 _IDLE_SECONDS = 0.5
@@ -23,7 +24,7 @@ def serve(*, smtp_port: int, sms_port: int, inbox_port: int, receipts_to: str, v
         ledger.unlink(missing_ok=True)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with (
-        SmtpSimulator(port=smtp_port, ledger=mails) as smtp,
+        SmtpSimulator(port=smtp_port, profile=Profile(anybody=True), ledger=mails) as smtp,
         NexmoSimulator(port=sms_port, ledger=texts, receipts_to=receipts_to, look=_IDLE_SECONDS) as nexmo,
         InboxPage(smtp, nexmo=nexmo, port=inbox_port, look=_IDLE_SECONDS),
     ):

@@ -11,6 +11,7 @@ from simulators.inbox import InboxPage
 from simulators.mailbox import Envelope
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
+from simulators.smtp_session import Profile
 from tests import waiting
 
 
@@ -98,9 +99,28 @@ def test_a_fault_is_ordered_shown_and_cleared(page, simulator):
 def test_connections_are_refused_and_accepted_by_button(page, simulator):
     assert post(page, do="refuse") == 303
     assert simulator.refusing
-    assert "Accept connections again" in ask(page, "/faults")[1]
+    shown = ask(page, "/faults")[1]
+    assert "Accept connections again" in shown
+    assert "<li>connections are refused" in shown
     assert post(page, do="accept") == 303
     assert not simulator.refusing
+    assert "<li>none</li>" in ask(page, "/faults")[1]
+
+
+def test_clearing_the_orders_has_connections_accepted_again(page, simulator):
+    post(page, do="refuse")
+    assert post(page, do="clear") == 303
+    assert not simulator.refusing
+
+
+@pytest.mark.parametrize("anybody", [True, False])
+def test_only_faults_that_can_strike_are_offered(anybody):
+    with SmtpSimulator(profile=Profile(anybody=anybody)) as server, InboxPage(server) as shown:
+        html = ask(shown, "/faults")[1]
+        assert ("<option>auth</option>" in html) is anybody
+        assert "<option>starttls</option>" not in html
+        assert post(shown, do="order", step="auth", action="535 credentials refused") == (303 if anybody else 422)
+        assert post(shown, do="order", step="starttls", action="hang") == 422
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,19 @@ def test_a_server_without_extensions_offers_none():
         assert set(c.esmtp_features) == {"size", "enhancedstatuscodes"}
 
 
+def test_anybody_may_sign_in_where_that_is_so_and_nobody_has_to():
+    with SmtpSimulator(profile=Profile(anybody=True)) as server:
+        with client(server) as connection:
+            connection.sendmail("f@x", "t@x", TEXT)
+        with client(server) as connection:
+            connection.login("whoever", "whatever")
+            connection.sendmail("f@x", "t@x", TEXT)
+        assert [mail.envelope.user for mail in server.inbox.mails()] == ["", "whoever"]
+        server.faults.order(Fault(Step.AUTH, Reply(535, "5.7.8 no"), times=None))
+        with client(server) as connection, pytest.raises(smtplib.SMTPAuthenticationError):
+            connection.login("whoever", "whatever")
+
+
 def test_signing_in_is_asked_for_and_checked():
     with SmtpSimulator(profile=Profile(users={"ann": "right"})) as server:
         with client(server) as connection, pytest.raises(smtplib.SMTPSenderRefused, match="530"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -28,6 +29,7 @@ class Command(BaseCommand):
     def handle(self, *arguments: Any, **options: Any) -> None:
         port = env.integer("XMNOTIFY_SMTP_SIM_PORT", 2525, least=1, most=65535)
         sms_port = env.integer("XMNOTIFY_SMS_SIM_PORT", 2526, least=1, most=65535)
+        _check_port(port)
         try:
             made = demo.seed(smtp_port=port, sms_port=sms_port)
         except ValidationError as refused:
@@ -39,3 +41,14 @@ class Command(BaseCommand):
                 scale.make(print, deliveries=deliveries, devices=devices, now=timezone.now())
             except scale.NotEmptyError as breach:
                 raise CommandError(str(breach)) from None
+
+
+def _check_port(port: int) -> None:
+    """Mail would be refused the way to the simulated server; `make run` opens it by itself."""
+    allowed = settings.XMNOTIFY_SMTP_PORTS
+    if allowed is not None and port not in allowed:
+        ports = ",".join(str(each) for each in sorted({*allowed, port}))
+        raise CommandError(
+            f"XMNOTIFY_SMTP_SIM_PORT is {port}, where XMNOTIFY_SMTP_PORTS lets no mail go: "
+            f"set XMNOTIFY_SMTP_PORTS={ports}."
+        )
