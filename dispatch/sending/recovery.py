@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import Error, connection
 from django.db.models import Q
-from msgspec import Struct
+from msgspec import Struct, field
 
 from dispatch.models import Lane
 from dispatch.outbox import deliveries, lanes, trouble
@@ -61,26 +61,38 @@ class Remainder(Struct):
         return settled
 
 
+class _Mine(Struct):
+    """What this process has yet to write, who writes it, and its journal. Whoever changes it holds `changed`."""
+
+    remainders: deque[Remainder] = field(default_factory=deque)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    thread: threading.Thread | None = None
+    journal: Journal | None = None
+    beginning: threading.Lock = field(default_factory=threading.Lock)
+
+
+_mine = _Mine()
+
+
 def own_journal() -> Journal:
     """The journal of this process, begun when it is first wanted."""
-    global _own  # noqa: PLW0603 - of this process
-    with _beginning:
-        if _own is None:
-            _own = Journal(settings.XMNOTIFY_JOURNAL, worker=workers.this_id())
-        return _own
+    with _mine.beginning:
+        if _mine.journal is None:
+            _mine.journal = Journal(settings.XMNOTIFY_JOURNAL, worker=workers.this_id())
+        return _mine.journal
 
 
 def keep(remainder: Remainder, *, clock: Clock) -> None:
     """Have it written as soon as the database takes it."""
-    with _changed:
-        _remainders.append(remainder)
+    with _mine.changed:
+        _mine.remainders.append(remainder)
         _start(clock)
-        _changed.notify_all()
+        _mine.changed.notify_all()
 
 
 def start(*, clock: Clock) -> None:
     """Look after what dead processes left, now and every few seconds."""
-    with _changed:
+    with _mine.changed:
         _start(clock)
 
 
@@ -89,10 +101,10 @@ def finish(*, within: timedelta) -> None:
 
     What is left then the journal has; one that has nothing goes.
     """
-    with _changed:
-        written = _changed.wait_for(lambda: not _remainders, within.total_seconds())
-    if written and _own is not None:
-        _own.end()
+    with _mine.changed:
+        written = _mine.changed.wait_for(lambda: not _mine.remainders, within.total_seconds())
+    if written and _mine.journal is not None:
+        _mine.journal.end()
 
 
 def look(*, now: datetime) -> int:
@@ -120,8 +132,8 @@ def look(*, now: datetime) -> int:
 
 def write_remainders(*, clock: Clock) -> bool:
     """Try to write what drains could not; False when something is left."""
-    while _remainders:
-        remainder = _remainders[0]
+    while _mine.remainders:
+        remainder = _mine.remainders[0]
         try:
             remainder.write()
             if remainder.held.probing:
@@ -129,30 +141,22 @@ def write_remainders(*, clock: Clock) -> bool:
         except Error as error:
             logger.warning("recovery.waits server=%s error=%s", remainder.held.server_id, type(error).__name__)
             statements.drop_connection()
-            _remainders.rotate(-1)  # so that none keeps the others waiting
+            _mine.remainders.rotate(-1)  # so that none keeps the others waiting
             return False
         except Exception:
             logger.exception("recovery.fault server=%s", remainder.held.server_id)  # the sweep takes it back
-        with _changed:
-            _remainders.popleft()
-            _changed.notify_all()
+        with _mine.changed:
+            _mine.remainders.popleft()
+            _mine.changed.notify_all()
         logger.info("recovery.written server=%s", remainder.held.server_id)
         wake_ups.wake(remainder.held.server_id)
     return True
 
 
-_own: Journal | None = None
-_beginning = threading.Lock()
-_changed = threading.Condition()
-_remainders: deque[Remainder] = deque()
-_thread: threading.Thread | None = None
-
-
 def _start(clock: Clock) -> None:
-    global _thread  # noqa: PLW0603 - of this process
-    if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_run, args=[clock], name="recovery", daemon=True)
-        _thread.start()
+    if _mine.thread is None or not _mine.thread.is_alive():
+        _mine.thread = threading.Thread(target=_run, args=[clock], name="recovery", daemon=True)
+        _mine.thread.start()
 
 
 def _run(clock: Clock) -> None:
@@ -164,9 +168,9 @@ def _run(clock: Clock) -> None:
             _look_once(clock)
             looks_at = clock.monotonic() + LOOK_EVERY.total_seconds()
         connection.close()
-        with _changed:
-            if not (written and _remainders):
-                _changed.wait(max(0.0, looks_at - clock.monotonic()) if written else pause)
+        with _mine.changed:
+            if not (written and _mine.remainders):
+                _mine.changed.wait(max(0.0, looks_at - clock.monotonic()) if written else pause)
 
 
 def _look_once(clock: Clock) -> None:
@@ -182,12 +186,10 @@ def _look_once(clock: Clock) -> None:
 
 def _become_another() -> None:
     """After a fork: journal, remainders and thread are the parent's."""
-    global _own, _thread, _beginning, _changed  # noqa: PLW0603 - of this process
-    if _own is not None:
-        _own.disown()
-    _own = _thread = None
-    _beginning, _changed = threading.Lock(), threading.Condition()
-    _remainders.clear()
+    global _mine  # noqa: PLW0603 - of this process
+    if _mine.journal is not None:
+        _mine.journal.disown()
+    _mine = _Mine()
 
 
 os.register_at_fork(after_in_child=_become_another)

@@ -62,22 +62,43 @@ class Windows(Struct):
         return found
 
 
-_windows = Windows()
-_changed = threading.Condition()
-_waker: threading.Thread | None = None
+class _Waker:
+    """Wakes now, or at the end of a window; in one thread: starting one each time costs a busy process milliseconds."""
+
+    def __init__(self) -> None:
+        self._windows = Windows()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def is_to_wake(self, server_id: int) -> bool:
+        """Whether to wake now; else it is woken later."""
+        with self._changed:
+            now = self._windows.ask(server_id, now=time.monotonic())
+            if not now:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._run, name="wake-up", daemon=True)
+                    self._thread.start()
+                self._changed.notify()
+            return now
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                at, now = self._windows.next_at(), time.monotonic()
+                if at is None or at > now:
+                    self._changed.wait(None if at is None else at - now)
+                    continue
+                ripe = self._windows.ripe(now=now)
+            for server_id in ripe:
+                publish(DRAIN_TASK, queue=DRAIN_QUEUE, server_id=server_id)
+
+
+_waker = _Waker()
 
 
 def wake(server_id: int) -> None:
     """Ask for a drain of this server, now or in a moment."""
-    global _waker  # noqa: PLW0603 - of this process
-    with _changed:
-        now = _windows.ask(server_id, now=time.monotonic())
-        if not now:
-            if _waker is None or not _waker.is_alive():
-                _waker = threading.Thread(target=_wake_later, name="wake-up", daemon=True)
-                _waker.start()
-            _changed.notify()
-    if now:
+    if _waker.is_to_wake(server_id):
         publish(DRAIN_TASK, queue=DRAIN_QUEUE, server_id=server_id)
 
 
@@ -90,16 +111,3 @@ def wake_more(server_id: int, *, lanes: int) -> None:
 def wake_planner(broadcast_id: UUID) -> None:
     """Ask for a broadcast to be planned."""
     publish(PLAN_TASK, queue=DRAIN_QUEUE, broadcast_id=str(broadcast_id))
-
-
-def _wake_later() -> None:
-    """Wakes at the ends of windows. One thread for it, as starting one for each takes a busy process milliseconds."""
-    while True:
-        with _changed:
-            at, now = _windows.next_at(), time.monotonic()
-            if at is None or at > now:
-                _changed.wait(None if at is None else at - now)
-                continue
-            ripe = _windows.ripe(now=now)
-        for server_id in ripe:
-            publish(DRAIN_TASK, queue=DRAIN_QUEUE, server_id=server_id)

@@ -18,7 +18,7 @@ BINARY = private_servers.redis_binary()
 
 @pytest.fixture
 def url(monkeypatch):
-    monkeypatch.setattr(wakeup, "_windows", wakeup.Windows())
+    monkeypatch.setattr(wakeup, "_waker", wakeup._Waker())
     with private_servers.redis(BINARY) as url, broker(url):
         yield url
 

@@ -24,7 +24,7 @@ def _remainders(monkeypatch):
     """What a drain could not write waits until the test has it written: no thread with a connection of its own."""
     monkeypatch.setattr("dispatch.sending.recovery._start", lambda clock: None)
     yield
-    recovery._remainders.clear()
+    recovery._mine.remainders.clear()
 
 
 @pytest.fixture

@@ -307,7 +307,7 @@ def test_health_names_a_worker_without_a_journal(worker_without_journal):
 def worker_without_journal(settings, tmp_path, monkeypatch, clock):
     (tmp_path / "journal").write_text("no folder")
     settings.XMNOTIFY_JOURNAL = tmp_path / "journal"
-    monkeypatch.setattr(recovery, "_own", None)
+    monkeypatch.setattr(recovery._mine, "journal", None)
     Worker.objects.create(id=workers.this_id(), name="machine:1", started_at=world.NOW)
     recovery._look_once(clock)
 
