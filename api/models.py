@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from devices.models import Group
 from foundation.secrets import SecretField
 from foundation.sql.ids import new_uid
 
@@ -49,6 +50,12 @@ class ApiKey(models.Model):
         default=False,
         help_text=_("Further recipients of an event must be addresses of known users or devices."),
     )
+    limited = models.BooleanField(
+        _("Limited to groups"),
+        default=False,
+        help_text=_("It sees the users of these groups and their devices alone, and writes to no others."),
+    )
+    groups = models.ManyToManyField(Group, blank=True, related_name="+", verbose_name=_("Groups"))
     tokens = models.BigIntegerField(default=DEFAULT_BURST, editable=False)
     tokens_at = models.DateTimeField(null=True, editable=False)
 

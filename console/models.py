@@ -65,6 +65,11 @@ class RoleRule(models.Model):
 
     role = models.OneToOneField("auth.Group", on_delete=models.CASCADE, related_name="rule", editable=False)
     second_factor = models.BooleanField(_("second factor required"), default=False)
+    limited = models.BooleanField(
+        _("limited to groups"),
+        default=False,
+        help_text=_("to the users of which groups, devices.models.RoleScope says"),
+    )
 
     class Meta:
         verbose_name = _("rule of a role")

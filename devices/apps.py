@@ -9,6 +9,8 @@ class DevicesConfig(AppConfig):
     name = "devices"
 
     def ready(self) -> None:
+        from devices import limits
         from devices.pages import views
 
+        limits.register()
         views.register()

@@ -16,6 +16,7 @@ from devices import lines, selection
 from devices.filters import Filter, digits
 from devices.imports import DEVICE_COLUMNS, FORMS, USER_COLUMNS, Kind
 from devices.models import Device, Group, Person
+from devices.scope import GroupScope
 from foundation import formulas
 
 AT_ONCE = 1_000
@@ -25,31 +26,35 @@ class ColumnError(ValueError):
     """There is no such column; the message names those that there are."""
 
 
-def original(kind: Kind, *, wanted: Filter | None, now: datetime) -> Iterator[str]:
+def original(kind: Kind, *, wanted: Filter | None, scope: GroupScope, now: datetime) -> Iterator[str]:
     """The lines of the original's form, with everything that an import takes; passwords and roles are empty."""
-    for row in _rows(kind, wanted=wanted, now=now):
+    for row in _rows(kind, wanted=wanted, scope=scope, now=now):
         cells = _positions(row, kind) + ([] if kind is Kind.USERS else _pairs(row, kind))
         if kind is not Kind.ATTRIBUTES or len(cells) > 1:
             yield lines.write(formulas.guarded(cell) for cell in cells)
 
 
-def table(kind: Kind, *, columns: Sequence[str], wanted: Filter | None, now: datetime) -> Iterator[str]:
+def table(
+    kind: Kind, *, columns: Sequence[str], wanted: Filter | None, scope: GroupScope, now: datetime
+) -> Iterator[str]:
     """A line of names, then these columns and properties ("device.ROOM") of each; raises ColumnError immediately."""
     unknown = [name for name in columns if name not in table_columns(kind) and not _is_property(name, kind)]
     if unknown or not columns:
         known = ", ".join(table_columns(kind))
         raise ColumnError(f"There is no column {', '.join(unknown) or '-'}: give {known} or {_prefix(kind)}<name>.")
-    return _table(kind, columns=columns, wanted=wanted, now=now)
+    return _table(kind, columns=columns, wanted=wanted, scope=scope, now=now)
 
 
 def table_columns(kind: Kind) -> tuple[str, ...]:
     return DEVICE_COLUMNS if kind is Kind.DEVICES else ("loginname", *USER_COLUMNS, "groups")
 
 
-def _table(kind: Kind, *, columns: Sequence[str], wanted: Filter | None, now: datetime) -> Iterator[str]:
+def _table(
+    kind: Kind, *, columns: Sequence[str], wanted: Filter | None, scope: GroupScope, now: datetime
+) -> Iterator[str]:
     line = csv.writer(_Echo())
     yield line.writerow(columns)
-    for row in _rows(kind, wanted=wanted, now=now):
+    for row in _rows(kind, wanted=wanted, scope=scope, now=now):
         yield line.writerow([formulas.guarded(_cell(row, name, kind)) for name in columns])
 
 
@@ -60,15 +65,14 @@ class _Echo:
         return line
 
 
-def _rows(kind: Kind, *, wanted: Filter | None, now: datetime) -> Iterator[Device | Person]:
+def _rows(kind: Kind, *, wanted: Filter | None, scope: GroupScope, now: datetime) -> Iterator[Device | Person]:
     """By their ids, so that no page begins where rows that came meanwhile moved it."""
     found: Any
     if kind is Kind.DEVICES:
-        devices = selection.devices(wanted, now=now) if wanted else Device.objects.all()
-        found = devices.select_related("person")
+        found = selection.devices(wanted, scope=scope, now=now).select_related("person")
     else:
-        people = selection.people(wanted, now=now) if wanted else Person.objects.all()
-        found = people.prefetch_related(Prefetch("groups", Group.objects.order_by("name")))
+        groups = Prefetch("groups", Group.objects.within(scope).order_by("name"))
+        found = selection.people(wanted, scope=scope, now=now).prefetch_related(groups)
     last, page = 0, list[Any]()
     while page := list(found.filter(pk__gt=last).order_by("pk")[:AT_ONCE]):
         yield from page

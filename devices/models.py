@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from devices.scope import GroupScope
 from foundation.sql.ids import new_uid
 
 
@@ -23,10 +26,33 @@ def folded(text: str) -> Lower:
     return Lower(Value(text))
 
 
+class GroupQuerySet(models.QuerySet["Group"]):
+    def within(self, scope: GroupScope) -> GroupQuerySet:
+        return self if scope.groups is None else self.filter(pk__in=sorted(scope.groups))
+
+
+class PersonQuerySet(models.QuerySet["Person"]):
+    def within(self, scope: GroupScope) -> PersonQuerySet:
+        return self.filter(pk__in=members(scope)) if scope.is_limited else self
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def within(self, scope: GroupScope) -> DeviceQuerySet:
+        """Those of the users in it; a device without a user is nobody's."""
+        return self.filter(person__in=members(scope)) if scope.is_limited else self
+
+
 class Group(models.Model):
+    """Users, as a directory or an administrator puts them together. `by_hand`: it was added on its page."""
+
     name = models.CharField(_("name"), max_length=255, unique=True)
+    by_hand = models.BooleanField(_("added by hand"), default=False, editable=False)
+
+    objects = GroupQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
         ordering = ["name"]
 
     def __str__(self) -> str:
@@ -50,6 +76,8 @@ class Person(models.Model):
     properties = models.JSONField(_("properties"), default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    objects = PersonQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
@@ -68,6 +96,11 @@ class Person(models.Model):
 
     def __str__(self) -> str:
         return self.displayname or self.loginname
+
+
+def members(scope: GroupScope) -> models.QuerySet[Any, Any]:
+    """The ids of the users of a scope that is limited, as a subquery."""
+    return Person.groups.through.objects.filter(group__in=sorted(scope.groups or ())).values("person")
 
 
 Person._meta.get_field("loginname").register_lookup(Lower)  # noqa: SLF001 - a public name
@@ -109,6 +142,8 @@ class Device(models.Model):
     )
     properties = models.JSONField(_("properties"), default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DeviceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("device")
@@ -189,3 +224,16 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(self.names)
+
+
+class RoleScope(models.Model):
+    """A group whose users the members of a role see, where the role is limited (`console.models.RoleRule`)."""
+
+    role = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="role_scopes")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "group"], name="group_once_a_role")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.group}"

@@ -1,4 +1,7 @@
-"""A filter (see devices.filters) as a query. What it names becomes parameters; no text of it becomes SQL."""
+"""A filter (see devices.filters) as a query, within the scope of whoever asks.
+
+What it names becomes parameters; no text of it becomes SQL. Groups outside of the scope are as if they were not there.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from django.db.models.lookups import Exact, GreaterThan, In, LessThan, Lookup, R
 
 from devices.filters import NUMBER, Condition, Filter, Op, is_of_user, version
 from devices.models import Device, InstalledApp, Person
+from devices.scope import GroupScope
 from devices.values import DEVICE_NAMES, USER_FIELDS
 from foundation.sql.comparisons import Contains, EndsWith, PropertyText, StartsWith
 
@@ -31,20 +35,26 @@ _LOOKUPS: dict[Op, type[Lookup[Any]]] = {
 }
 
 
-def devices(wanted: Filter, *, now: datetime) -> QuerySet[Device]:
-    """The devices that it holds for; a condition about the user never holds for a device without one."""
-    return Device.objects.filter(_joined(wanted, lambda each: _of_device(each, now=now)))
+def devices(wanted: Filter | None, *, scope: GroupScope, now: datetime) -> QuerySet[Device]:
+    """The devices in the scope that it holds for; a condition about the user never holds for a device without one."""
+    rows = Device.objects.within(scope)
+    return rows.filter(_joined(wanted, lambda each: _of_device(each, scope=scope, now=now))) if wanted else rows
 
 
-def people(wanted: Filter, *, now: datetime) -> QuerySet[Person]:
-    """The users that it holds for: through one of their devices, or by what is known of them alone."""
-    through = devices(wanted, now=now).filter(person=OuterRef("pk")).order_by()
-    return Person.objects.filter(Exists(through) | Q(_without_devices(wanted)))
+def people(wanted: Filter | None, *, scope: GroupScope, now: datetime) -> QuerySet[Person]:
+    """The users in the scope that it holds for: through one of their devices, or by what is known of them alone."""
+    rows = Person.objects.within(scope)
+    if wanted is None:
+        return rows
+    held = Device.objects.filter(_joined(wanted, lambda each: _of_device(each, scope=scope, now=now)))
+    through = held.filter(person=OuterRef("pk")).order_by()
+    return rows.filter(Exists(through) | Q(_without_devices(wanted, scope=scope)))
 
 
-def people_without_devices(wanted: Filter) -> QuerySet[Person]:
-    """The users without any device that it holds for; a condition about the device never holds for them."""
-    return Person.objects.filter(~Exists(Device.objects.filter(person=OuterRef("pk"))), _without_devices(wanted))
+def people_without_devices(wanted: Filter, *, scope: GroupScope) -> QuerySet[Person]:
+    """The users in the scope without a device, that it holds for; a condition about the device never does."""
+    without = ~Exists(Device.objects.filter(person=OuterRef("pk")))
+    return Person.objects.within(scope).filter(without, _without_devices(wanted, scope=scope))
 
 
 def searched(words: str, *, columns: tuple[str, ...]) -> Q:
@@ -55,17 +65,17 @@ def _joined(wanted: Filter, made: Callable[[Condition], Q]) -> Q:
     return reduce(operator.and_ if wanted.every else operator.or_, map(made, wanted.conditions))
 
 
-def _without_devices(wanted: Filter) -> Q:
+def _without_devices(wanted: Filter, *, scope: GroupScope) -> Q:
     nobody = Q(pk__in=())
-    return _joined(wanted, lambda each: _of_user(each, prefix="") if is_of_user(each.field) else nobody)
+    return _joined(wanted, lambda each: _of_user(each, prefix="", scope=scope) if is_of_user(each.field) else nobody)
 
 
-def _of_device(condition: Condition, *, now: datetime) -> Q:
+def _of_device(condition: Condition, *, scope: GroupScope, now: datetime) -> Q:
     field, op = condition.field, condition.op
     if field == "search":
         return searched(condition.value, columns=DEVICE_SEARCH)
     if is_of_user(field):
-        return Q(person__isnull=False) & _of_user(condition, prefix="person__")
+        return Q(person__isnull=False) & _of_user(condition, prefix="person__", scope=scope)
     if field == "app":
         found = InstalledApp.objects.all() if op is Op.IS_SET else InstalledApp.objects.filter(_named(condition))
         return _signed(Q(pk__in=found.values("device")), condition)
@@ -76,11 +86,13 @@ def _of_device(condition: Condition, *, now: datetime) -> Q:
     return _compared(_device_value(field), condition)
 
 
-def _of_user(condition: Condition, *, prefix: str) -> Q:
+def _of_user(condition: Condition, *, prefix: str, scope: GroupScope) -> Q:
     if condition.field == "search":
         return searched(condition.value, columns=USER_SEARCH)
     if condition.field == "group":
         members = Person.groups.through.objects.all()
+        if scope.groups is not None:
+            members = members.filter(group__in=sorted(scope.groups))
         if condition.op is not Op.IS_SET:
             members = members.filter(_named(condition, column="group__name"))
         return _signed(Q(**{f"{prefix}pk__in": members.values("person")}), condition)

@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from devices.models import Device, Person
+from devices.models import Device, Person, members
+from devices.scope import GroupScope
 from dispatch.rules import states
 from dispatch.rules.states import BroadcastState, DeliveryState
 from foundation.secrets import SealedField
@@ -56,6 +57,27 @@ class Priority(models.IntegerChoices):
     BROADCAST = 9, _("Broadcast")
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def within(self, scope: GroupScope) -> DeliveryQuerySet:
+        """Those to its users themselves: what went to another address is not theirs to see."""
+        return self.filter(own=True, person__in=members(scope)) if scope.is_limited else self
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def within(self, scope: GroupScope) -> EventQuerySet:
+        """Those about its users."""
+        return self.filter(person__in=members(scope)) if scope.is_limited else self
+
+
+class BroadcastQuerySet(models.QuerySet["Broadcast"]):
+    def within(self, scope: GroupScope) -> BroadcastQuerySet:
+        """Those that reached one of its users, and those sent by somebody who sees the same."""
+        if scope.groups is None:
+            return self
+        reached = Delivery.objects.within(scope).filter(broadcast__isnull=False).order_by()
+        return self.filter(Q(pk__in=reached.values("broadcast")) | Q(groups=sorted(scope.groups)))
+
+
 class Broadcast(models.Model):
     """One message to many, begun by an event. Its recipients are fixed when it is confirmed.
 
@@ -66,6 +88,9 @@ class Broadcast(models.Model):
     name = models.CharField(max_length=255, blank=True)
     template_versions = models.ManyToManyField(TemplateVersion, related_name="+")
     audience = models.JSONField(default=dict)
+    groups = models.JSONField(
+        null=True, blank=True, help_text=_("ids of the groups that its sender was limited to; None if to none")
+    )
     channels = models.JSONField(default=list)
     texts = models.JSONField(default=dict, help_text=_("texts typed in for this broadcast, by channel"))
     visible_recipients = models.BooleanField(default=False)
@@ -79,11 +104,22 @@ class Broadcast(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, help_text=_("until when somebody plans it"))
     waits_for = models.UUIDField(null=True, blank=True, help_text=_("a delivery that was still open"))
 
+    objects = BroadcastQuerySet.as_manager()
+
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return self.name or str(self.id)
+
+    @property
+    def scope(self) -> GroupScope:
+        """Whom it can reach at most: whom its sender saw when it was confirmed."""
+        return GroupScope(None if self.groups is None else frozenset(self.groups))
+
+    def is_whole_within(self, scope: GroupScope) -> bool:
+        """Whether everybody that it can reach is seen by whoever has this scope, who may then pause or cancel it."""
+        return scope.groups is None or (self.groups is not None and scope.groups.issuperset(self.groups))
 
 
 class Event(models.Model):
@@ -115,6 +151,8 @@ class Event(models.Model):
     planned = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     notes = models.JSONField(default=list)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -209,6 +247,7 @@ class Delivery(models.Model):
     address_kind = models.CharField(max_length=5, choices=[(kind.value, kind.value) for kind in AddressKind])
     address = models.TextField(blank=True)
     address_name = models.CharField(max_length=320, blank=True)
+    own = models.BooleanField(default=False, help_text=_("the address is that of the user or a device of the user"))
     language = models.CharField(max_length=35, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.EVENT)
@@ -230,6 +269,8 @@ class Delivery(models.Model):
     reason_code = models.CharField(max_length=40, blank=True)
     reason_detail = models.TextField(blank=True)
     provider_id = models.TextField(blank=True, help_text=_("one id, or those of all parts of an SMS"))
+
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")

@@ -18,15 +18,25 @@ from foundation.audit import Action, Actor, Snapshot
 
 
 def create_key(
-    name: str, *, scopes: Collection[ApiScope], actor: Actor, expires_at: datetime | None = None, **settings: Any
+    name: str,
+    *,
+    scopes: Collection[ApiScope],
+    actor: Actor,
+    groups: Collection[int] | None = None,
+    expires_at: datetime | None = None,
+    **settings: Any,
 ) -> str:
     """The text of the new key, which can't be had again; without a user as its actor it is a command's.
 
+    It is limited to `groups`, else to those that its maker is limited to.
     Raises grants.BeyondError where a scope is not the actor's to give, IntegrityError where the name is taken.
     """
     with transaction.atomic():
-        grants.require(actor, keys.held(scopes))
-        text = keys.create(name, scopes=scopes, expires_at=expires_at, created_by=actor.user, **settings)
+        limited = grants.of_actor(actor).groups if groups is None else frozenset(groups)
+        grants.require(actor, keys.held(scopes, groups=limited))
+        text = keys.create(
+            name, scopes=scopes, expires_at=expires_at, created_by=actor.user, groups=limited, **settings
+        )
         key = ApiKey.objects.get(name=name)
         audit.record(actor, action=Action.ADD, instance=key, after=_shown(key))
     return text
@@ -39,7 +49,7 @@ def change_key(key: ApiKey, *, actor: Actor, before: Snapshot) -> None:
     """
     with audit.change(actor, action=Action.CHANGE, instance=key, before=before):
         stored = ApiKey.objects.select_for_update().get(pk=key.pk)
-        grants.require(actor, keys.held(stored.scopes))
+        grants.require(actor, *keys.held_by([stored]).values())
         require_unchanged(stored, since=before)
         key.save(update_fields=["rate_limit", "burst", "known_recipients_only"])
 
@@ -47,14 +57,14 @@ def change_key(key: ApiKey, *, actor: Actor, before: Snapshot) -> None:
 def revoke_key(key: ApiKey, *, actor: Actor, now: datetime) -> None:
     """It is refused from now on; nothing happens to one that is revoked already."""
     with transaction.atomic():
-        grants.require(actor, keys.held(key.scopes))
+        grants.require(actor, *keys.held_by([key]).values())
         if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
             audit.record(actor, action=Action.REVOKE, instance=key)
 
 
 def delete_key(key: ApiKey, *, actor: Actor) -> None:
     with audit.change(actor, action=Action.DELETE, instance=key):
-        grants.require(actor, keys.held(key.scopes))
+        grants.require(actor, *keys.held_by([key]).values())
         key.delete()
 
 

@@ -17,6 +17,7 @@ from api.kit.callers import ApiScope, Caller, Key
 from api.models import DEFAULT_BURST, DEFAULT_RATE, ApiKey
 from console.accounts import grants
 from console.accounts.grants import Held
+from devices.scope import EVERYBODY, GroupScope
 from foundation.sql.statements import rows_of
 from servers.kinds import KINDS
 
@@ -52,20 +53,28 @@ NEEDED: dict[ApiScope, frozenset[str]] = {
 """What whoever makes a key holds for each of its scopes, and goes on holding while it is to work."""
 
 
-def held(scopes: Iterable[str]) -> Held:
-    """What a key with these scopes may do."""
-    return Held(frozenset().union(*(NEEDED[ApiScope(scope)] for scope in scopes)))
+def held(scopes: Iterable[str], *, groups: frozenset[int] | None = None) -> Held:
+    """What a key with these scopes may do, limited to these groups (None: to none)."""
+    return Held(frozenset().union(*(NEEDED[ApiScope(scope)] for scope in scopes)), groups=groups)
+
+
+def held_by(rows: Collection[ApiKey]) -> dict[int, Held]:
+    """What each of these keys may do."""
+    limited = {key.pk: set[int]() for key in rows if key.limited}
+    for pk, group in ApiKey.groups.through.objects.filter(apikey__in=list(limited)).values_list("apikey", "group"):
+        limited[pk].add(group)
+    return {key.pk: held(key.scopes, groups=frozenset(limited[key.pk]) if key.limited else None) for key in rows}
 
 
 def unbacked(rows: Collection[ApiKey]) -> set[int]:
     """Those whose maker is gone, may not log in, or may no longer do what they do."""
     makers = {key.created_by for key in rows if key.created_by and key.created_by.is_active}
     holders = grants.of_users([maker.pk for maker in makers])
-    nothing = Held()
+    nothing, wanted = Held(), held_by(rows)
     return {
         key.pk
         for key in rows
-        if not key.by_command and not grants.covers(holders.get(key.created_by_id or 0, nothing), held(key.scopes))
+        if not key.by_command and not grants.covers(holders.get(key.created_by_id or 0, nothing), wanted[key.pk])
     }
 
 
@@ -78,11 +87,15 @@ def create(
     rate_limit: int = DEFAULT_RATE,
     burst: int = DEFAULT_BURST,
     known_recipients_only: bool = False,
+    groups: Collection[int] | None = None,
 ) -> str:
-    """Store a new key and return its text, which can't be had again; without a maker it is a command's."""
+    """Store a new key and return its text, which can't be had again; without a maker it is a command's.
+
+    With `groups`, their ids, it is limited to these.
+    """
     lookup = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     text = f"{PREFIX}_{lookup}_{secrets.token_urlsafe(32)}"
-    ApiKey.objects.create(
+    made = ApiKey.objects.create(
         name=name,
         lookup=lookup,
         digest=_digest(text, key=settings.SECRET_KEY),
@@ -93,7 +106,9 @@ def create(
         burst=burst,
         known_recipients_only=known_recipients_only,
         by_command=created_by is None,
+        limited=groups is not None,
     )
+    made.groups.set(groups or ())
     return text
 
 
@@ -117,18 +132,24 @@ def check(text: str, *, now: datetime) -> Caller | None:
     found = rows_of(key_by_lookup(lookup))
     if not found:
         return None
-    pk, name, digest, scopes, expires_at, used_at, rate, known_only, free, active, permissions = found[0]
-    if not _is_digest(digest, text=text):
+    pk, name, digest, scopes, expires_at, used_at, rate, known_only, free, active, permissions, *limited = found[0]
+    if not _is_digest(digest, text=text) or (expires_at is not None and _moment(expires_at) <= now):
         return None
-    if expires_at is not None and _moment(expires_at) <= now:
+    wanted, within = json.loads(scopes), _within(pk) if any(limited) else EVERYBODY
+    if within is None:
         return None
-    wanted = json.loads(scopes)
     if not free and not (active and grants.covers(Held(frozenset((permissions or "").split(","))), held(wanted))):
         return None
     if used_at is None or now - _moment(used_at) > _USED_EVERY:
         ApiKey.objects.filter(pk=pk).update(last_used_at=now)
-    key = Key(pk, rate=rate, known_recipients_only=bool(known_only))
-    return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(wanted), key=key)
+    settings_ = Key(pk, rate=rate, known_recipients_only=bool(known_only) or within.is_limited)
+    return Caller(origin=f"key:{pk}", name=name, scopes=frozenset(wanted), within=within, key=settings_)
+
+
+def _within(pk: int) -> GroupScope | None:
+    """The groups of a key that is limited, or that somebody limited made; None where it goes beyond its maker's."""
+    key = ApiKey.objects.select_related("created_by").filter(pk=pk).first()
+    return None if key is None or unbacked([key]) else GroupScope(held_by([key])[pk].groups)
 
 
 def _moment(value: datetime) -> datetime:

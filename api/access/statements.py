@@ -16,13 +16,19 @@ _BY_LOOKUP = """SELECT k.id, k.name, k.digest, k.scopes, k.expires_at, k.last_us
             UNION ALL SELECT g.permission_id FROM auth_group_permissions g
             JOIN auth_user_groups m ON m.group_id = g.group_id WHERE m.user_id = u.id
         )
-    ) END
+    ) END,
+    k.limited, NOT k.by_command AND NOT u.is_superuser AND EXISTS (
+        SELECT 1 FROM console_rolerule r JOIN auth_user_groups m ON m.group_id = r.role_id
+        WHERE r.limited AND m.user_id = u.id
+    )
     FROM api_apikey k LEFT JOIN auth_user u ON u.id = k.created_by_id
     WHERE k.lookup = %s AND k.revoked_at IS NULL"""
 
 
 def key_by_lookup(lookup: str) -> Statement:
-    """The key, whether it needs nobody's permissions, and else its maker's, which count as they are now."""
+    """The key, whether it needs nobody's permissions, else its maker's, which count as they are now; whether it is
+    limited to groups, and whether its maker is.
+    """
     return Statement(_by_lookup(), [lookup])
 
 

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from api.kit.callers import ApiScope, Caller
 from api.kit.problems import ProblemError
 from api.models import Webhook
+from devices.scope import EVERYBODY
 from foundation.secrets import Secret, SecretUnreadableError
 
 TOLERANCE = timedelta(minutes=5)
@@ -71,7 +72,9 @@ def check(headers: Mapping[str, str], body: bytes, *, now: datetime) -> Caller:
         lost = lost or None in live
         wanted = [_sign(secret, signed) for secret in live if secret is not None]
         if any([hmac.compare_digest(one, other) for one in wanted for other in given]):  # noqa: C419 - no short cut
-            return Caller(origin=f"hook:{webhook.pk}", name=webhook.name, scopes=frozenset(webhook.scopes))
+            return Caller(
+                origin=f"hook:{webhook.pk}", name=webhook.name, scopes=frozenset(webhook.scopes), within=EVERYBODY
+            )
     if lost:
         detail = "The signature can't be checked: a secret that may be its own can't be read. Send this again later."
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_UNREADABLE_SECONDS)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from devices.scope import GroupScope
+
 
 class ApiScope(StrEnum):
     """What a key may do; `messages` is to read bodies."""
@@ -28,11 +30,14 @@ class Key(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """Who calls, and what they may do. `origin` is kept with what they post; `key` is None for a webhook."""
+    """Who calls, what they may do, and within which groups. `origin` is kept with what they post; `key` is None for a
+    webhook.
+    """
 
     origin: str
     name: str
     scopes: frozenset[str]
+    within: GroupScope
     key: Key | None = None
 
 

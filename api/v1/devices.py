@@ -108,11 +108,10 @@ def list_devices(call: Call) -> HttpResponse:
     wanted: dict[str, Any] = {name: getattr(query, name) for name in _PLAIN}
     owner = UNSET if query.user is UNSET else folded(query.user)
     wanted |= {"person__loginname__lower": owner, "uid__lt": query.after}
-    rows = Device.objects.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
+    rows = selection.devices(filter_in(query.filter), scope=call.caller.within, now=call.now)
+    rows = rows.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
         rows = rows.filter(selection.searched(query.search, columns=selection.DEVICE_SEARCH))
-    if wanted_too := filter_in(query.filter):
-        rows = rows & selection.devices(wanted_too, now=call.now)
     rows = rows.select_related("person").prefetch_related("push_tokens", "apps").order_by("-uid")
     found, last = pages.page(rows, limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
@@ -120,7 +119,7 @@ def list_devices(call: Call) -> HttpResponse:
 
 
 def show_device(call: Call, serial: str) -> HttpResponse:
-    return operation.answer(_detail(_find(serial)))
+    return operation.answer(_detail(_find(call, serial)))
 
 
 def put_device(call: Call, serial: str) -> HttpResponse:
@@ -134,7 +133,7 @@ def put_device(call: Call, serial: str) -> HttpResponse:
 
 
 def delete_device(call: Call, serial: str) -> HttpResponse:
-    edits.remove_device(_find(serial), actor=call.actor)
+    edits.remove_device(_find(call, serial), actor=call.actor)
     return operation.nothing()
 
 
@@ -153,9 +152,10 @@ def put_devices(call: Call) -> HttpResponse:
     return save_all(call, batch.devices, model=Device, save=save)
 
 
-def _find(serial: str) -> Device:
+def _find(call: Call, serial: str) -> Device:
     strict_json.check({"serial": serial})
-    row = Device.objects.filter(keyed("serial", invisible.trimmed(serial))).select_related("person").first()
+    rows = Device.objects.within(call.caller.within).select_related("person")
+    row = rows.filter(keyed("serial", invisible.trimmed(serial))).first()
     if row is None:
         raise operation.not_found("device")
     return row

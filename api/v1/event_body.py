@@ -111,6 +111,7 @@ def posted(
         expires_at=body.expires_at,
         keep=ApiScope.DEVICES in caller.scopes,
         known_only=caller.key is not None and caller.key.known_recipients_only,
+        within=caller.within,
     )
     return Posted(event, key, _hash(tree, type_code=body.type) if key else "")
 

@@ -120,9 +120,9 @@ def _export(call: Call, *, kind: Kind) -> StreamingHttpResponse:
     columns = [name.strip() for name in query.columns.split(",") if name.strip()]
     try:
         found = (
-            exports.table(kind, columns=columns, wanted=wanted, now=call.now)
+            exports.table(kind, columns=columns, wanted=wanted, scope=call.caller.within, now=call.now)
             if columns
-            else exports.original(kind, wanted=wanted, now=call.now)
+            else exports.original(kind, wanted=wanted, scope=call.caller.within, now=call.now)
         )
     except exports.ColumnError as error:
         raise unprocessable("columns", "unknown", str(error)) from None

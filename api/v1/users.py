@@ -7,6 +7,7 @@ from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -18,7 +19,7 @@ from api.v1.bodies import Line, UserFields, filter_in, key_in, supplied
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
 from devices import edits, selection
 from devices.edits import Saved
-from devices.models import Person, folded
+from devices.models import Group, Person, folded
 from dispatch.outbox import removal
 from servers.queries import country
 from transports.addresses import invisible
@@ -75,18 +76,17 @@ class UsersQuery(Struct, forbid_unknown_fields=True):
 def list_users(call: Call) -> HttpResponse:
     query: UsersQuery = call.query
     wanted = {"groups__name": query.group, "disabled": query.disabled, "uid__lt": query.after}
-    rows = Person.objects.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
+    rows = selection.people(filter_in(query.filter), scope=call.caller.within, now=call.now)
+    rows = rows.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
         rows = rows.filter(selection.searched(query.search, columns=selection.USER_SEARCH))
-    if wanted_too := filter_in(query.filter):
-        rows = rows & selection.people(wanted_too, now=call.now)
-    found, last = pages.page(rows.prefetch_related("groups", "devices").order_by("-uid"), limit=query.limit)
+    found, last = pages.page(rows.prefetch_related(_groups(call), "devices").order_by("-uid"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
     return operation.answer(UsersPage([_detail(row) for row in found], following))
 
 
 def show_user(call: Call, loginname: str) -> HttpResponse:
-    return operation.answer(_detail(_find(loginname)))
+    return operation.answer(_detail(_find(call, loginname)))
 
 
 def put_user(call: Call, loginname: str) -> HttpResponse:
@@ -100,7 +100,7 @@ def put_user(call: Call, loginname: str) -> HttpResponse:
 
 
 def delete_user(call: Call, loginname: str) -> HttpResponse:
-    removal.of_person(_find(loginname), actor=call.actor, now=call.now)
+    removal.of_person(_find(call, loginname), actor=call.actor, now=call.now)
     return operation.nothing()
 
 
@@ -115,12 +115,17 @@ def put_users(call: Call) -> HttpResponse:
     return save_all(call, batch.users, model=Person, save=save)
 
 
-def _find(loginname: str) -> Person:
+def _find(call: Call, loginname: str) -> Person:
     strict_json.check({"loginname": loginname})
-    row = Person.objects.filter(loginname__lower=folded(invisible.trimmed(loginname))).first()
+    rows = Person.objects.within(call.caller.within).prefetch_related(_groups(call))
+    row = rows.filter(loginname__lower=folded(invisible.trimmed(loginname))).first()
     if row is None:
         raise operation.not_found("user")
     return row
+
+
+def _groups(call: Call) -> Prefetch[str]:
+    return Prefetch("groups", Group.objects.within(call.caller.within))
 
 
 def _detail(row: Person, *, warnings: list[WarningBody] | None = None) -> UserDetail:

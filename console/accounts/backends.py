@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 
-from console.accounts import lockout
+from console.accounts import limits, lockout
 
 
 class PasswordBackend(ModelBackend):
@@ -24,6 +24,6 @@ class PasswordBackend(ModelBackend):
         return super().authenticate(request, username=username, password=password, **kwargs)
 
     def get_user(self, user_id: int) -> User | None:
-        """With the profile, which every page asks for."""
-        user = User.objects.select_related("profile").filter(pk=user_id).first()
+        """With the profile, and whether one of the roles is limited, which every page asks for."""
+        user = User.objects.select_related("profile").annotate(limited=limits.LIMITED).filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None

@@ -11,14 +11,19 @@ from django.db.models.functions import Concat
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
+from console.accounts import limits
 from foundation.audit import Actor
 
 
 class Held(Struct, frozen=True):
-    """Permissions by their full names, such as auth.change_user, whether their holder is active or not."""
+    """Permissions by their full names, such as auth.change_user, whether their holder is active or not.
+
+    `groups` are the ids of those whose users alone they are for; None if for all.
+    """
 
     names: frozenset[str] = frozenset()
     everything: bool = False
+    groups: frozenset[int] | None = None
 
 
 EVERYTHING = Held(everything=True)
@@ -30,7 +35,14 @@ class BeyondError(ValidationError):
 
 def covers(holder: Held, other: Held) -> bool:
     """Whether `other` is no more than `holder` has."""
-    return holder.everything or (not other.everything and other.names <= holder.names)
+    return holder.everything or (not other.everything and other.names <= holder.names and _reaches(holder, other))
+
+
+def _reaches(holder: Held, other: Held) -> bool:
+    """Whether what `other` may do is for no users beyond those of `holder`."""
+    if holder.groups is None or not other.names:
+        return True
+    return other.groups is not None and other.groups <= holder.groups
 
 
 def require(actor: Actor, *wanted: Held) -> None:
@@ -38,7 +50,8 @@ def require(actor: Actor, *wanted: Held) -> None:
     holder = of_actor(actor)
     for one in wanted:
         if not covers(holder, one):
-            lacking = ", ".join(sorted(one.names - holder.names)) or _("everything (superuser)")
+            lacking = ", ".join(sorted(one.names - holder.names))
+            lacking = lacking or (_("everything (superuser)") if one.everything else _("users of other groups"))
             raise BeyondError(_("This goes beyond what you may do yourself: %s.") % lacking, code="beyond")
 
 
@@ -58,8 +71,12 @@ def of_users(pks: Collection[int]) -> dict[int, Held]:
         for pk, name in _named(Permission.objects.filter(**{f"{source}__in": list(pks)}), of=source):
             if pk in names:
                 names[pk].add(name)
+    limited = limits.of_users(pks)
     superusers = set(User.objects.filter(pk__in=list(pks), is_superuser=True).values_list("pk", flat=True))
-    return {pk: EVERYTHING if pk in superusers else Held(frozenset(found)) for pk, found in names.items()}
+    return {
+        pk: EVERYTHING if pk in superusers else Held(frozenset(found), groups=limited.get(pk))
+        for pk, found in names.items()
+    }
 
 
 def of_role(role: Group) -> Held:
@@ -71,7 +88,8 @@ def of_roles(pks: Collection[int]) -> dict[int, Held]:
     for pk, name in _named(Permission.objects.filter(group__in=list(pks)), of="group"):
         if pk in names:
             names[pk].add(name)
-    return {pk: Held(frozenset(found)) for pk, found in names.items()}
+    limited = limits.of_roles(pks)
+    return {pk: Held(frozenset(found), groups=limited.get(pk)) for pk, found in names.items()}
 
 
 def full_name(permission: Permission) -> str:

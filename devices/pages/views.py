@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -20,8 +20,10 @@ from console.kit.registry import Button, Column, Entry, How, Level, Section, Wor
 from console.kit.views import ConsoleView
 from devices import exports, selection
 from devices.imports import Kind
-from devices.models import Device, Person
+from devices.limits import ScopedView
+from devices.models import Device, Group, Person
 from devices.pages.forms import STATUS, DeviceFilter, UserFilter, wanted
+from devices.scope import GroupScope
 
 Row = TypeVar("Row", Device, Person)
 _EXPORTED = {
@@ -33,12 +35,12 @@ _EXPORTED = {
 }
 
 
-class DevicesView(ConsoleView):
+class DevicesView(ScopedView):
     page = "devices"
     permissions = ("devices.view_device",)
 
 
-class UsersView(ConsoleView):
+class UsersView(ScopedView):
     page = "users"
     permissions = ("devices.view_person",)
 
@@ -54,8 +56,7 @@ class DeviceList(DevicesView, ListPage[Device]):
         yield Button("CSV", f"{reverse('devices-export')}?{query}", how=How.LINK)
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Device]:
-        asked = wanted(given)
-        rows = selection.devices(asked, now=timezone.now()) if asked else Device.objects.all()
+        rows = selection.devices(wanted(given), scope=self.scope, now=timezone.now())
         return rows.select_related("person")
 
     def columns(self, rows: Sequence[Device]) -> Iterable[Column]:
@@ -81,9 +82,8 @@ class UserList(UsersView, ListPage[Person]):
         yield Button("CSV", f"{reverse('users-export')}?{query}", how=How.LINK)
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Person]:
-        asked = wanted(given)
-        rows = selection.people(asked, now=timezone.now()) if asked else Person.objects.all()
-        return rows.prefetch_related("groups", "devices")
+        rows = selection.people(wanted(given), scope=self.scope, now=timezone.now())
+        return rows.prefetch_related(Prefetch("groups", Group.objects.within(self.scope)), "devices")
 
     def columns(self, rows: Sequence[Person]) -> Iterable[Column]:
         return (
@@ -99,18 +99,18 @@ class DevicesExport(DevicesView):
     """What the filter matches, as CSV."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        return _csv(Kind.DEVICES, DeviceFilter(request.GET).given())
+        return _csv(Kind.DEVICES, DeviceFilter(request.GET).given(), scope=self.scope)
 
 
 class UsersExport(UsersView):
     """What the filter matches, as CSV."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        return _csv(Kind.USERS, UserFilter(request.GET).given())
+        return _csv(Kind.USERS, UserFilter(request.GET).given(), scope=self.scope)
 
 
-def _csv(kind: Kind, given: Mapping[str, Any]) -> StreamingHttpResponse:
-    found = exports.table(kind, columns=_EXPORTED[kind], wanted=wanted(given), now=timezone.now())
+def _csv(kind: Kind, given: Mapping[str, Any], *, scope: GroupScope) -> StreamingHttpResponse:
+    found = exports.table(kind, columns=_EXPORTED[kind], wanted=wanted(given), scope=scope, now=timezone.now())
     response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{kind}.csv"'
     return response
@@ -153,7 +153,7 @@ class DevicePage(DevicesView, _OnePage[Device]):
         return [(DeviceList.title, reverse("devices"))]
 
     def rows(self) -> QuerySet[Device]:
-        return Device.objects.select_related("person").prefetch_related("apps", "push_tokens")
+        return Device.objects.within(self.scope).select_related("person").prefetch_related("apps", "push_tokens")
 
     def facts(self, row: Device) -> Iterator[tuple[Words, Words]]:
         yield _("Status"), _status(row)
@@ -182,7 +182,8 @@ class UserPage(UsersView, _OnePage[Person]):
         return [(UserList.title, reverse("users"))]
 
     def rows(self) -> QuerySet[Person]:
-        return Person.objects.prefetch_related("groups", "devices__push_tokens")
+        groups = Prefetch("groups", Group.objects.within(self.scope))
+        return Person.objects.within(self.scope).prefetch_related(groups, "devices__push_tokens")
 
     def facts(self, row: Person) -> Iterator[tuple[Words, Words]]:
         yield _("Login name"), row.loginname

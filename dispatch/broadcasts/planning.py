@@ -22,6 +22,7 @@ from devices import queries as devices
 from devices.filters import Filter
 from devices.models import Device, Person
 from devices.queries import Subject, known_device, known_person
+from devices.scope import GroupScope
 from devices.values import Target
 from dispatch.models import Broadcast, Delivery, Event, Priority
 from dispatch.outbox import fanout, store
@@ -70,18 +71,24 @@ def begin(
     event_id: UUID,
     *,
     audience: Mapping[str, Any],
+    scope: GroupScope,
     chosen: Sequence[Template],
     channels: Sequence[ChannelKind],
     extra: Sequence[Planned],
     expires_at: datetime | None,
     now: datetime,
 ) -> Broadcast:
-    """Store the broadcast of an event that is stored already; `extra` are its recipients besides the audience.
+    """Store the broadcast of an event that is stored already; `extra` are its recipients besides the audience, which
+    reaches nobody outside of `scope`, whatever the filter says.
 
     Called inside the transaction of the event.
     """
     broadcast = Broadcast.objects.create(
-        audience=audience, channels=[kind.value for kind in channels], expires_at=expires_at, created_at=now
+        audience=audience,
+        groups=None if scope.groups is None else sorted(scope.groups),
+        channels=[kind.value for kind in channels],
+        expires_at=expires_at,
+        created_at=now,
     )
     broadcast.template_versions.set([template.texts.version_id for template in chosen])
     Event.objects.filter(pk=event_id).update(broadcast=broadcast)
@@ -194,12 +201,12 @@ def _run(broadcast: Broadcast) -> _Run:
 
 
 def _next_devices(run: _Run, *, most: int) -> _Targets | None:
-    found = selection.devices(run.wanted, now=run.broadcast.created_at)
+    found = selection.devices(run.wanted, scope=run.broadcast.scope, now=run.broadcast.created_at)
     return _next(run, Device, found, mail="person__mail", after=run.broadcast.planned_up_to, most=most)
 
 
 def _next_users(run: _Run, *, most: int) -> _Targets | None:
-    found = selection.people_without_devices(run.wanted)
+    found = selection.people_without_devices(run.wanted, scope=run.broadcast.scope)
     return _next(run, Person, found, mail="mail", after=run.broadcast.users_planned_up_to, most=most)
 
 
@@ -248,6 +255,7 @@ def _fan_out(run: _Run, template: Template, channel: ChannelTexts, targets: _Tar
         broadcast_id=run.broadcast.pk,
         template_version_id=template.texts.version_id,
         server_id=route.server_id if route else None,
+        own=True,
         priority=run.occasion.priority,
         hold_unknown=template.hold_unknown,
         wait_code="" if route else ReasonCode.NO_ACTIVE_SERVER.value,

@@ -14,6 +14,7 @@ from msgspec import Struct, field, structs
 from devices import queries as devices
 from devices.fields import is_storable
 from devices.queries import Subject
+from devices.scope import EVERYBODY, GroupScope
 from devices.values import Target
 from dispatch.broadcasts import planning as broadcasts
 from dispatch.intake import subjects
@@ -54,7 +55,8 @@ class EventIn(Struct, frozen=True):
     """An event as it was posted, its form already checked.
 
     With `keep` what it tells of device and user is stored with them, without it that counts for this event alone.
-    With `known_only` its further recipients are addresses of known users and devices.
+    With `known_only` its further recipients are addresses of known users and devices. Whom it names, and whom its
+    audience holds for, are in the scope `within`; who is not is unknown.
     `secrets`, such as "enrollment.pin", are stored sealed, and so is what `secret_values` finds in `data`. `audience`
     is a checked filter (see devices.filters).
     """
@@ -74,6 +76,7 @@ class EventIn(Struct, frozen=True):
     expires_at: datetime | None = None
     keep: bool = False
     known_only: bool = False
+    within: GroupScope = EVERYBODY
 
 
 class Posted(Struct, frozen=True):
@@ -220,6 +223,7 @@ def _store_broadcast(item: Posted, *, origin: str, now: datetime) -> Answer:
         broadcasts.begin(
             event.id,
             audience=event_in.audience,
+            scope=event_in.within,
             chosen=chosen,
             channels=sorted(event_in.channels or ()),
             extra=extra,

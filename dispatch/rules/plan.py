@@ -28,6 +28,7 @@ _DUE, _SKIPPED = DeliveryState.DUE.value, DeliveryState.SKIPPED.value
 class Planned(Struct, frozen=True):
     """One delivery to store. `skip` says why it will not be tried; `wait_code` why it has no server yet.
 
+    `own`: `to` is the user's or the device's own address, not another that the template or the event names.
     `via_id` is the carrier gateway whose mail address `to` is, for an SMS that goes as a mail.
     """
 
@@ -44,6 +45,7 @@ class Planned(Struct, frozen=True):
     via_id: int | None = None
     person_id: int | None = None
     device_id: int | None = None
+    own: bool = False
     language: str = ""
     time_zone: str = ""
     priority: int = 5
@@ -165,6 +167,7 @@ def plan(occasion: Occasion, *, ways: Ways, target: Target, routes: Mapping[Serv
                 via_id=via.gateway_id if via else None,
                 person_id=target.person_id,
                 device_id=target.device_id,
+                own=each.own,
                 language=target.language,
                 time_zone=target.time_zone,
                 priority=occasion.priority,
@@ -275,11 +278,13 @@ def _reached(
     yield from (_Reached(to) for to in extra)
     addresses = TRAITS[channel.kind].addresses
     if addresses is None:
-        yield from (_Reached(Recipient(token.kind, token.value)) for token in target.tokens)
+        yield from (_Reached(Recipient(token.kind, token.value), own=True) for token in target.tokens)
         if not target.tokens and not extra:
             kind = AddressKind.FCM if target.device.get("platform") == "ANDROID" else AddressKind.APNS
             yield _Reached(
-                Recipient(kind, ""), _about_recipient(ReasonCode.NO_PUSH_TOKEN, "no device has a live push token")
+                Recipient(kind, ""),
+                _about_recipient(ReasonCode.NO_PUSH_TOKEN, "no device has a live push token"),
+                own=True,
             )
         return
     for entry in channel.recipients:
@@ -290,6 +295,7 @@ def _entry(
     entry: Entry, addresses: Addresses, *, occasion: Occasion, target: Target, routes: Mapping[ServerKind, Route]
 ) -> Iterator[_Reached]:
     spaces = entry.spaces
+    own = not spaces.isdisjoint(_OWNERS)
     values = {**occasion.values, "user": target.user, "device": target.device}
     kind = addresses.kind
     name = str(target.user.get("displayname") or "") if "user" in spaces else ""
@@ -301,12 +307,12 @@ def _entry(
         filled = fill(entry, known, spaced=kind is AddressKind.PHONE)
         if not filled.address:
             reason = _about_recipient(ReasonCode.NO_ADDRESS, filled.reason)
-            yield _Reached(Recipient(kind, "", name), reason)
+            yield _Reached(Recipient(kind, "", name), reason, own=own)
             continue
         to, skip = _address(filled.address, addresses, name=name, country=country)
         if skip is None and kind is AddressKind.PHONE and target.has_sim is False and spaces - _ADMINS:
             skip = _about_recipient(ReasonCode.NO_SIM, "no device has a SIM")
-        yield _Reached(to, skip, own=not spaces.isdisjoint(_OWNERS))
+        yield _Reached(to, skip, own=own)
 
 
 def _address(raw: str, addresses: Addresses, *, name: str, country: str) -> tuple[Recipient, Reason | None]:

@@ -17,6 +17,7 @@ from devices import exports, filters, imports
 from devices.filters import Filter, FilterError
 from devices.imports import Kind, Report, Source
 from devices.lines import DELIMITERS, ENCODINGS, FileError
+from devices.scope import EVERYBODY
 from foundation import formulas
 from foundation.audit import Actor
 from servers.queries import country
@@ -102,9 +103,9 @@ class ExportCommand(BaseCommand):
         wanted, now = _filter(options["filter"]), timezone.now()
         try:
             found = (
-                exports.table(kind, columns=columns, wanted=wanted, now=now)
+                exports.table(kind, columns=columns, wanted=wanted, scope=EVERYBODY, now=now)
                 if columns
-                else exports.original(kind, wanted=wanted, now=now)
+                else exports.original(kind, wanted=wanted, scope=EVERYBODY, now=now)
             )
         except exports.ColumnError as error:
             raise CommandError(str(error)) from None

@@ -13,6 +13,7 @@ from devices import edits, exports, imports
 from devices.imports import Kind, Source
 from devices.lines import FileError
 from devices.models import Change, Device, Group, Person
+from devices.scope import EVERYBODY
 from foundation.audit import Actor
 from foundation.models import AuditEntry
 from tests.db.devices.test_matching import DEVICES, PEOPLE, store
@@ -192,7 +193,7 @@ def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were():
     edits.save_device(
         "serial", "=S", {"properties": {f"P{n}": value for n, value in enumerate(values)}}, country="", now=NOW
     )
-    text = "".join(exports.original(Kind.DEVICES, wanted=None, now=NOW))
+    text = "".join(exports.original(Kind.DEVICES, wanted=None, scope=EVERYBODY, now=NOW))
     assert text.startswith("'=S;;;P0;'=1+1;P1;''=1;")
     Device.objects.all().delete()
     assert bring(text).created == 1
@@ -200,7 +201,7 @@ def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were():
 
 
 def everything():
-    return [("".join(exports.original(kind, wanted=None, now=NOW))) for kind in Kind]
+    return [("".join(exports.original(kind, wanted=None, scope=EVERYBODY, now=NOW))) for kind in Kind]
 
 
 class RoundTrip(TestCase):
@@ -230,16 +231,24 @@ def test_columns_of_a_table_are_chosen():
         "serial", "S1", {"user": "ada", "jailbroken": True, "properties": {"ROOM": 4}}, country="", now=NOW
     )
     found = exports.table(
-        Kind.DEVICES, columns=["serial", "user", "jailbroken", "has_sim", "device.ROOM"], wanted=None, now=NOW
+        Kind.DEVICES,
+        columns=["serial", "user", "jailbroken", "has_sim", "device.ROOM"],
+        wanted=None,
+        scope=EVERYBODY,
+        now=NOW,
     )
     assert "".join(found) == "serial,user,jailbroken,has_sim,device.ROOM\r\nS1,ada,true,,4\r\n"
-    text = "".join(exports.table(Kind.USERS, columns=["loginname", "groups", "user.department"], wanted=None, now=NOW))
+    text = "".join(
+        exports.table(
+            Kind.USERS, columns=["loginname", "groups", "user.department"], wanted=None, scope=EVERYBODY, now=NOW
+        )
+    )
     assert text == "loginname,groups,user.department\r\nada,Sales;a\\;b,R&D\r\n"
     Person.objects.all().delete()
     assert bring(text, Kind.USERS).created == 1
     assert set(Person.objects.get().groups.values_list("name", flat=True)) == {"Sales", "a;b"}
     with pytest.raises(exports.ColumnError, match="modell"):
-        exports.table(Kind.DEVICES, columns=["modell"], wanted=None, now=NOW)
+        exports.table(Kind.DEVICES, columns=["modell"], wanted=None, scope=EVERYBODY, now=NOW)
 
 
 def test_memory_does_not_grow_with_the_file():

@@ -13,6 +13,7 @@ from devices.fields import FieldError
 from devices.filters import LARGEST, Op, parse
 from devices.matching import Facts
 from devices.models import Device, Person
+from devices.scope import EVERYBODY
 from devices.values import DEVICE_NAMES, FLAGS, USER_FIELDS
 from tests.db.world import NOW
 
@@ -165,7 +166,7 @@ def test_what_databases_take_differently_by_themselves(stored, op, wanted, held)
     row = edits.save_device("serial", "D1", {"properties": {"ROOM": stored}}, country="", now=NOW).row
     one = parse({"all": [{"field": "device.ROOM", "op": op, "value": wanted}]})
     assert matching.holds(one, queries.facts(Device.objects.get(pk=row.pk)), now=NOW) is held
-    assert selection.devices(one, now=NOW).exists() is held
+    assert selection.devices(one, scope=EVERYBODY, now=NOW).exists() is held
 
 
 @pytest.mark.django_db
@@ -175,7 +176,7 @@ def test_what_databases_take_differently_by_themselves(stored, op, wanted, held)
 def test_the_edges_of_a_day(moment, days, op):
     row = edits.save_device("serial", "D1", {"last_access": NOW - timedelta(days=2) + moment}, country="", now=NOW).row
     one = parse({"all": [{"field": "inactive_days", "op": op, "value": days}]})
-    assert matching.holds(one, queries.facts(row), now=NOW) is selection.devices(one, now=NOW).exists()
+    assert matching.holds(one, queries.facts(row), now=NOW) is selection.devices(one, scope=EVERYBODY, now=NOW).exists()
 
 
 class Filters(TestCase):
@@ -191,11 +192,13 @@ class Filters(TestCase):
         alone = list(Person.objects.filter(devices=None))
         for wanted in filters:
             held = {row.serial for row in rows if matching.holds(wanted, queries.facts(row), now=NOW)}
-            assert held == set(selection.devices(wanted, now=NOW).values_list("serial", flat=True)), wanted
+            assert held == set(selection.devices(wanted, scope=EVERYBODY, now=NOW).values_list("serial", flat=True)), (
+                wanted
+            )
             held = {
                 row.loginname
                 for row in alone
                 if matching.holds(wanted, Facts(user=queries.facts_of_user(row)), now=NOW)
             }
-            found = selection.people_without_devices(wanted).values_list("loginname", flat=True)
+            found = selection.people_without_devices(wanted, scope=EVERYBODY).values_list("loginname", flat=True)
             assert held == set(found), wanted

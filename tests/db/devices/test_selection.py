@@ -7,6 +7,7 @@ import pytest
 from devices import selection
 from devices.filters import parse
 from devices.models import Device, Group, InstalledApp, Person
+from devices.scope import EVERYBODY
 from tests.db.world import NOW
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,11 @@ def _devices():
 
 
 def devices(*conditions, joined="all"):
-    return list(selection.devices(as_filter(*conditions, joined=joined), now=NOW).values_list("serial", flat=True))
+    return list(
+        selection.devices(as_filter(*conditions, joined=joined), scope=EVERYBODY, now=NOW).values_list(
+            "serial", flat=True
+        )
+    )
 
 
 def as_filter(*conditions, joined="all"):
@@ -126,15 +131,19 @@ def test_no_text_of_a_filter_becomes_sql(text):
     ],
 )
 def test_users_without_a_device_are_found_by_what_is_known_of_them_alone(condition, found):
-    assert [row.loginname for row in selection.people_without_devices(as_filter(condition))] == found
+    assert [row.loginname for row in selection.people_without_devices(as_filter(condition), scope=EVERYBODY)] == found
 
 
 def test_without_a_device_no_condition_about_one_holds():
     conditions = (("group", "is", "Sales"), ("platform", "is_not", "ANDROID"))
-    assert not selection.people_without_devices(as_filter(*conditions))
-    assert [row.loginname for row in selection.people_without_devices(as_filter(*conditions, joined="any"))] == ["eve"]
+    assert not selection.people_without_devices(as_filter(*conditions), scope=EVERYBODY)
+    assert [
+        row.loginname for row in selection.people_without_devices(as_filter(*conditions, joined="any"), scope=EVERYBODY)
+    ] == ["eve"]
 
 
 def test_users_are_found_through_their_devices_too():
-    found = selection.people(as_filter(("group", "is", "Sales"), ("jailbroken", "is", True), joined="any"), now=NOW)
+    found = selection.people(
+        as_filter(("group", "is", "Sales"), ("jailbroken", "is", True), joined="any"), scope=EVERYBODY, now=NOW
+    )
     assert [row.loginname for row in found] == ["ada", "bob", "eve"]
