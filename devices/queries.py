@@ -12,6 +12,7 @@ from django.db.models import Count, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
+from console.accounts.directory import mails_of_administrators
 from devices import statements
 from devices.matching import DeviceFacts, Facts, UserFacts
 from devices.models import Device, Person
@@ -292,10 +293,15 @@ def known_numbers(numbers: Collection[str]) -> set[str]:
 
 
 def administrators() -> list[dict[str, str]]:
-    """`admin.*` of each administrator: the members of XMNOTIFY_ADMIN_GROUP, else XMNOTIFY_ADMIN_MAIL and _MOBILE."""
+    """`admin.*` of each administrator: the members of XMNOTIFY_ADMIN_GROUP, else XMNOTIFY_ADMIN_MAIL and _MOBILE.
+
+    Where none of them names anybody, the console's own administrators, by mail.
+    """
     group = settings.XMNOTIFY_ADMIN_GROUP
     members = Person.objects.filter(groups__name=group, disabled=False).order_by("loginname") if group else ()
     if members:
         return [{"mail": member.mail, "mobile": member.mobile} for member in members]
-    mails = [{"mail": mail, "mobile": ""} for mail in settings.XMNOTIFY_ADMIN_MAIL]
-    return mails + [{"mail": "", "mobile": mobile} for mobile in settings.XMNOTIFY_ADMIN_MOBILE]
+    mails, mobiles = settings.XMNOTIFY_ADMIN_MAIL, settings.XMNOTIFY_ADMIN_MOBILE
+    if not mails and not mobiles:
+        mails = mails_of_administrators()
+    return [*({"mail": mail, "mobile": ""} for mail in mails), *({"mail": "", "mobile": mobile} for mobile in mobiles)]

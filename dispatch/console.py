@@ -27,6 +27,7 @@ from dispatch.log import search
 from dispatch.models import Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
+from dispatch.upkeep import alerts
 from foundation import audit
 from foundation.audit import Action
 from servers.models import Server
@@ -50,6 +51,7 @@ def register() -> None:
         )
     )
     registry.add_health(findings)
+    registry.add_health(alerts.findings)
     registry.add_impact("servers.Server", source=of_server)
     registry.add_panel("template-editor", source=panel, order=20)
     registry.add_panel("device", source=lambda request, row: _deliveries(request, row.serial or row.imei))

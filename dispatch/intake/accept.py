@@ -270,7 +270,8 @@ def _store_about(
     )
     events: dict[int, NewEvent] = {}
     planned: list[Planned] = []
-    admins = devices.administrators() if ready else []
+    to_administrators = any(ways.to_administrators for ways, _ in ready.values())
+    admins = devices.administrators() if to_administrators else []
     for (place, (ways, subject)), target in zip(ready.items(), targets, strict=True):
         try:
             event, made = _prepare(items[place], ways, subject, target=target, admins=admins, world=world)

@@ -95,13 +95,14 @@ class Ways(Struct, frozen=True):
     """The channels of several templates that are used, the same for many events, and notes of those left out.
 
     `uses_supplied`: a recipient is written with values that the event itself supplies, or a text is pointless without
-    them.
+    them. `to_administrators`: one is an administrator.
     """
 
     templates: tuple[Template, ...]
     used: tuple[Way, ...]
     notes: tuple[str, ...]
     uses_supplied: bool
+    to_administrators: bool
 
 
 class _Reached(Struct, frozen=True):
@@ -139,6 +140,7 @@ def ways(
             way.channel.requires_values or any(entry.spaces - _KNOWN for entry in way.channel.recipients)
             for way in used
         ),
+        to_administrators=any("admin" in entry.spaces for way in used for entry in way.channel.recipients),
     )
 
 

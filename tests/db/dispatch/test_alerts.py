@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
 
 from dispatch.models import Delivery, Event
 from dispatch.outbox import lanes, trouble
@@ -111,3 +113,43 @@ def test_the_sweep_tells(mail, gateway, clock):
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
     beat.Sweeper(clock=clock).sweep()
     assert Server.objects.get(pk=gateway.pk).told_at is not None
+
+
+@pytest.fixture
+def nobody_named(settings):
+    settings.XMNOTIFY_ADMIN_GROUP, settings.XMNOTIFY_ADMIN_MAIL, settings.XMNOTIFY_ADMIN_MOBILE = "", [], []
+
+
+@pytest.mark.usefixtures("nobody_named")
+def test_where_nobody_is_named_it_goes_to_the_consoles_active_administrators(mail, gateway, clock):
+    role = Group.objects.get(name="Administrator")
+    User.objects.create_superuser("root", "root@example.com")
+    User.objects.create_user("ann", "ann@example.com", is_staff=True).groups.add(role)
+    User.objects.create_user("gone", "gone@example.com", is_staff=True, is_active=False).groups.add(role)
+    User.objects.create_user("eve", "eve@example.com", is_staff=True)
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
+    assert alerts.tell(now=clock.now()) == 1
+    assert told_to() == ["ann@example.com", "root@example.com"]
+    assert not list(alerts.findings())
+
+
+@pytest.mark.usefixtures("nobody_named")
+def test_while_nobody_can_be_reached_nothing_is_skipped_and_health_and_dashboard_say_so(
+    mail, gateway, clock, admin_client, admin_user
+):
+    User.objects.update(email="")
+    trouble.stop(gateway.pk, REFUSED, now=clock.now())
+    assert alerts.tell(now=clock.now()) == 0
+    assert not Event.objects.exists()
+    for page in ("health", "dashboard"):
+        assert "no administrator has a mail address" in admin_client.get(reverse(page)).content.decode()
+    User.objects.update(email="root@example.com")
+    assert alerts.tell(now=clock.now()) == 1
+    assert told_to() == ["root@example.com"]
+
+
+@pytest.mark.usefixtures("nobody_named")
+def test_a_mail_server_that_is_down_is_not_told_of_by_mail(mail, gateway, clock, admin_user):
+    trouble.stop(mail.pk, REFUSED, now=clock.now())
+    assert alerts.tell(now=clock.now()) == 0
+    assert not Event.objects.exists()
