@@ -74,6 +74,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings, tmp_path_factory)
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_quickly():
+    """What a hash costs is the affair of unit/console/test_hashing.py alone."""
+    with override_settings(PASSWORD_HASHERS=["tests.hashing.QuickHasher", *settings.PASSWORD_HASHERS[1:]]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _static_files_where_they_lie():
     """No test needs the static files collected."""
     storages = {

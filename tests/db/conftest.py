@@ -1,10 +1,6 @@
 """What database tests share: any port may be connected to, and no channel outlives its test."""
 
-from functools import cache
-
 import pytest
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import User
 
 from foundation import fingerprints
 from servers import factory
@@ -21,16 +17,3 @@ def _fresh_caches():
     factory.forget()
     fingerprints.forget()
     queries.version_texts.cache_clear()
-
-
-@cache
-def _hashed():
-    """Once: to hash a password takes longer than most tests."""
-    return make_password("password")
-
-
-@pytest.fixture
-def admin_user(db):
-    """As pytest-django has it, by the product's own way to hash."""
-    fields = {"is_staff": True, "is_superuser": True, "email": "admin@example.com", "password": _hashed()}
-    return User.objects.create(username="admin", **fields)
