@@ -1,9 +1,10 @@
 """What a peer's own ledger says after faults: lost, doubled, the longest stillness. `python -m bench.ledger`
 
-Workers, database and peer are real processes. While the mails go out PostgreSQL is restarted (fast and immediate),
-workers are killed, or another program holds SQLite's write lock, at random moments that the seed decides. Nothing may
-be lost, and a fault may double one message a connection; with *hold for a person* it may hold as many, and double none.
-The figures are right on a busy machine too, but for the stillness. Waits between tries are cut short at the end.
+Workers, database and peer are real processes. While the mails go out PostgreSQL is restarted (fast and immediate) or
+dies and its standby takes over, workers are killed, or another program holds SQLite's write lock, at random moments
+that the seed decides. Nothing may be lost, and a fault may double one message a connection; with *hold for a person* it
+may hold as many, and double none. The figures are right on a busy machine too, but for the stillness. Waits between
+tries are cut short at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import surroundings
+from bench import failover, surroundings
 from simulators.mailbox import read_ledger
 from tests import private_servers
 
@@ -60,7 +61,7 @@ class World:
     chance: random.Random
     var: Path
     sink: surroundings.Sink
-    postgres: private_servers.Postgres | None
+    postgres: private_servers.Postgres | failover.Pair | None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, queue: str, *options: str) -> None:
@@ -75,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", type=partial(surroundings.one_of, tuple(_RUNS)), help=", ".join(_RUNS))
     parser.add_argument("--mails", type=int, default=10_000)
-    parser.add_argument("--faults", type=int, help="instead of ten restarts, ten kills, five locks")
+    parser.add_argument("--faults", type=int, help="instead of ten restarts or kills, five failovers or locks")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--lock", type=float, help="seconds of each lock")
     options = parser.parse_args()
@@ -98,9 +99,12 @@ def _run(name: str, options: argparse.Namespace) -> int:
         if redis is None or (on_postgresql and binaries is None):
             raise SystemExit("There is no Redis, Valkey or PostgreSQL on this machine.")
         os.environ["XMNOTIFY_BROKER_URL"] = stack.enter_context(private_servers.redis(redis))
-        postgres = None
+        postgres: private_servers.Postgres | failover.Pair | None = None
         if on_postgresql and binaries is not None:
-            postgres = stack.enter_context(private_servers.restartable_postgres(binaries))
+            if name == "failovers":
+                postgres = stack.enter_context(failover.pair(binaries))
+            else:
+                postgres = stack.enter_context(private_servers.restartable_postgres(binaries))
             os.environ["DATABASE_URL"] = postgres.url
         sink = stack.enter_context(surroundings.simulator(var / "ledger", "--latency", _LATENCY))
         return _measure(run, World(random.Random(options.seed), var, sink, postgres))
@@ -205,8 +209,16 @@ def _report(run: Run, arrived: Counter[str], rows: Rows, stillness: float) -> in
 
 def _restart(_options: argparse.Namespace) -> Callable[[World, int], None]:
     def fault(world: World, number: int) -> None:
-        assert world.postgres
+        assert isinstance(world.postgres, private_servers.Postgres)
         world.postgres.restart(immediate=number % 2 == 1)
+
+    return fault
+
+
+def _fail_over(_options: argparse.Namespace) -> Callable[[World, int], None]:
+    def fault(world: World, _number: int) -> None:
+        assert isinstance(world.postgres, failover.Pair)
+        world.postgres.fail_over()
 
     return fault
 
@@ -236,6 +248,7 @@ def _lock(options: argparse.Namespace) -> Callable[[World, int], None]:
 
 _RUNS: dict[str, tuple[bool, int, Callable[[argparse.Namespace], Callable[[World, int], None]], bool]] = {
     "restarts": (True, 10, _restart, False),
+    "failovers": (True, 5, _fail_over, False),
     "kills": (True, 10, _kill, False),
     "kills-held": (False, 10, _kill, True),
     "locks": (False, 5, _lock, False),

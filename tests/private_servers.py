@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from xmnotify import connections
 from xmnotify.quickstart import guardian
@@ -87,46 +88,71 @@ def restartable_postgres(binaries: Path) -> Iterator[Postgres]:
 
 
 class Postgres:
-    """A PostgreSQL in a folder of its own, which the server keeps over restarts."""
+    """A PostgreSQL in a folder of its own, which it keeps over restarts; a standby of `primary` if that is given.
 
-    def __init__(self, binaries: Path, *, folder: Path) -> None:
-        self._binaries, self._folder, self._port = binaries, folder, _free_port()
+    `settings` go to it beside those that all have here.
+    """
+
+    def __init__(
+        self,
+        binaries: Path,
+        *,
+        folder: Path,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        primary: Postgres | None = None,
+    ) -> None:
+        self._binaries, self._folder, self._settings, self.port = binaries, folder, settings, _free_port()
         self._user = _other_user() if os.geteuid() == 0 else None
         self._running = ExitStack()
         if self._user:
             shutil.chown(folder, self._user)
-        login = ["-U", "xmnotify", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
-        command: list[str | Path] = [binaries / "initdb", "-D", folder / "data", *login]
+        if primary:
+            command = ["pg_basebackup", "-h", "127.0.0.1", "-p", str(primary.port), "-R", "-c", "fast"]
+        else:
+            command = ["initdb", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        command += ["-D", str(folder / "data"), "-U", "xmnotify", "--no-sync"]
+        command[0] = str(binaries / command[0])
         subprocess.run(command, user=self._user, cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
     @property
     def url(self) -> str:
-        return f"postgresql://xmnotify@127.0.0.1:{self._port}/postgres"
+        return f"postgresql://xmnotify@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
+        """Returns once it takes connections."""
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(self._port),
+            "port": str(self.port),
             "unix_socket_directories": "",
             "fsync": "off",
             "full_page_writes": "off",
             "max_connections": "300",
+            **self._settings,
         }
         options: list[str | Path] = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command: list[str | Path] = [self._binaries / "postgres", "-D", self._folder / "data", *options]
-        running = _running(command, port=self._port, user=self._user, folder=self._folder)
+        running = _running(command, port=self.port, user=self._user, folder=self._folder)
         self._process = self._running.enter_context(running)
-        _wait_for_login(self._binaries, port=self._port)
+        _wait_for_login(self._binaries, port=self.port)
 
     def stop(self) -> None:
         self._running.close()
 
     def restart(self, *, immediate: bool) -> None:
         """As `pg_ctl restart -m fast` or `-m immediate`; returns once it takes connections again."""
+        self.end(immediate=immediate)
+        self.start()
+
+    def end(self, *, immediate: bool) -> None:
+        """As `pg_ctl stop -m fast` or `-m immediate`; its folder stays."""
         self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
         self._process.wait()
         self.stop()
-        self.start()
+
+    def promote(self) -> None:
+        """A standby takes changes from here on."""
+        command: list[str | Path] = [self._binaries / "pg_ctl", "promote", "-w", "-D", self._folder / "data"]
+        subprocess.run(command, user=self._user, cwd=self._folder, stdout=subprocess.DEVNULL, check=True)
 
 
 @contextmanager
