@@ -23,7 +23,7 @@ from console.kit.registry import Button, Entry, Finding, Level, Section
 from console.kit.views import ConsoleView
 from dispatch.dashboard import figures
 from dispatch.intake import sample
-from dispatch.log import search
+from dispatch.log import reasons, search
 from dispatch.models import Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
@@ -76,8 +76,8 @@ def _deliveries(request: HttpRequest, recipient: str) -> str:
 def findings() -> Iterator[Finding]:
     now = timezone.now()
     rows = Withheld.objects.select_related("broadcast", "template_version__template")
-    for one in rows.filter(decision="").order_by("pk"):
-        yield _withheld(one)
+    for one in rows.filter(decision="").exclude(code="").order_by("pk"):
+        yield _withheld(one) if one.code == withheld.CODE else _failing(one)
     for name, since in figures.waiting_long(now=now):
         words = _("A message has waited for this server for %s.") % timesince(since, now, depth=1)
         yield Finding(name, words, Level.WARNING, banner=True)
@@ -96,6 +96,12 @@ def _withheld(one: Withheld) -> Finding:
         for decision in (Withheld.Decision.SEND, Withheld.Decision.CANCEL)
     )
     return Finding(str(one), words, Level.WARNING, banner=True, buttons=buttons)
+
+
+def _failing(one: Withheld) -> Finding:
+    """A broadcast that paused itself."""
+    words = _("It paused itself, because too many messages failed for one reason: %s") % reasons.words(one.code)
+    return Finding(str(one), words, Level.WARNING, banner=True)
 
 
 def _counted(number: int) -> str:

@@ -19,7 +19,7 @@ from foundation.sql.ids import new_uid
 from servers.models import CarrierGateway, Server
 from servers.values import ServerKind
 from templates_app.models import NotificationTemplate, TemplateVersion
-from transports.types import AddressKind, ChannelKind
+from transports.types import AddressKind, ChannelKind, ReasonCode
 
 DELIVERY_STATES = [
     (DeliveryState.DUE.value, _("Queued")),
@@ -36,6 +36,7 @@ DELIVERY_STATES = [
     (DeliveryState.DIGESTED.value, _("In a digest")),
 ]
 BROADCAST_STATES = [
+    (BroadcastState.PLANNED.value, _("Not started")),
     (BroadcastState.PLANNING.value, _("Planning")),
     (BroadcastState.RUNNING.value, _("Running")),
     (BroadcastState.PAUSED.value, _("Paused")),
@@ -81,7 +82,9 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
 class Broadcast(models.Model):
     """One message to many, begun by an event. Its recipients are fixed when it is confirmed.
 
-    `audience` is a filter (see devices.filters), `channels` narrows the active ones of its templates.
+    `audience` says to whom (see broadcasts.audiences), `channels` narrows the active ones of its templates. `sent_by`
+    and `sent_from` are who began it and from which network address. `forgiven` is what had failed when a person last
+    let it go on (see rules.failures).
     """
 
     id = models.UUIDField(primary_key=True, default=new_uid, editable=False)
@@ -97,6 +100,9 @@ class Broadcast(models.Model):
     state = models.CharField(max_length=9, choices=BROADCAST_STATES, default=BroadcastState.PLANNING.value)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    sent_by = models.CharField(max_length=255, blank=True, default="")
+    sent_from = models.CharField(max_length=45, blank=True, default="")
+    forgiven = models.JSONField(default=dict)
     expires_at = models.DateTimeField(null=True, blank=True, help_text=_("instead of the lifetime of the template"))
     finished_at = models.DateTimeField(null=True, blank=True)
     planned_up_to = models.BigIntegerField(default=0, help_text=_("the last device that is planned"))
@@ -471,10 +477,11 @@ class Worker(models.Model):
 
 
 class Withheld(models.Model):
-    """A broadcast or a text whose messages a server refused one after the other with the same words.
+    """A broadcast or a text of which nothing is sent until a person decides: what is due of it, now or later, waits.
 
-    A text is what a version says over one `channel`; a broadcast waits as a whole. What is due of it, now or later,
-    waits until a person decides. `settled`: there is nothing more to do for it.
+    A text is what a version says over one `channel`; a broadcast waits as a whole. `code` is why: a server refused
+    message after message with the same `words` (refused_alike), a broadcast failed too often for one reason (that
+    one), or, when it is empty, a person paused it. `settled`: there is nothing more to do for it.
     """
 
     class Decision(models.TextChoices):
@@ -485,7 +492,8 @@ class Withheld(models.Model):
     broadcast = models.OneToOneField(Broadcast, on_delete=models.CASCADE, null=True, related_name="+")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, null=True, related_name="+")
     channel = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in ChannelKind], blank=True)
-    server_name = models.CharField(max_length=255)
+    code = models.CharField(max_length=40, blank=True, default=ReasonCode.REFUSED_ALIKE.value)
+    server_name = models.CharField(max_length=255, blank=True)
     words = models.TextField(blank=True)
     since = models.DateTimeField()
     decision = models.CharField(max_length=6, choices=Decision.choices, blank=True, default=Decision.NONE)

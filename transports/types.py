@@ -96,6 +96,7 @@ class ReasonCode(StrEnum):
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - a reason, not a credential
     NO_ADDRESS = "no_address"
     NO_SIM = "no_sim"
+    DISABLED = "disabled"
     NO_PUSH_TOKEN = "no_push_token"  # noqa: S105 - a reason, not a credential
     VALUE_MISSING = "value_missing"
     SUPPRESSED = "suppressed"

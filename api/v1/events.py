@@ -20,7 +20,7 @@ from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
 from dispatch.models import Broadcast, Event
 from dispatch.rules import states
-from dispatch.rules.states import BroadcastState, DeliveryState
+from dispatch.rules.states import DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import retention
 from foundation.sql.ids import first_id
@@ -37,7 +37,7 @@ class EventSummary(Struct):
 
 
 class BroadcastBody(Struct):
-    """How far a broadcast is: planning, running, paused, finished or cancelled; `audience` is its filter."""
+    """How far a broadcast is: planned, planning, running, paused, finished or cancelled; `audience` is its filter."""
 
     id: UUID
     state: str
@@ -78,7 +78,7 @@ def show_event(call: Call, event_id: UUID) -> HttpResponse:
     event = _visible(call).filter(pk=event_id).select_related("broadcast").first()
     if event is None:
         raise operation.not_found("event", removed_at=retention.removed_at(EVENTS, event_id))
-    planning = event.broadcast is not None and event.broadcast.state == BroadcastState.PLANNING
+    planning = event.broadcast is not None and event.broadcast.state in states.UNPLANNED
     found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
     counts = {state.value: found.get(state.value, 0) for state in DeliveryState}
     deliveries, last = pages.page(event.deliveries.order_by("-id"), limit=_FIRST_DELIVERIES)

@@ -6,7 +6,7 @@ planned again, after its worker was killed, changes nothing, and no address gets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,19 +17,18 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Length
 from msgspec import Struct, structs
 
-from devices import filters, selection
 from devices import queries as devices
-from devices.filters import Filter
 from devices.models import Device, Person
 from devices.queries import Subject, known_device, known_person
 from devices.scope import GroupScope
 from devices.values import Target
+from dispatch.broadcasts import audiences
 from dispatch.models import Broadcast, Delivery, Event, Priority
 from dispatch.outbox import fanout, store
 from dispatch.rules import plan as planning
 from dispatch.rules import states
 from dispatch.rules.clock import Clock
-from dispatch.rules.plan import Occasion, Planned
+from dispatch.rules.plan import Occasion, Planned, Way, Ways
 from dispatch.rules.states import BroadcastState
 from dispatch.sending import compose
 from dispatch.wakeup import wake_ups
@@ -38,29 +37,43 @@ from servers.queries import active_routes
 from servers.values import Route, ServerKind
 from templates_app import queries as templates
 from templates_app.channels import ADDRESSED
+from templates_app.texts import typed
 from templates_app.texts.render import ChannelTexts, Template
-from transports.types import AddressKind, ChannelKind, ReasonCode, Recipient
+from transports.types import AddressKind, ChannelKind, Reason, ReasonCode, Recipient, Scope
 
 FIRST = 200
 """Targets of the first chunk: small, so that the first message is soon on its way."""
 CHUNK = 5_000
 LONGEST = timedelta(seconds=20)
 LEASE = timedelta(seconds=60)
+_OF_THE_DISABLED = "user.disabled"
+"""The type of templates that tell people of it."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class _Run(Struct, frozen=True):
-    """A broadcast with all that holds for each of its deliveries."""
+class Run(Struct, frozen=True):
+    """A broadcast with all that holds for each of its deliveries; neither need be stored."""
 
     broadcast: Broadcast
-    wanted: Filter
     occasion: Occasion
     templates: Sequence[Template]
     routes: Mapping[ServerKind, Route]
 
+    def channels(self) -> list[tuple[Template, ChannelTexts]]:
+        """Each channel of each template that it goes by."""
+        only = frozenset(map(ChannelKind, self.broadcast.channels)) or None
+        served = planning.any_served(self.templates, only=only, routes=self.routes)
+        return [
+            (template, channel)
+            for template in self.templates
+            for channel in planning.channels(template, only=only, routes=self.routes, any_served=served)[0]
+        ]
+
 
 class _Targets(Struct, frozen=True):
-    """Some of those it goes to, in order. `plain` are those whose user has a mail address of the usual form."""
+    """Some of those it goes to, in order. `plain` are those whose user has a mail address of the usual form and is not
+    disabled.
+    """
 
     model: type[Device | Person]
     ids: Sequence[int]
@@ -163,9 +176,13 @@ def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
     if broadcast.state != BroadcastState.PLANNING:
         return False
     run = _run(broadcast)
-    targets = _next_devices(run, most=most) or _next_users(run, most=most)
+    targets = _next_devices(run, most=most, after=broadcast.planned_up_to)
+    targets = targets or _next_users(run, most=most, after=broadcast.users_planned_up_to)
     row = Broadcast.objects.filter(pk=broadcast_id)
     if targets is None:
+        if bare := _to_addresses(run):
+            store.add(bare, now=broadcast.created_at)
+            _wake({each.server_id for each in bare})
         row.update(state=BroadcastState.RUNNING, lease_until=None)
         return False
     _wake(_plan_targets(run, targets))
@@ -174,8 +191,16 @@ def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
     return True
 
 
-def _run(broadcast: Broadcast) -> _Run:
-    event = Event.objects.get(broadcast=broadcast)
+def _run(broadcast: Broadcast) -> Run:
+    versions = broadcast.template_versions.select_related("template").order_by("pk")
+    chosen = [
+        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
+    ]
+    return run_of(broadcast, event=Event.objects.get(broadcast=broadcast), chosen=templates.speaking(chosen))
+
+
+def run_of(broadcast: Broadcast, *, event: Event, chosen: Sequence[Template]) -> Run:
+    """With the templates that speak; the broadcast's own texts stand in place of theirs."""
     values = planning.event_values(
         event_id=event.pk,
         type_code=event.type,
@@ -192,30 +217,36 @@ def _run(broadcast: Broadcast) -> _Run:
         new_id=lambda: event.pk,
         admins=devices.administrators(),
     )
-    versions = broadcast.template_versions.select_related("template").order_by("pk")
-    chosen = [
-        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
-    ]
-    chosen = [planning.to_those_named(template) for template in templates.speaking(chosen)]
-    return _Run(broadcast, filters.parse(broadcast.audience), occasion, chosen, active_routes())
+    said = [_in_own_words(template, broadcast=broadcast) for template in chosen]
+    return Run(broadcast, occasion, [planning.to_those_named(template) for template in said], active_routes())
 
 
-def _next_devices(run: _Run, *, most: int) -> _Targets | None:
-    found = selection.devices(run.wanted, scope=run.broadcast.scope, now=run.broadcast.created_at)
-    return _next(run, Device, found, mail="person__mail", after=run.broadcast.planned_up_to, most=most)
+def _in_own_words(template: Template, *, broadcast: Broadcast) -> Template:
+    """Text typed in for the broadcast goes by its channels whatever server is active: a person chose them."""
+    if not broadcast.texts:
+        return template
+    texts = structs.replace(template.texts, channels=typed.ready(broadcast.texts))
+    return structs.replace(template, predefined=False, texts=texts)
 
 
-def _next_users(run: _Run, *, most: int) -> _Targets | None:
-    found = selection.people_without_devices(run.wanted, scope=run.broadcast.scope)
-    return _next(run, Person, found, mail="mail", after=run.broadcast.users_planned_up_to, most=most)
+def _next_devices(run: Run, *, most: int, after: int) -> _Targets | None:
+    broadcast = run.broadcast
+    found = audiences.devices(broadcast.audience, scope=broadcast.scope, now=broadcast.created_at)
+    return _next(run, Device, found, user="person__", after=after, most=most)
+
+
+def _next_users(run: Run, *, most: int, after: int) -> _Targets | None:
+    found = audiences.people(run.broadcast.audience, scope=run.broadcast.scope)
+    return _next(run, Person, found, user="", after=after, most=most)
 
 
 def _next(
-    run: _Run, model: type[Device | Person], found: QuerySet[Any], *, mail: str, after: int, most: int
+    run: Run, model: type[Device | Person], found: QuerySet[Any], *, user: str, after: int, most: int
 ) -> _Targets | None:
     """Those that were there when the broadcast was accepted, in the order of their numbers."""
     there = found.filter(pk__gt=after, uid__lt=first_id(run.broadcast.created_at + _MILLISECOND))
-    usual = Q(**{f"{mail}__regex": fanout.PLAIN}, length__range=fanout.PLAIN_LENGTHS)
+    mail = f"{user}mail"
+    usual = Q(**{f"{mail}__regex": fanout.PLAIN, f"{user}disabled": False}, length__range=fanout.PLAIN_LENGTHS)
     plain = ExpressionWrapper(usual, output_field=BooleanField())
     measured = there.order_by("pk").annotate(length=Length(mail))
     rows = list(measured.annotate(plain=plain).values_list("pk", "plain")[:most])
@@ -224,30 +255,41 @@ def _next(
     return _Targets(model, [pk for pk, _ in rows], [pk for pk, is_plain in rows if is_plain])
 
 
-def _plan_targets(run: _Run, targets: _Targets) -> set[int | None]:
+def _plan_targets(run: Run, targets: _Targets) -> set[int | None]:
     """Store their deliveries; returns the servers that have something to send."""
     planned: list[Planned] = []
     servers: set[int | None] = set()
-    only = frozenset(map(ChannelKind, run.broadcast.channels)) or None
-    served = planning.any_served(run.templates, only=only, routes=run.routes)
-    for template in run.templates:
-        chosen, _ = planning.channels(template, only=only, routes=run.routes, any_served=served)
-        for channel in chosen:
-            rest = targets.ids
-            if fanout.takes(channel):
-                rest = sorted(set(targets.ids) - set(targets.plain))
-                servers.add(_fan_out(run, template, channel, targets))
-            planned += _planned(run, template, channel, model=targets.model, ids=rest)
+    for template, channel in run.channels():
+        those = _wanting(run, channel, targets)
+        rest = those.ids
+        if fanout.takes(channel):
+            rest = _not_plain(those)
+            servers.add(_fan_out(run, template, channel, those))
+        planned += _planned(run, template, channel, model=those.model, ids=rest)
     if planned:
         store.add(planned, now=run.broadcast.created_at)
     return servers | {row.server_id for row in planned}
 
 
-def _fan_out(run: _Run, template: Template, channel: ChannelTexts, targets: _Targets) -> int | None:
+def _wanting(run: Run, channel: ChannelTexts, targets: _Targets) -> _Targets:
+    """Those to whom it goes by this channel."""
+    ids = audiences.wanting(run.broadcast.audience, channel.kind, model=targets.model, ids=targets.ids)
+    if ids is targets.ids:
+        return targets
+    kept = set(ids)
+    return _Targets(targets.model, ids, [pk for pk in targets.plain if pk in kept])
+
+
+def _not_plain(targets: _Targets) -> list[int]:
+    return sorted(set(targets.ids) - set(targets.plain))
+
+
+def _plain_row(run: Run, template: Template) -> Planned:
+    """What the mails to plain addresses have in common."""
     route = run.routes.get(ServerKind.SMTP)
-    row = Planned(
+    return Planned(
         id=run.occasion.event_id,
-        channel=channel.kind,
+        channel=ChannelKind.SMTP,
         server_kind=ServerKind.SMTP,
         to=Recipient(AddressKind.MAIL, ""),
         expires_at=run.occasion.expires_at or run.occasion.received_at + template.lifetime,
@@ -260,6 +302,10 @@ def _fan_out(run: _Run, template: Template, channel: ChannelTexts, targets: _Tar
         hold_unknown=template.hold_unknown,
         wait_code="" if route else ReasonCode.NO_ACTIVE_SERVER.value,
     )
+
+
+def _fan_out(run: Run, template: Template, channel: ChannelTexts, targets: _Targets) -> int | None:
+    row = _plain_row(run, template)
     fanout.insert(
         row,
         targets.plain,
@@ -272,7 +318,7 @@ def _fan_out(run: _Run, template: Template, channel: ChannelTexts, targets: _Tar
 
 
 def _planned(
-    run: _Run,
+    run: Run,
     template: Template,
     channel: ChannelTexts,
     *,
@@ -280,11 +326,26 @@ def _planned(
     ids: Sequence[int],
 ) -> list[Planned]:
     ways = planning.ways([(template, None)], only=frozenset({channel.kind}), routes=run.routes)
+    targets = _targets(model, ids, per_device=channel.per_device)
+    disabled = _disabled(targets) if template.type != _OF_THE_DISABLED else set()
     found = []
-    for target in _targets(model, ids, per_device=channel.per_device):
+    for target in targets:
         made = planning.plan(run.occasion, ways=ways, target=target, routes=run.routes)
-        found += [_own(row, broadcast=run.broadcast, per_device=channel.per_device) for row in made.deliveries]
+        rows = map(_skipped, made.deliveries) if target.person_id in disabled else made.deliveries
+        found += [_own(row, broadcast=run.broadcast, per_device=channel.per_device) for row in rows]
     return found
+
+
+def _disabled(targets: Sequence[Target]) -> set[int]:
+    ids = [target.person_id for target in targets if target.person_id]
+    found = Person.objects.filter(pk__in=ids, disabled=True)
+    return set(found.values_list("pk", flat=True))
+
+
+def _skipped(row: Planned) -> Planned:
+    """Nothing is sent to somebody who was disabled, whatever else stands against it."""
+    reason = Reason(ReasonCode.DISABLED, Scope.RECIPIENT, "the user is disabled")
+    return structs.replace(row, skip=reason, server_id=None, wait_code="")
 
 
 def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bool) -> list[Target]:
@@ -292,7 +353,8 @@ def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bo
         return []
     if model is Person:
         return devices.find_targets(
-            [Subject(person=known_person(row)) for row in Person.objects.filter(pk__in=ids)], reach_phones=False
+            [Subject(person=known_person(row)) for row in Person.objects.filter(pk__in=ids).order_by("pk")],
+            reach_phones=False,
         )
     rows = Device.objects.filter(pk__in=ids).select_related("person").order_by("pk")
     found = devices.find_targets([Subject(device=known_device(row)) for row in rows], reach_phones=True)
@@ -302,6 +364,51 @@ def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bo
     phones = Device.objects.filter(person__in=owners - {None}).exclude(has_sim=False)
     with_phone = set(phones.values_list("person_id", flat=True))
     return [structs.replace(each, has_sim=None) if each.person_id in with_phone else each for each in found]
+
+
+def _to_addresses(run: Run) -> list[Planned]:
+    """What goes to bare addresses. Text about a user or a device says nothing of them there."""
+    given = audiences.addresses(run.broadcast.audience, scope=run.broadcast.scope)
+    occasion = structs.replace(run.occasion, extra=given)
+    found: list[Planned] = []
+    for template, channel in run.channels() if given else ():
+        way = Way(template, None, structs.replace(channel, recipients=()))
+        if channel.kind in given:
+            ways = Ways((template,), (way,), (), uses_supplied=False, to_administrators=False)
+            made = planning.plan(occasion, ways=ways, target=Target(), routes=run.routes)
+            found += [_own(row, broadcast=run.broadcast, per_device=False) for row in made.deliveries]
+    return found
+
+
+def outline(run: Run) -> Iterator[Planned]:
+    """Every delivery that planning would store, in its order, and again each that it would find there already."""
+    yield from _to_addresses(run)
+    for model, following in ((Device, _next_devices), (Person, _next_users)):
+        after = 0
+        while targets := following(run, most=CHUNK, after=after):
+            for template, channel in run.channels():
+                those = _wanting(run, channel, targets)
+                rest = those.ids
+                if fanout.takes(channel):
+                    rest = _not_plain(those)
+                    yield from _plain(run, template, channel, those)
+                yield from _planned(run, template, channel, model=model, ids=rest)
+            after = targets.ids[-1]
+
+
+def _plain(run: Run, template: Template, channel: ChannelTexts, targets: _Targets) -> Iterator[Planned]:
+    """What `_fan_out` stores."""
+    row = _plain_row(run, template)
+    of_devices = targets.model is Device
+    columns = (
+        ("pk", "person", "person__mail", "person__displayname") if of_devices else ("pk", "pk", "mail", "displayname")
+    )
+    found: QuerySet[Any] = targets.model._default_manager.filter(pk__in=targets.plain).order_by("pk")  # noqa: SLF001 - documented
+    for pk, person_id, mail, name in found.values_list(*columns):
+        local, _, domain = mail.rpartition("@")
+        to = Recipient(AddressKind.MAIL, f"{local}@{domain.lower()}", name)
+        own = structs.replace(row, to=to, person_id=person_id, device_id=pk if of_devices else None)
+        yield _own(own, broadcast=run.broadcast, per_device=channel.per_device)
 
 
 def _own(row: Planned, *, broadcast: Broadcast, per_device: bool) -> Planned:

@@ -378,7 +378,7 @@ def _prepare(
     world: _World,
 ) -> tuple[NewEvent, Plan]:
     event_in, event_id = item.event, new_uid()
-    extra = {kind: _extra(kind, given, country=world.country) for kind, given in event_in.recipients.items()}
+    extra = {kind: recipients_of(kind, given, country=world.country) for kind, given in event_in.recipients.items()}
     if event_in.known_only:
         _check_known(extra)
     type_code = event_in.type or ways.templates[0].type
@@ -432,7 +432,8 @@ def _prepare(
     return event, made
 
 
-def _extra(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Recipient]:
+def recipients_of(kind: ChannelKind, given: Sequence[str], *, country: str) -> list[Recipient]:
+    """The addresses as they are written to. Raises RefusedError."""
     found, addresses = [], ADDRESSED[kind]
     for number, raw in enumerate(given):
         try:

@@ -69,6 +69,7 @@ WORDS: dict[str, str | Promise] = {
     ),
     _Code.NO_ADDRESS: _("The recipient has no address."),
     _Code.NO_SIM: _("The recipient's devices have no SIM card."),
+    _Code.DISABLED: _("The user is disabled."),
     _Code.NO_PUSH_TOKEN: _("No device is registered for notifications."),
     _Code.VALUE_MISSING: _("A value without which the message is pointless is missing."),
     _Code.SUPPRESSED: _("The address is on the list of those that get nothing."),

@@ -1,4 +1,4 @@
-"""What a server refused message after message waits for a person: the rest of that broadcast, or of that text."""
+"""Broadcasts and texts of which nothing is sent until a person decides; what is due of them then goes on or ends."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 from dispatch.models import Broadcast, Delivery, Event, Withheld
 from dispatch.outbox import deliveries, indexes
 from dispatch.outbox.deliveries import Claim
+from dispatch.rules import states
 from dispatch.rules.alike import Blame, Refused
 from dispatch.rules.states import BroadcastChange, BroadcastState, DeliveryState
 from dispatch.wakeup import wake_ups
@@ -26,16 +27,24 @@ CHUNKS = 4
 """So many of them at a sweep."""
 CODE = ReasonCode.REFUSED_ALIKE.value
 _Decision = Withheld.Decision
-_WAITING = "SELECT broadcast_id, template_version_id, channel, words FROM dispatch_withheld WHERE decision = ''"
+_WAITING = """SELECT broadcast_id, template_version_id, channel, code, words FROM dispatch_withheld
+    WHERE decision = '' OR (decision = 'cancel' AND broadcast_id IS NOT NULL)"""
+
+
+class Why(Struct, frozen=True):
+    """What is noted with a message that waits; nothing where its broadcast says it."""
+
+    code: str
+    words: str
 
 
 class Waiting(Struct, frozen=True):
-    """What is withheld now, each with the words it was refused with."""
+    """What is withheld now, and why."""
 
-    broadcasts: dict[UUID, str]
-    texts: dict[tuple[int | None, str], str]
+    broadcasts: dict[UUID, Why]
+    texts: dict[tuple[int | None, str], Why]
 
-    def words(self, claim: Claim) -> str | None:
+    def why(self, claim: Claim) -> Why | None:
         """Why this one is withheld; None when it is not."""
         if claim.broadcast_id in self.broadcasts:
             return self.broadcasts[claim.broadcast_id]
@@ -45,20 +54,24 @@ class Waiting(Struct, frozen=True):
 def waiting() -> Waiting:
     found = statements.read(_WAITING)
     return Waiting(
-        {dialect.read_uid(broadcast): words for broadcast, _version, _channel, words in found if broadcast},
-        {(version, channel): words for _broadcast, version, channel, words in found if version},
+        {dialect.read_uid(broadcast): _why(*why) for broadcast, _version, _channel, *why in found if broadcast},
+        {(version, channel): _why(*why) for _broadcast, version, channel, *why in found if version},
     )
+
+
+def _why(code: str, words: str) -> Why:
+    return Why(CODE, words) if code == CODE else Why("", "")
 
 
 def put_aside(claims: list[Claim], *, lease: UUID) -> list[Claim]:
     """Those that may be sent; the others wait for a person, as if they had not been claimed."""
     held = waiting()
     for claim in claims:
-        words = held.words(claim)
-        if words is not None:
+        why = held.why(claim)
+        if why is not None:
             state = DeliveryState.PAUSED if claim.broadcast_id in held.broadcasts else DeliveryState.HELD
-            deliveries.put_aside(claim.id, lease=lease, state=state, code=CODE, detail=words)
-    return [claim for claim in claims if held.words(claim) is None]
+            deliveries.put_aside(claim.id, lease=lease, state=state, code=why.code, detail=why.words)
+    return [claim for claim in claims if held.why(claim) is None]
 
 
 @transaction.atomic
@@ -69,23 +82,63 @@ def begin(
     of_broadcast = blame is Blame.BROADCAST
     subject: dict[str, Any] = {"broadcast_id": UUID(refused["broadcast"])} if of_broadcast else {}
     subject = subject or {"template_version_id": refused["version"], "channel": channel}
-    fields = {"server_name": server_name, "words": reason.detail, "since": now, "decision": "", "settled": False}
-    Withheld.objects.update_or_create(**subject, defaults=fields)
     if of_broadcast:
         going_on = Broadcast.objects.filter(pk=subject["broadcast_id"], state__in=BroadcastChange.WITHHOLD.before)
-        going_on.update(state=BroadcastState.PAUSED)
+        if not going_on.update(state=BroadcastState.PAUSED):
+            return
+    fields = {"server_name": server_name, "words": reason.detail, "since": now, "decision": "", "settled": False}
+    Withheld.objects.update_or_create(**subject, defaults=fields | {"code": CODE})
+
+
+@transaction.atomic
+def pause(broadcast_id: UUID, *, now: datetime, code: str = "", words: str = "") -> bool:
+    """Nothing of this broadcast is sent until a person decides; False when it does not go on by itself.
+
+    `code` is the reason for which too much of it failed, "" where a person wants it.
+    """
+    going_on = Broadcast.objects.filter(pk=broadcast_id, state__in=BroadcastChange.PAUSE.before)
+    if not going_on.update(state=BroadcastState.PAUSED):
+        return False
+    fields = {"code": code, "words": words, "server_name": "", "since": now, "decision": "", "settled": False}
+    Withheld.objects.update_or_create(broadcast_id=broadcast_id, defaults=fields)
+    return True
+
+
+@transaction.atomic
+def cancel(broadcast_id: UUID, *, now: datetime) -> bool:
+    """Nothing of this broadcast is sent any more, but for what is being sent; False when it has ended already."""
+    unended = Broadcast.objects.filter(pk=broadcast_id, state__in=BroadcastChange.CANCEL.before)
+    if not unended.update(state=BroadcastState.CANCELLED, lease_until=None, finished_at=now):
+        return False
+    fields = {"decision": _Decision.CANCEL, "settled": False}
+    Withheld.objects.update_or_create(
+        broadcast_id=broadcast_id, defaults=fields, create_defaults=fields | {"since": now}
+    )
+    return True
+
+
+@transaction.atomic
+def release(broadcast_id: UUID) -> bool:
+    """A paused broadcast, or one that was not started, goes on; False when it does already or has ended."""
+    waits = Broadcast.objects.filter(pk=broadcast_id, state__in=BroadcastChange.RELEASE.before)
+    if not waits.update(state=BroadcastState.PLANNING, lease_until=None):
+        return False
+    Withheld.objects.filter(broadcast=broadcast_id, decision="").update(decision=_Decision.SEND, settled=False)
+    transaction.on_commit(partial(wake_ups.wake_planner, broadcast_id))
+    return True
 
 
 def decide(withheld: Withheld, decision: Withheld.Decision, *, now: datetime) -> bool:
     """A person says what becomes of it; False when somebody said so before. Many take a few sweeps."""
-    if not Withheld.objects.filter(pk=withheld.pk, decision="").update(decision=decision, settled=False):
-        return False
     if withheld.broadcast_id:
-        state = BroadcastState.PLANNING if decision is _Decision.SEND else BroadcastState.CANCELLED
-        paused = Broadcast.objects.filter(pk=withheld.broadcast_id, state=BroadcastState.PAUSED)
-        paused.update(state=state, lease_until=None)
-    sweep(now=now)
-    return True
+        send = decision is _Decision.SEND
+        done = release(withheld.broadcast_id) if send else cancel(withheld.broadcast_id, now=now)
+    else:
+        undecided = Withheld.objects.filter(pk=withheld.pk, decision="")
+        done = bool(undecided.update(decision=decision, settled=False))
+    if done:
+        sweep(now=now)
+    return done
 
 
 def count(withheld: Withheld) -> int:
@@ -114,19 +167,22 @@ def _settle(withheld: Withheld) -> None:
     row = Withheld.objects.filter(pk=withheld.pk, decision=withheld.decision)
     if not withheld.decision:
         row.update(settled=True)
-    elif not _aside(withheld).exists():  # some may just be written by others
+    elif not _unsettled(withheld).exists():  # some may just be written by others
         row.delete()
 
 
 @transaction.atomic
 def _change(withheld: Withheld, *, now: datetime) -> int:
     held = _held_state(withheld)
+    noted = withheld.code == CODE  # else what the rows say of themselves stays
     if not withheld.decision:
-        return _still_due(withheld).update(state=held, reason_code=CODE, reason_detail=withheld.words)
+        why = {"reason_code": CODE, "reason_detail": withheld.words} if noted else {}
+        return _still_due(withheld).update(state=held, **why)
     rows = deliveries.lock(_aside(withheld).order_by()[:CHUNK])
     if withheld.decision == _Decision.CANCEL:
         return _cancel(rows) or (_cancel(_still_due(withheld)) if withheld.broadcast_id else 0)
-    changed = rows.update(state=DeliveryState.DUE, due_at=now, tries=0, reason_code="", reason_detail="")
+    afresh: dict[str, Any] = {"due_at": now, "tries": 0, "reason_code": "", "reason_detail": ""} if noted else {}
+    changed = rows.update(state=DeliveryState.DUE, **afresh)
     if changed:
         _wake()
     return changed
@@ -146,7 +202,15 @@ def _wake() -> None:
 
 
 def _aside(withheld: Withheld) -> QuerySet[Delivery]:
-    return _rows(withheld, _held_state(withheld)).filter(reason_code=CODE)
+    aside = _rows(withheld, _held_state(withheld))
+    return aside if withheld.broadcast_id else aside.filter(reason_code=CODE)
+
+
+def _unsettled(withheld: Withheld) -> QuerySet[Delivery]:
+    """What is not yet as a person decided. Of a cancelled broadcast also what is being sent: it may come back."""
+    if withheld.broadcast_id and withheld.decision == _Decision.CANCEL:
+        return Delivery.objects.filter(event__in=_events(withheld), state__in=states.UNDERWAY)
+    return _aside(withheld)
 
 
 def _held_state(withheld: Withheld) -> DeliveryState:
@@ -156,7 +220,11 @@ def _held_state(withheld: Withheld) -> DeliveryState:
 def _rows(withheld: Withheld, state: DeliveryState) -> QuerySet[Delivery]:
     """Its messages in a state; those of a broadcast stand with the event that began it."""
     if withheld.broadcast_id:
-        return Delivery.objects.filter(event__in=Event.objects.filter(broadcast=withheld.broadcast_id), state=state)
+        return Delivery.objects.filter(event__in=_events(withheld), state=state)
     version, channel = withheld.template_version_id, withheld.channel
     found = Delivery.objects.filter(indexes.in_state(state), template_version=version, channel=channel)
     return found if state is DeliveryState.DUE else found.filter(indexes.RARE_ONES)
+
+
+def _events(withheld: Withheld) -> QuerySet[Event]:
+    return Event.objects.filter(broadcast=withheld.broadcast_id)

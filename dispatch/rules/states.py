@@ -25,6 +25,7 @@ class DeliveryState(StrEnum):
 
 
 class BroadcastState(StrEnum):
+    PLANNED = "planned"
     PLANNING = "planning"
     RUNNING = "running"
     PAUSED = "paused"
@@ -71,10 +72,13 @@ RARE = (
 )
 """Few deliveries are in one of these, so an index finds them in the log."""
 
-UNPLANNED = (BroadcastState.PLANNING, BroadcastState.PAUSED)
+UNPLANNED = (BroadcastState.PLANNED, BroadcastState.PLANNING, BroadcastState.PAUSED)
 """Deliveries of the broadcast may still be added."""
 UNDECIDED = (BroadcastState.PLANNING, BroadcastState.RUNNING)
 """The broadcast goes on by itself."""
+UNENDED = (BroadcastState.PLANNED, *UNDECIDED, BroadcastState.PAUSED)
+"""The broadcast can still send something by itself, or when a person wants it."""
+ENDED = (BroadcastState.FINISHED, BroadcastState.CANCELLED)
 
 
 @unique
@@ -109,8 +113,9 @@ class BroadcastChange(Enum):
     RUN = (BroadcastState.PLANNING,), (BroadcastState.RUNNING,), False
     FINISH = (BroadcastState.RUNNING,), (BroadcastState.FINISHED,), False
     WITHHOLD = UNDECIDED, (BroadcastState.PAUSED,), False
-    RELEASE = (BroadcastState.PAUSED,), (BroadcastState.PLANNING,), True
-    CANCEL = (BroadcastState.PAUSED,), (BroadcastState.CANCELLED,), True
+    PAUSE = UNDECIDED, (BroadcastState.PAUSED,), True
+    RELEASE = (BroadcastState.PLANNED, BroadcastState.PAUSED), (BroadcastState.PLANNING,), True
+    CANCEL = UNENDED, (BroadcastState.CANCELLED,), True
 
     def __init__(
         self,

@@ -25,18 +25,23 @@ from foundation.sql.statements import Query
 from servers.values import Limits
 from templates_app import queries as templates
 from templates_app.channels import TRAITS
-from templates_app.texts.render import RenderedText, parse_sender, render
-from transports.types import AddressKind, Message, Reason, ReasonCode, Recipient, Scope
+from templates_app.texts import typed
+from templates_app.texts.render import ChannelTexts, RenderedText, parse_sender, render
+from transports.types import AddressKind, ChannelKind, Message, Reason, ReasonCode, Recipient, Scope
 
 _HIDDEN = ""
 """No macro has this name."""
 
 
 class Sources(Struct, frozen=True):
-    """Everything that the texts of some claims are made from, read in a few queries."""
+    """Everything that the texts of some claims are made from, read in a few queries.
+
+    `typed` are the texts of one's own that broadcasts have instead of those of their template.
+    """
 
     events: Mapping[UUID, Happened]
     broadcasts: Mapping[UUID, Broadcast]
+    typed: Mapping[UUID, Mapping[ChannelKind, ChannelTexts]]
     people: Mapping[int, dict[str, Any]]
     devices: Mapping[int, dict[str, Any]]
     texts: Mapping[UUID, DeliveryText]
@@ -71,9 +76,11 @@ def sources(claims: Sequence[Claim]) -> Sources:
         devices.values_of_people({claim.person_id for claim in fresh if claim.person_id}),
         devices.values_of_devices({claim.device_id for claim in fresh if claim.device_id}),
     )
+    rows = Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {}
     return Sources(
         events=happened,
-        broadcasts=Broadcast.objects.in_bulk(list(broadcasts)) if broadcasts else {},
+        broadcasts=rows,
+        typed={pk: typed.ready(row.texts) for pk, row in rows.items() if row.texts},
         people=people,
         devices=known_devices,
         texts=DeliveryText.objects.in_bulk(list(texts)) if texts else {},
@@ -95,14 +102,20 @@ def draft(claim: Claim, *, known: Sources) -> Draft | Reason:
         return Reason(ReasonCode.SECRET_WIPED, Scope.MESSAGE, "its secret values were wiped when it was finished")
     if kept:
         return Draft(claim, _kept(kept), kept.pk, tuple(kept.visible_to))
-    assert claim.template_version_id is not None
-    channel = templates.version_texts(claim.template_version_id).channels[claim.channel]
+    channel = _channel(claim, known=known)
     values, secrets = _values(claim, known=known)
     made = render(channel, values, language=claim.language, zone=claim.time_zone, secrets=secrets)
     if isinstance(made, Reason):
         return made
     several = len(channel.recipients) > 1
     return Draft(claim, made, None, _visible(claim, known=known, several=several))
+
+
+def _channel(claim: Claim, *, known: Sources) -> ChannelTexts:
+    if claim.broadcast_id and claim.broadcast_id in known.typed:
+        return known.typed[claim.broadcast_id][claim.channel]
+    assert claim.template_version_id is not None
+    return templates.version_texts(claim.template_version_id).channels[claim.channel]
 
 
 def envelopes(drafts: Sequence[Draft], *, known: Sources, limits: Limits) -> list[Envelope]:

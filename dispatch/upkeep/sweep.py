@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from dispatch.broadcasts import planning
+from dispatch.broadcasts import control, planning
 from dispatch.models import Delivery, DeliveryText, Event
 from dispatch.outbox import deliveries, events, removal, withheld
 from dispatch.rules import states
@@ -33,6 +33,7 @@ def sweep(*, now: datetime, may_expire: bool = True) -> None:
     removal.follow()
     planning.resume()
     planning.finish(now=now)
+    control.watch(now=now)
     withheld.sweep(now=now)
     wake_where_due(now=now)
 

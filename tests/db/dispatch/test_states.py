@@ -58,6 +58,7 @@ class Stage:
     def put(self, state, *, code):
         claimed = state == DeliveryState.CLAIMED
         Attempt.objects.all().delete()
+        Broadcast.objects.update(state="running")
         Delivery.objects.update(
             state=state,
             reason_code=code,
@@ -207,6 +208,7 @@ BROADCAST_STEPS = {
     ),
     BroadcastChange.FINISH: lambda stage: planning.finish(now=NOW),
     BroadcastChange.WITHHOLD: Stage.withhold,
+    BroadcastChange.PAUSE: lambda stage: withheld.pause(stage.broadcast.pk, now=NOW),
     BroadcastChange.RELEASE: partial(Stage.decide_again, decision=Withheld.Decision.SEND),
     BroadcastChange.CANCEL: partial(Stage.decide_again, decision=Withheld.Decision.CANCEL),
 }
@@ -241,7 +243,9 @@ WRITERS = {
     "outbox.interventions._afresh": Change.RETRY,
     "outbox.removal.of_deliveries": Change.CANCEL,
     "outbox.withheld.begin": BroadcastChange.WITHHOLD,
-    "outbox.withheld.decide": BroadcastChange.RELEASE,
+    "outbox.withheld.pause": BroadcastChange.PAUSE,
+    "outbox.withheld.release": BroadcastChange.RELEASE,
+    "outbox.withheld.cancel": BroadcastChange.CANCEL,
     "outbox.withheld._change": Change.RELEASE,
     "outbox.withheld._cancel": Change.CANCEL,
     "upkeep.receipts._change": Change.FOLLOW_RECEIPTS,
