@@ -16,6 +16,7 @@ class ConsoleConfig(AppConfig):
 
         from console.accounts import (
             factor_views,
+            limits,
             lockout,
             log_ins,
             login,
@@ -31,6 +32,7 @@ class ConsoleConfig(AppConfig):
         log_in.supply(
             log_in.LogIn(
                 may_enter=sessions.may_enter,
+                is_limited=limits.is_limited,
                 locked_until=lockout.locked_until,
                 ask=login.ask,
                 note_log_out=log_ins.note_log_out,

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from devices import statements
 from devices.models import Device, Person
+from devices.scope import GroupScope
 from devices.values import DEVICE_NAMES, USER_FIELDS
 from foundation.sql.statements import rows_of
 
@@ -27,24 +28,25 @@ def properties() -> frozenset[str]:
     return known
 
 
-def empty(path: str) -> tuple[int, int]:
-    """How many devices or users have no value for "device.model" or "user.mail", and how many there are."""
+def empty(path: str, *, scope: GroupScope) -> tuple[int, int]:
+    """How many in the scope have no value for "device.model" or "user.mail", and how many devices or users it has."""
     prefix, _dot, name = path.partition(".")
-    key = f"devices.coverage.empty.{path}"
+    key = f"devices.coverage.empty.{path}.{scope.key}"
     known: tuple[int, int] | None = cache.get(key)
     if known is None:
-        known = _of_devices(name) if prefix == "device" else _of_people(name)
+        known = _of_devices(name, scope=scope) if prefix == "device" else _of_people(name, scope=scope)
         cache.set(key, known, KEPT_SECONDS)
     return known
 
 
-def _of_devices(name: str) -> tuple[int, int]:
-    return Device.objects.filter(_missing(name, column=DEVICE_NAMES.get(name))).count(), Device.objects.count()
+def _of_devices(name: str, *, scope: GroupScope) -> tuple[int, int]:
+    found = Device.objects.within(scope)
+    return found.filter(_missing(name, column=DEVICE_NAMES.get(name))).count(), found.count()
 
 
-def _of_people(name: str) -> tuple[int, int]:
+def _of_people(name: str, *, scope: GroupScope) -> tuple[int, int]:
     column = name if name in USER_FIELDS else None
-    found = Person.objects.filter(disabled=False)
+    found = Person.objects.within(scope).filter(disabled=False)
     return found.filter(_missing(name, column=column)).count(), found.count()
 
 

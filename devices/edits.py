@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from devices.fields import Cleaned, FieldError, Unusable, clean_device, clean_user
 from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, folded, keyed
+from devices.scope import GroupScope
 from foundation import audit
 from foundation.audit import Action, Actor, Snapshot
 
@@ -44,22 +45,31 @@ class Item(Struct, frozen=True):
 
 
 def save_device(
-    key: str, value: str, given: Mapping[str, Any], *, country: str, now: datetime, actor: Actor | None = None
+    key: str,
+    value: str,
+    given: Mapping[str, Any],
+    *,
+    scope: GroupScope,
+    country: str,
+    now: datetime,
+    actor: Actor | None = None,
 ) -> Saved[Device]:
     """Create or change the device with this `serial`, `imei` or `id`; named fields are set, None clears.
 
-    `country` (ISO 3166) reads phone numbers. Raises FieldError; nothing is stored then. An `id` must be known.
+    `country` (ISO 3166) reads phone numbers. The device is a user's in the `scope` before and after. Raises FieldError;
+    nothing is stored then. An `id` must be known.
     """
     reported = clean_device({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
-        row, created = _find_or_make(Device, key, reported.values.get(key, value), made=_new_device)
+        row, created = _find_or_make(Device, key, reported.values.get(key, value), made=_new_device, scope=scope)
         before = _shown(row) if actor and not created else {}
         changed = _set_columns(row, reported.values)
         if "user" in reported.values:
             name = reported.values["user"]
-            changed += _set_owner(row, name, owners=_owners([name] if name else []))
+            changed += _set_owner(row, name, owners=_owners([name] if name else [], scope=scope))
         changed += _set_properties(row, reported.values)
         _save(row, taken="serial")
+        _require_within(row, scope)
         if "apps" in reported.values:
             changed += _set_apps(row, reported.values["apps"] or [])
         if "push" in reported.values:
@@ -71,12 +81,15 @@ def save_device(
 
 
 def save_user(
-    key: str, value: str, given: Mapping[str, Any], *, country: str, actor: Actor | None = None
+    key: str, value: str, given: Mapping[str, Any], *, scope: GroupScope, country: str, actor: Actor | None = None
 ) -> Saved[Person]:
-    """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does."""
+    """Create or change the user with this `loginname` (its case does not matter) or `id`, as `save_device` does.
+
+    Groups outside of the `scope` stay with the user as they are.
+    """
     reported = clean_user({key: value, **given} if key != "id" else given, key=key, country=country)
     with transaction.atomic():
-        row, created = _find_or_make(Person, key, reported.values.get(key, value), made=_new_person)
+        row, created = _find_or_make(Person, key, reported.values.get(key, value), made=_new_person, scope=scope)
         before = _shown(row) if actor and not created else {}
         changed = _set_columns(row, reported.values, keep={"loginname"} if key == "loginname" else set())
         changed += _set_properties(row, reported.values)
@@ -84,7 +97,8 @@ def save_user(
             row.username, row.domainname = split_loginname(row.loginname)
         _save(row, taken="loginname")
         if "groups" in reported.values:
-            changed += _set_groups(row, reported.values["groups"] or [])
+            changed += _set_groups(row, reported.values["groups"] or [], scope=scope)
+        _require_within(row, scope)
         if changed or created:
             Change.objects.create(person=row, names=changed)
             _record(row, changed, before=before, created=created, actor=actor)
@@ -92,7 +106,13 @@ def save_user(
 
 
 def save_many(
-    model: type[Device | Person], items: Sequence[Item], *, country: str, now: datetime, is_dry: bool = False
+    model: type[Device | Person],
+    items: Sequence[Item],
+    *,
+    scope: GroupScope,
+    country: str,
+    now: datetime,
+    is_dry: bool = False,
 ) -> list[Saved[Any] | FieldError]:
     """What `save_device` and `save_user` do, for many together and without an entry: what became of each.
 
@@ -100,30 +120,37 @@ def save_many(
     of which `must_exist` is true is "unknown" where there is no such record.
     """
     try:
-        return _saved(model, items, country=country, now=now, is_dry=is_dry)
+        return _saved(model, items, scope=scope, country=country, now=now, is_dry=is_dry)
     except IntegrityError:  # somebody else made one of them in between: now it is there
-        return _saved(model, items, country=country, now=now, is_dry=is_dry)
+        return _saved(model, items, scope=scope, country=country, now=now, is_dry=is_dry)
 
 
 def _saved(
-    model: type[Device | Person], items: Sequence[Item], *, country: str, now: datetime, is_dry: bool
+    model: type[Device | Person],
+    items: Sequence[Item],
+    *,
+    scope: GroupScope,
+    country: str,
+    now: datetime,
+    is_dry: bool,
 ) -> list[Saved[Any] | FieldError]:
     clean = clean_device if model is Device else clean_user
     results: list[Saved[Any] | FieldError] = []
     groups: list[tuple[Person, Sequence[str]]] = []
     with transaction.atomic():
         known = _known(model, items, locked=not is_dry)
-        owners = _owners({item.given["user"].strip() for item in items if item.given.get("user")})
+        owners = _owners({item.given["user"].strip() for item in items if item.given.get("user")}, scope=scope)
+        theirs = _theirs(known.values(), scope=scope)
         for item in items:
             try:
                 reported = clean({item.key: item.value, **item.given}, key=item.key, country=country)
-                one = _applied(model, item, reported, known=known, owners=owners)
+                one = _applied(model, item, reported, known=known, owners=owners, theirs=theirs)
                 groups += [(one.row, reported.values["groups"])] if "groups" in one.changed else []
                 results.append(one)
             except FieldError as error:
                 results.append(error)
         if not is_dry:
-            _store(model, [one for one in results if isinstance(one, Saved)], groups=groups, now=now)
+            _store(model, [one for one in results if isinstance(one, Saved)], groups=groups, scope=scope, now=now)
     return results
 
 
@@ -145,10 +172,30 @@ def _known(
     return found
 
 
-def _owners(loginnames: Collection[str]) -> dict[str, Person]:
-    """The users with these login names, by what these are in small letters."""
-    found = Person.objects.filter(loginname__lower__in=[folded(name) for name in loginnames]) if loginnames else ()
+def _owners(loginnames: Collection[str], *, scope: GroupScope) -> dict[str, Person]:
+    """The users in the scope with these login names, by what these are in small letters."""
+    if not loginnames:
+        return {}
+    found = Person.objects.within(scope).filter(loginname__lower__in=[folded(name) for name in loginnames])
     return {person.loginname.lower(): person for person in found}
+
+
+class _Theirs(Struct, frozen=True):
+    """What somebody who is limited may touch: of the rows that there are these ids, and these groups by name."""
+
+    rows: Collection[int]
+    groups: Collection[str]
+
+
+def _theirs(rows: Collection[Device | Person], *, scope: GroupScope) -> _Theirs | None:
+    """None for who is not limited."""
+    if not scope.is_limited:
+        return None
+    ids = [row.pk for row in rows]
+    devices = any(isinstance(row, Device) for row in rows)
+    among = Device.objects.within(scope) if devices else Person.objects.within(scope)
+    names = Group.objects.within(scope).values_list("name", flat=True)
+    return _Theirs(frozenset(among.filter(pk__in=ids).values_list("pk", flat=True)), frozenset(names))
 
 
 def _applied(
@@ -158,17 +205,12 @@ def _applied(
     *,
     known: Mapping[tuple[str, str], Device | Person],
     owners: Mapping[str, Person],
+    theirs: _Theirs | None,
 ) -> Saved[Any]:
     """The row as it is to be, in memory."""
-    value = reported.values.get(item.key) or ""
-    if not value:
-        raise FieldError(item.key, "required", f"Give the {item.key}.")
-    row = known.get((item.key, value.lower() if item.key == "loginname" else value))
-    created = row is None
-    if row is None:
-        if item.must_exist:
-            raise FieldError(item.key, "unknown", "There is no record with this key.")
-        row = model(**{item.key: value})
+    found = _known_row(item, reported, known=known, theirs=theirs)
+    created = found is None
+    row = found or model(**{item.key: reported.values[item.key]})
     changed = _set_columns(row, reported.values, keep={"loginname"})
     if isinstance(row, Device) and "user" in reported.values:
         changed += _set_owner(row, reported.values["user"], owners=owners)
@@ -176,10 +218,37 @@ def _applied(
     if isinstance(row, Person):
         if created:
             row.username, row.domainname = split_loginname(row.loginname)
-        wanted = reported.values.get("groups")
-        before = set() if created else {group.name for group in row.groups.all()}
-        changed += ["groups"] if wanted is not None and set(wanted) != before else []
+        changed += _new_groups(row, reported.values.get("groups"), created=created, theirs=theirs)
+    elif theirs is not None and row.person_id is None:
+        raise _outside(row)
     return Saved(row, created, tuple(changed), reported.warnings)
+
+
+def _known_row(
+    item: Item, reported: Cleaned, *, known: Mapping[tuple[str, str], Device | Person], theirs: _Theirs | None
+) -> Device | Person | None:
+    """The row there is, None where it is to be made."""
+    value = reported.values.get(item.key) or ""
+    if not value:
+        raise FieldError(item.key, "required", f"Give the {item.key}.")
+    row = known.get((item.key, value.lower() if item.key == "loginname" else value))
+    is_hidden = row is not None and theirs is not None and row.pk not in theirs.rows
+    if item.must_exist and (row is None or is_hidden):
+        raise FieldError(item.key, "unknown", "There is no record with this key.")
+    if is_hidden:
+        raise _taken(item.key)
+    return row
+
+
+def _new_groups(row: Person, wanted: list[str] | None, *, created: bool, theirs: _Theirs | None) -> list[str]:
+    """["groups"] where they will be others; `wanted` is None where they stay."""
+    before = set() if created else {group.name for group in row.groups.all()}
+    if theirs is not None:
+        before &= set(theirs.groups)
+        _check_groups(wanted or (), among=theirs.groups)
+        if not (before if wanted is None else wanted):
+            raise _outside(row)
+    return ["groups"] if wanted is not None and set(wanted) != before else []
 
 
 def _store(
@@ -187,6 +256,7 @@ def _store(
     kept: Sequence[Saved[Any]],
     *,
     groups: Sequence[tuple[Person, Sequence[str]]],
+    scope: GroupScope,
     now: datetime,
 ) -> None:
     rows = model._default_manager  # noqa: SLF001 - a public name
@@ -199,19 +269,21 @@ def _store(
         named: set[str] = {"person" if name == "user" else name for one in changed for name in one.changed}
         rows.bulk_update([one.row for one in changed], sorted({*(named & columns), "properties", "updated_at"}))
     if groups:
-        _store_groups(groups)
+        _store_groups(groups, scope=scope)
     about = "device" if model is Device else "person"
     Change.objects.bulk_create(
         Change(**{about: one.row}, names=list(one.changed)) for one in kept if one.created or one.changed
     )
 
 
-def _store_groups(wanted: Sequence[tuple[Person, Sequence[str]]]) -> None:
+def _store_groups(wanted: Sequence[tuple[Person, Sequence[str]]], *, scope: GroupScope) -> None:
+    """Memberships in groups outside of the scope stay."""
     names = {name for _row, groups in wanted for name in groups}
     Group.objects.bulk_create([Group(name=name) for name in sorted(names)], ignore_conflicts=True)
     ids = dict(Group.objects.filter(name__in=names).values_list("name", "pk"))
     membership = Person.groups.through
-    membership.objects.filter(person__in=[row.pk for row, _groups in wanted]).delete()
+    before = membership.objects.filter(person__in=[row.pk for row, _groups in wanted])
+    (before.filter(group__in=sorted(scope.groups)) if scope.groups is not None else before).delete()
     membership.objects.bulk_create(
         membership(person_id=row.pk, group_id=ids[name]) for row, groups in wanted for name in dict.fromkeys(groups)
     )
@@ -273,16 +345,24 @@ def _record(
         audit.record(actor, action=action, instance=row, before=before, after=after)
 
 
-def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str, str], Row]) -> tuple[Row, bool]:
-    """The row, locked where the database can; two who make the same one at the same time get the same row."""
+def _find_or_make(
+    model: type[Row], key: str, value: str, *, made: Callable[[str, str], Row], scope: GroupScope
+) -> tuple[Row, bool]:
+    """The row, locked where the database can; two who make the same one at the same time get the same row.
+
+    One that is there and not in the scope is as good as taken, since two can't have its key.
+    """
     if not value:
         raise FieldError(key, "required", f"Give the {key}.")
     rows = model._default_manager.select_for_update().filter(_lookup(key, value)).order_by("pk")  # noqa: SLF001
     row = rows.first()
+    is_hidden = row is not None and not _is_within(row, scope)
+    if key == "id" and (row is None or is_hidden):
+        raise FieldError("id", "unknown", "There is no record with this id.")
+    if is_hidden:
+        raise _taken(key)
     if row is not None:
         return row, False
-    if key == "id":
-        raise FieldError("id", "unknown", "There is no record with this id.")
     try:
         with transaction.atomic():
             row = made(key, value)
@@ -290,6 +370,35 @@ def _find_or_make(model: type[Row], key: str, value: str, *, made: Callable[[str
             return row, True
     except IntegrityError:
         return rows.get(), False
+
+
+def _is_within(row: Device | Person, scope: GroupScope) -> bool:
+    if not scope.is_limited:
+        return True
+    owner = row.person_id if isinstance(row, Device) else row.pk
+    return owner is not None and Person.objects.within(scope).filter(pk=owner).exists()
+
+
+def _require_within(row: Device | Person, scope: GroupScope) -> None:
+    if not _is_within(row, scope):
+        raise _outside(row)
+
+
+def _outside(row: Device | Person) -> FieldError:
+    if isinstance(row, Device):
+        return FieldError("user", "outside", "Name a user of the groups that you are limited to.")
+    return FieldError("groups", "outside", "Name one at least of the groups that you are limited to.")
+
+
+def _check_groups(names: Collection[str], *, among: Collection[str]) -> None:
+    for name in names:
+        if name not in among:
+            known = ", ".join(sorted(among)) or "none"
+            raise FieldError("groups", "outside", f"{name!r} is none of the groups that you are limited to: {known}.")
+
+
+def _taken(key: str) -> FieldError:
+    return FieldError(key, "taken", f"Another record has this {key}.")
 
 
 def _lookup(key: str, value: str) -> Q:
@@ -356,7 +465,7 @@ def _save(row: Device | Person, *, taken: str) -> None:
         with transaction.atomic():
             row.save()
     except IntegrityError:
-        raise FieldError(taken, "taken", f"Another record has this {taken}.") from None
+        raise _taken(taken) from None
 
 
 def _set_apps(row: Device, names: list[str]) -> list[str]:
@@ -382,10 +491,14 @@ def _set_push(row: Device, push: Mapping[str, str] | None, *, now: datetime) -> 
     return ["push"]
 
 
-def _set_groups(row: Person, names: list[str]) -> list[str]:
-    before = set(row.groups.values_list("name", flat=True))
-    if before == set(names):
+def _set_groups(row: Person, names: list[str], *, scope: GroupScope) -> list[str]:
+    """Membership in groups outside of the scope stays."""
+    if scope.is_limited:
+        _check_groups(names, among=set(Group.objects.within(scope).values_list("name", flat=True)))
+    before = {group.name: group for group in row.groups.all() if scope.covers(frozenset({group.pk}))}
+    if set(before) == set(names):
         return []
     Group.objects.bulk_create([Group(name=name) for name in names], ignore_conflicts=True)
-    row.groups.set(Group.objects.filter(name__in=names))
+    row.groups.remove(*(group for name, group in before.items() if name not in names))
+    row.groups.add(*Group.objects.filter(name__in=set(names) - set(before)))
     return ["groups"]

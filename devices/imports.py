@@ -21,6 +21,7 @@ from devices.edits import Item, Saved
 from devices.fields import FieldError
 from devices.lines import FileError, Form, Layout, Line, plain
 from devices.models import Device, Person
+from devices.scope import GroupScope
 from foundation import formulas
 from foundation.audit import Actor
 from foundation.sql.seen import Seen
@@ -65,7 +66,8 @@ class Report(Struct):
 
 
 class Source(Struct, frozen=True):
-    """A file to import and how. `country` (ISO 3166) reads phone numbers; `takes_unknown` properties too.
+    """A file to import and how. `country` (ISO 3166) reads phone numbers; `takes_unknown` properties too. What is
+    outside of `scope` is not touched.
 
     `on_fault` gets every fault, `on_progress` the number of lines that are done, of the dry run and of the writing.
     """
@@ -74,6 +76,7 @@ class Source(Struct, frozen=True):
     kind: Kind
     layout: Layout
     country: str
+    scope: GroupScope
     takes_unknown: bool = False
     on_fault: Callable[[Fault], None] = lambda _fault: None
     on_progress: Callable[[int, bool], None] = lambda _lines, _is_dry: None
@@ -110,6 +113,7 @@ def _run(source: Source, *, now: datetime, actor: Actor | None) -> Report:
             results = edits.save_many(
                 _model(source.kind),
                 [item for _number, item in chunk],
+                scope=source.scope,
                 country=source.country,
                 now=now,
                 is_dry=actor is None,

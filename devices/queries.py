@@ -16,6 +16,7 @@ from console.accounts.directory import mails_of_administrators
 from devices import statements
 from devices.matching import DeviceFacts, Facts, UserFacts
 from devices.models import Device, Person
+from devices.scope import GroupScope
 from devices.values import DEVICE_NAMES, FLAGS, USER_FIELDS, Phone, Target, Token
 from foundation.sql.statements import Query, rows_of
 from transports.types import AddressKind
@@ -104,28 +105,35 @@ _PERSON_COLUMNS = ("id", "time_zone", "properties", *USER_FIELDS)
 _DEVICE_COLUMNS = ("id", "has_sim", "properties", *DEVICE_NAMES.values())
 
 
-def find_people(keys: Collection[Key]) -> Query[dict[Key, KnownPerson]]:
-    """The known people among these; a key is (`loginname` or `id`, value), the case of a login name does not matter."""
+def find_people(keys: Collection[Key], *, scope: GroupScope) -> Query[dict[Key, KnownPerson]]:
+    """The known people in the scope among these; a key is (`loginname` or `id`, value).
+
+    The case of a login name does not matter.
+    """
     found: dict[Key, KnownPerson] = {}
     for name, values in _by_name(keys).items():
         kept_values = [kept for value in values if (kept := _kept(name, value))]
         if not kept_values:
             continue
-        rows = yield statements.people("uid" if name == "id" else name, kept_values, columns=_PERSON_COLUMNS)
+        rows = yield statements.people(
+            "uid" if name == "id" else name, kept_values, columns=_PERSON_COLUMNS, groups=scope.groups
+        )
         known = {_kept(name, row[0]).lower(): _person_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value).lower()) in known}
     return found
 
 
-def find_devices(keys: Collection[Key]) -> Query[dict[Key, KnownDevice]]:
-    """The known devices among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
+def find_devices(keys: Collection[Key], *, scope: GroupScope) -> Query[dict[Key, KnownDevice]]:
+    """The known devices in the scope among these, each with its user; a key is (`serial`, `imei` or `id`, value)."""
     found: dict[Key, KnownDevice] = {}
     for name, values in _by_name(keys).items():
         kept_values = [kept for value in values if (kept := _kept(name, value))]
         if not kept_values:
             continue
         key = "uid" if name == "id" else name
-        rows = yield statements.devices(key, kept_values, columns=_DEVICE_COLUMNS, of_owner=_PERSON_COLUMNS)
+        rows = yield statements.devices(
+            key, kept_values, columns=_DEVICE_COLUMNS, of_owner=_PERSON_COLUMNS, groups=scope.groups
+        )
         known = {_kept(name, row[0]): _device_of(row[1:]) for row in rows}
         found |= {(name, value): known[kept] for value in values if (kept := _kept(name, value)) in known}
     return found
@@ -254,10 +262,10 @@ class CarrierCount(Struct, frozen=True):
     devices: int
 
 
-def carriers() -> list[CarrierCount]:
-    """The home carriers of managed devices, each with the numbers of the device, else of its user."""
+def carriers(scope: GroupScope) -> list[CarrierCount]:
+    """The home carriers of managed devices in the scope, each with the numbers of the device, else of its user."""
     number = Coalesce(NullIf("phone_number", Value("")), "person__mobile", Value(""))
-    found = Device.objects.filter(managed=True).exclude(carrier="").exclude(has_sim=False).order_by()
+    found = Device.objects.within(scope).filter(managed=True).exclude(carrier="").exclude(has_sim=False).order_by()
     rows = found.values_list("carrier", Substr(number, 1, 4)).annotate(count=Count("pk"))
     return [CarrierCount(*row) for row in rows]
 
@@ -279,16 +287,17 @@ def _kept(name: str, value: Any) -> str:
         return ""
 
 
-def known_mails(addresses: Collection[str]) -> set[str]:
-    """Those that are a user's, in small letters."""
+def known_mails(addresses: Collection[str], *, scope: GroupScope) -> set[str]:
+    """Those that are a user's in the scope, in small letters."""
     given = [address.lower() for address in addresses]
-    return {mail.lower() for mail in Person.objects.filter(mail__lower__in=given).values_list("mail", flat=True)}
+    found = Person.objects.within(scope).filter(mail__lower__in=given)
+    return {mail.lower() for mail in found.values_list("mail", flat=True)}
 
 
-def known_numbers(numbers: Collection[str]) -> set[str]:
-    """Those that are a user's or a device's; all are normalised."""
-    people = Person.objects.filter(mobile__in=numbers).values_list("mobile", flat=True)
-    owned = Device.objects.filter(phone_number__in=numbers).values_list("phone_number", flat=True)
+def known_numbers(numbers: Collection[str], *, scope: GroupScope) -> set[str]:
+    """Those that are a user's or a device's in the scope; all are normalised."""
+    people = Person.objects.within(scope).filter(mobile__in=numbers).values_list("mobile", flat=True)
+    owned = Device.objects.within(scope).filter(phone_number__in=numbers).values_list("phone_number", flat=True)
     return {*people, *owned}
 
 

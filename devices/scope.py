@@ -18,6 +18,11 @@ class GroupScope(Struct, frozen=True):
     def is_limited(self) -> bool:
         return self.groups is not None
 
+    @property
+    def key(self) -> str:
+        """What figures of it are kept under."""
+        return "all" if self.groups is None else ",".join(map(str, sorted(self.groups)))
+
     def covers(self, group_ids: frozenset[int]) -> bool:
         """Whether a user in these groups is one of them."""
         return self.groups is None or not self.groups.isdisjoint(group_ids)

@@ -20,20 +20,33 @@ def values(table: str, ids: Collection[int], *, columns: Sequence[str]) -> State
     return Statement(f"{selected} IN ({wanted})", prepare=False)
 
 
-def people(key: str, among: Sequence[str], *, columns: Sequence[str]) -> Statement:
-    """The users whose `uid` or `loginname` is one of these: the key, then these columns."""
+def people(
+    key: str, among: Sequence[str], *, columns: Sequence[str], groups: Collection[int] | None = None
+) -> Statement:
+    """The users whose `uid` or `loginname` is one of these: the key, then these columns. With `groups`, their ids,
+    those of these alone.
+    """
     fold = "" if key == "uid" else "lower"
-    selected = f"SELECT p.{key}, {_of('p', columns)} FROM devices_person p WHERE {fold}(p.{key}) IN"  # noqa: S608 - our names
+    members = _members(groups)
+    selected = f"SELECT p.{key}, {_of('p', columns)} FROM devices_person p WHERE {members} {fold}(p.{key}) IN"  # noqa: S608 - our names
     return _one_of(selected, among, placeholder=f"{fold}(%s)")
 
 
-def devices(key: str, among: Sequence[str], *, columns: Sequence[str], of_owner: Sequence[str]) -> Statement:
+def devices(
+    key: str,
+    among: Sequence[str],
+    *,
+    columns: Sequence[str],
+    of_owner: Sequence[str],
+    groups: Collection[int] | None = None,
+) -> Statement:
     """The devices whose `uid`, `serial` or `imei` is one of these, the newest first: the key, then these columns of
-    the device and of its user.
+    the device and of its user. With `groups`, their ids, those of the users of these alone.
     """
     indexed = "" if key == "uid" else f"NOT (d.{key} = '') AND"  # else a plan for any value can't use the index
     selected = f"""SELECT d.{key}, {_of("d", columns)}, {_of("p", of_owner)}
-        FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id WHERE {indexed} d.{key} IN"""  # noqa: S608
+        FROM devices_device d LEFT JOIN devices_person p ON p.id = d.person_id
+        WHERE {_members(groups)} {indexed} d.{key} IN"""  # noqa: S608
     return _one_of(selected, among, order="ORDER BY d.id DESC")
 
 
@@ -51,6 +64,14 @@ def property_names(table: str) -> Statement:
         f"""WITH latest AS (SELECT properties FROM {table} ORDER BY id DESC LIMIT {LOOKED_AT})
         SELECT DISTINCT {names} FROM {source}"""  # noqa: S608 - constants of ours only
     )
+
+
+def _members(groups: Collection[int] | None) -> str:
+    """The condition that the user `p` is in one of these groups; nothing for None."""
+    if groups is None:
+        return ""
+    among = ", ".join(map(str, sorted(groups))) or "NULL"
+    return f"p.id IN (SELECT person_id FROM devices_person_groups WHERE group_id IN ({among})) AND"  # noqa: S608 - numbers
 
 
 def _of(table: str, columns: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +21,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from console.kit import registry, times
 from console.kit.registry import Button, Entry, Finding, Level, Section
-from console.kit.views import ConsoleView
+from devices import limits
+from devices.limits import ScopedView
+from devices.scope import GroupScope
 from dispatch.dashboard import figures
 from dispatch.intake import sample
 from dispatch.log import reasons, search
@@ -63,7 +66,7 @@ def _deliveries(request: HttpRequest, recipient: str) -> str:
     """The newest of a device or user, with why those were not sent that were not."""
     if not request.user.has_perm("dispatch.view_delivery"):
         return ""
-    found = search.page(search.Wanted(recipient=recipient), after=None)
+    found = search.page(search.Wanted(recipient=recipient), scope=limits.of_user(request.user))
     versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in found.rows})
     names = dict(versions.values_list("pk", "template__name"))
     context = {
@@ -95,7 +98,7 @@ def _withheld(one: Withheld) -> Finding:
         Button(decision.label, reverse("withheld", args=[one.pk, decision.value]), "dispatch.change_delivery")
         for decision in (Withheld.Decision.SEND, Withheld.Decision.CANCEL)
     )
-    return Finding(str(one), words, Level.WARNING, banner=True, buttons=buttons)
+    return Finding(str(one), words, Level.WARNING, banner=True, buttons=buttons, of_everybody=True)
 
 
 def _failing(one: Withheld) -> Finding:
@@ -122,7 +125,7 @@ def of_server(server: Server) -> Iterator[str]:
         )
 
 
-class SendToMe(ConsoleView):
+class SendToMe(ScopedView):
     """POST only: a mail of the template to whoever presses the button."""
 
     http_method_names = ["post"]
@@ -137,6 +140,9 @@ class SendToMe(ConsoleView):
         with transaction.atomic():
             delivery_id = sample.send(queries.as_template(row), to=to, now=timezone.now())
             audit.record(audit.by_request(request), action=Action.TEST, instance=row, after={"recipient": to.address})
+        if self.scope.is_limited:  # it goes to nobody in the groups, so that its page is not theirs to see
+            messages.success(request, _("The mail to %s is on its way.") % to.address)
+            return redirect("template", pk=pk)
         return redirect("delivery", pk=delivery_id)
 
 
@@ -163,13 +169,18 @@ def panel(request: HttpRequest, template: Any) -> str:
 class HappenedEvents:
     """The latest events of a type; their secrets are never read."""
 
-    def recent(self, type_code: str) -> Sequence[tuple[str, str]]:
-        rows = Event.objects.filter(type=type_code).select_related("person", "device").order_by("-id")[:_RECENT]
+    def recent(self, type_code: str, *, scope: GroupScope) -> Sequence[tuple[str, str]]:
+        rows = (
+            Event.objects.within(scope)
+            .filter(type=type_code)
+            .select_related("person", "device")
+            .order_by("-id")[:_RECENT]
+        )
         return [(str(row.pk), _words(row)) for row in rows]
 
-    def values(self, event_id: str) -> Mapping[str, Any] | None:
+    def values(self, event_id: str, *, scope: GroupScope) -> Mapping[str, Any] | None:
         try:
-            row = Event.objects.filter(pk=UUID(event_id)).first()
+            row = Event.objects.within(scope).filter(pk=UUID(event_id)).first()
         except ValueError:
             return None
         if row is None:

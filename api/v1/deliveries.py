@@ -148,6 +148,9 @@ def list_deliveries(call: Call) -> HttpResponse:
         subjects["device__in"] = _keys(Device.objects.filter(keyed("serial", query.device)))
     if query.user is not UNSET:
         subjects["person__in"] = _keys(Person.objects.filter(loginname__lower=folded(query.user)))
+    few = search.those_of(call.caller.within)
+    if few is not None and not subjects and query.event is UNSET:
+        subjects["person__in"] = few
     rows = rows.order_by("-id")
     found, last = pages.cut(
         search.newest(_about(rows, subjects), most=query.limit + 1) if subjects else rows[: query.limit + 1],
@@ -251,10 +254,11 @@ def _find(call: Call, delivery_id: UUID) -> Delivery:
 
 
 def _visible(call: Call) -> QuerySet[Delivery]:
-    """All of them with the scope `read` or `send`, else those of the events that the same key posted."""
+    """Of those within its groups all with the scope `read` or `send`, else those of the events that it posted."""
+    rows = Delivery.objects.within(call.caller.within)
     if call.caller.scopes & {ApiScope.READ, ApiScope.SEND}:
-        return Delivery.objects.all()
-    return Delivery.objects.filter(event__origin=call.caller.origin)
+        return rows
+    return rows.filter(event__origin=call.caller.origin)
 
 
 def _about(rows: QuerySet[Delivery], subjects: Mapping[str, list[int]]) -> tuple[QuerySet[Delivery], ...]:

@@ -127,7 +127,9 @@ def put_device(call: Call, serial: str) -> HttpResponse:
     serial = key_in("serial", serial, field="serial")
     given = supplied(call.body)
     return put(
-        save=lambda: edits.save_device("serial", serial, given, country=country(), now=call.now, actor=call.actor),
+        save=lambda: edits.save_device(
+            "serial", serial, given, scope=call.caller.within, country=country(), now=call.now, actor=call.actor
+        ),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
 
@@ -147,7 +149,7 @@ def put_devices(call: Call) -> HttpResponse:
         value = given.pop(key, None)
         if not value:
             raise unprocessable("serial", "required", "Give serial or imei.")
-        return edits.save_device(key, value, given, country=where, now=call.now)
+        return edits.save_device(key, value, given, scope=call.caller.within, country=where, now=call.now)
 
     return save_all(call, batch.devices, model=Device, save=save)
 

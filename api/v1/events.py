@@ -79,9 +79,10 @@ def show_event(call: Call, event_id: UUID) -> HttpResponse:
     if event is None:
         raise operation.not_found("event", removed_at=retention.removed_at(EVENTS, event_id))
     planning = event.broadcast is not None and event.broadcast.state in states.UNPLANNED
-    found = dict(event.deliveries.order_by().values_list("state").annotate(count=Count("id")))
+    rows = event.deliveries.within(call.caller.within)
+    found = dict(rows.order_by().values_list("state").annotate(count=Count("id")))
     counts = {state.value: found.get(state.value, 0) for state in DeliveryState}
-    deliveries, last = pages.page(event.deliveries.order_by("-id"), limit=_FIRST_DELIVERIES)
+    deliveries, last = pages.page(rows.order_by("-id"), limit=_FIRST_DELIVERIES)
     return operation.answer(
         EventDetail(
             **_summary(event),
@@ -114,10 +115,11 @@ def list_events(call: Call) -> HttpResponse:
 
 
 def _visible(call: Call) -> QuerySet[Event]:
-    """All events with the scope `read`, else those that the same key posted."""
-    if ApiScope.READ in call.caller.scopes:
-        return Event.objects.all()
-    return Event.objects.filter(origin=call.caller.origin)
+    """All events within its groups with the scope `read`, and those that the same key posted."""
+    posted = Event.objects.filter(origin=call.caller.origin)
+    if ApiScope.READ not in call.caller.scopes:
+        return posted
+    return Event.objects.within(call.caller.within) | posted if call.caller.within.is_limited else Event.objects.all()
 
 
 def _summary(event: Event) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _import(call: Call, *, kind: Kind) -> HttpResponse:
             layout = imports.find_layout(file, kind, encoding=query.encoding, delimiter=delimiter)
         except FileError as error:
             raise unprocessable(f"{error.line}.{error.column}".rstrip("."), error.code, error.message) from None
-        source = Source(file, kind, layout, country(), takes_unknown=query.new_properties)
+        source = Source(file, kind, layout, country(), call.caller.within, takes_unknown=query.new_properties)
         if query.dry_run:
             return operation.answer(_answer(imports.preview(source, now=call.now)))
         report = imports.store(source, now=call.now, actor=call.actor)

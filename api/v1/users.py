@@ -94,7 +94,9 @@ def put_user(call: Call, loginname: str) -> HttpResponse:
     loginname = key_in("loginname", loginname, field="loginname")
     given = supplied(call.body)
     return put(
-        save=lambda: edits.save_user("loginname", loginname, given, country=country(), actor=call.actor),
+        save=lambda: edits.save_user(
+            "loginname", loginname, given, scope=call.caller.within, country=country(), actor=call.actor
+        ),
         answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
     )
 
@@ -110,7 +112,7 @@ def put_users(call: Call) -> HttpResponse:
 
     def save(item: Any) -> Saved[Person]:
         given = supplied(operation.read(item, into=UserItem))
-        return edits.save_user("loginname", given.pop("loginname"), given, country=where)
+        return edits.save_user("loginname", given.pop("loginname"), given, scope=call.caller.within, country=where)
 
     return save_all(call, batch.users, model=Person, save=save)
 

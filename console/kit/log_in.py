@@ -16,12 +16,14 @@ class LogIn(Struct, frozen=True):
     """Pages and rules. `urls` are further pages below the site's own address.
 
     `ask(request, typed=...)` answers a POST of nobody with the log-in page, which keeps `typed` as the box
-    `interrupted.BOX`; the page that logs in hands it to `interrupted.keep`.
+    `interrupted.BOX`; the page that logs in hands it to `interrupted.keep`. `is_limited` says whether somebody is
+    limited to groups of users.
     `locked_until(request, name, now=...)` returns when the next password for this user name is looked at, None for
     immediately.
     """
 
     may_enter: Callable[[AbstractBaseUser | AnonymousUser], bool]
+    is_limited: Callable[[AbstractBaseUser | AnonymousUser], bool]
     locked_until: Callable[..., datetime | None]
     ask: Callable[..., HttpResponse]
     note_log_out: Callable[[HttpRequest], None]

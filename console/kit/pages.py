@@ -50,7 +50,7 @@ class HealthPage(SettingsChildView, TemplateView):
     page = "health"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        findings = sorted(registry.health(), key=_badness)
+        findings = sorted(registry.health_for(self.request.user), key=_badness)
         return super().get_context_data(findings=findings, **kwargs)
 
 

@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct, field
 
+from console.kit import log_in
+
 Words = str | Promise
 User = AbstractBaseUser | AnonymousUser
 
@@ -47,13 +49,17 @@ class Level(models.TextChoices):
 
 
 class Entry(Struct, frozen=True):
-    """A page in the navigation. `view` is its URL name and its key; `permission` is needed to see it, "" for none."""
+    """A page in the navigation. `view` is its URL name and its key; `permission` is needed to see it, "" for none.
+
+    `of_everybody`: it is not for those limited to groups.
+    """
 
     view: str
     label: Words
     section: Section
     permission: str = ""
     order: int = 100
+    of_everybody: bool = False
 
 
 class State(Struct, frozen=True):
@@ -123,7 +129,10 @@ class Column(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is fixed."""
+    """One line of the Health page; `banner` puts it at the top of every page too. `url` leads to where it is fixed.
+
+    `of_everybody`: it says something of what was sent to anybody, which those limited to groups don't see.
+    """
 
     subject: Words
     words: Words
@@ -132,6 +141,7 @@ class Finding(Struct, frozen=True):
     url: str = ""
     link: Words = ""
     buttons: tuple[Button, ...] = ()
+    of_everybody: bool = False
 
 
 HealthSource = Callable[[], Iterable[Finding]]
@@ -212,6 +222,12 @@ def health() -> list[Finding]:
     return [finding for source in _registered.health for finding in source()]
 
 
+def health_for(user: User) -> list[Finding]:
+    """What this user may know of it."""
+    is_limited = log_in.supplied().is_limited(user)
+    return [one for one in health() if not (one.of_everybody and is_limited)]
+
+
 def impacts(instance: models.Model) -> list[Words]:
     """What stops working when `instance` is deleted, said by whoever knows."""
     return [
@@ -243,4 +259,6 @@ def bulk(page: str) -> list[Bulk]:
 
 
 def allowed(user: User, item: Entry | Tile | Button | Bulk) -> bool:
+    if isinstance(item, Entry) and item.of_everybody and log_in.supplied().is_limited(user):
+        return False
     return not item.permission or (isinstance(user, PermissionsMixin) and user.has_perm(item.permission))

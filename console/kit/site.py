@@ -85,7 +85,9 @@ def shell(request: HttpRequest, *, view: str = "") -> dict[str, Any]:
         "side": _side(request, section=section),
         "help": chapters.address(request, page=current),
         "banners": [
-            found for found in registry.health() if found.banner and found.level in {Level.WARNING, Level.ERROR}
+            found
+            for found in registry.health_for(request.user)
+            if found.banner and found.level in {Level.WARNING, Level.ERROR}
         ],
     }
 

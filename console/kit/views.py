@@ -24,6 +24,7 @@ from console.kit.site import ConsoleSite
 class ConsoleView(ContextMixin, View):
     """A page inside the shell, for staff with `permissions`. `page` is the key of its navigation entry or tile.
 
+    One `of_everybody` is not for those limited to groups of users.
     A POST needs `write_permissions` too, and a recent password where the page `asks_password`. `get_crumbs` returns
     words and address of the pages between Home and this one. `show_again`, where a page with a form has it, shows that
     form with what stands in POST and changes nothing; `secrets` are its boxes whose words are not kept for that.
@@ -31,6 +32,7 @@ class ConsoleView(ContextMixin, View):
 
     title: Words = ""
     page = ""
+    of_everybody: ClassVar[bool] = False
     permissions: tuple[str, ...] = ()
     write_permissions: tuple[str, ...] = ()
     asks_password = False
@@ -43,6 +45,8 @@ class ConsoleView(ContextMixin, View):
             return log_in.supplied().ask(request, typed=typed) if typed else redirect_to_login(request.get_full_path())
         needed = self.permissions if request.method in {"GET", "HEAD", "OPTIONS"} else self.all_permissions()
         if not request.user.has_perms(needed):
+            raise PermissionDenied
+        if self.of_everybody and log_in.supplied().is_limited(request.user):
             raise PermissionDenied
         if request.method == "POST" and self.asks_password and not confirmation.is_given(request):
             back = request.path if hasattr(self, "get") else reverse(self.page or "admin:index")

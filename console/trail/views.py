@@ -32,6 +32,7 @@ class AuditPage(ListPage[AuditEntry]):
     empty = _("Nothing was changed yet. Every change of settings will be listed here.")
     empty_filtered = _("No entry fits this filter.")
     newest_first = True
+    of_everybody = True
 
     def get_filter(self) -> AuditFilter:
         return AuditFilter(self.request.GET, kinds=[(label, _kind(label)) for label in _labels()])
@@ -97,5 +98,12 @@ def _kind(label: str) -> str:
 
 def register() -> None:
     registry.add_entry(
-        Entry("audit", _("Audit trail"), Section.ANALYZE, permission="foundation.view_auditentry", order=90)
+        Entry(
+            "audit",
+            _("Audit trail"),
+            Section.ANALYZE,
+            permission="foundation.view_auditentry",
+            order=90,
+            of_everybody=True,
+        )
     )

@@ -194,7 +194,7 @@ def _store_saving(item: Posted, *, origin: str, now: datetime) -> Answer:
     try:
         with transaction.atomic():
             _check_times(event_in, now=now)
-            found = subjects.save(event_in.user, event_in.device, country=world.country, now=now)
+            found = subjects.save(event_in.user, event_in.device, scope=event_in.within, country=world.country, now=now)
             answer = _store_about({0: item}, {0: found}, world=world)[0]
             if isinstance(answer, Exception):
                 raise answer
@@ -242,8 +242,9 @@ def _store(items: Mapping[int, Posted], *, origin: str, now: datetime) -> dict[i
     """Store several events in one go; what is wrong with one is its answer."""
     named = {place: (item.event.user, item.event.device) for place, item in items.items()}
     events = (item.event for item in items.values())
-    world, (people, machines) = _look(events, *subjects.readings(named), origin=origin, now=now)
-    found = subjects.find(named, people=people, devices=machines, country=world.country)
+    (scope,) = {item.event.within for item in items.values()}  # of one caller
+    world, (people, machines) = _look(events, *subjects.readings(named, scope=scope), origin=origin, now=now)
+    found = subjects.find(named, people=people, devices=machines, scope=scope, country=world.country)
     return _store_about(items, found, world=world)
 
 
@@ -380,7 +381,7 @@ def _prepare(
     event_in, event_id = item.event, new_uid()
     extra = {kind: recipients_of(kind, given, country=world.country) for kind, given in event_in.recipients.items()}
     if event_in.known_only:
-        _check_known(extra)
+        _check_known(extra, scope=event_in.within)
     type_code = event_in.type or ways.templates[0].type
     data, hidden = secret_values.taken_out(event_in.data, type_code=type_code)
     payload = {
@@ -443,11 +444,11 @@ def recipients_of(kind: ChannelKind, given: Sequence[str], *, country: str) -> l
     return found
 
 
-def _check_known(extra: Mapping[ChannelKind, Sequence[Recipient]]) -> None:
+def _check_known(extra: Mapping[ChannelKind, Sequence[Recipient]], *, scope: GroupScope) -> None:
     for kind, recipients in extra.items():
         addresses = [each.address for each in recipients]
         find = devices.known_mails if ADDRESSED[kind].kind is AddressKind.MAIL else devices.known_numbers
-        known = find(addresses)
+        known = find(addresses, scope=scope)
         for number, address in enumerate(addresses):
             if address.lower() not in known:
                 words = f"{address!r} belongs to no known user or device, and this key may write to no others."

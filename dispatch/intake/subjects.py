@@ -12,6 +12,7 @@ from msgspec import Struct, field, structs
 from devices import edits, queries
 from devices.fields import FieldError, clean_device, clean_user
 from devices.queries import Key, KnownDevice, KnownPerson, Subject
+from devices.scope import GroupScope
 from foundation.sql import statements
 from foundation.sql.statements import Query
 
@@ -38,49 +39,56 @@ Devices = dict[Key, KnownDevice]
 Known = TypeVar("Known", KnownDevice, KnownPerson)
 
 
-def readings(named: Mapping[int, Named]) -> tuple[Query[People], Query[Devices]]:
+def readings(named: Mapping[int, Named], *, scope: GroupScope) -> tuple[Query[People], Query[Devices]]:
     """What `find` has to know."""
     return (
-        queries.find_people({_key(user) for user, _ in named.values() if user}),
-        queries.find_devices({_key(device) for _, device in named.values() if device}),
+        queries.find_people({_key(user) for user, _ in named.values() if user}, scope=scope),
+        queries.find_devices({_key(device) for _, device in named.values() if device}, scope=scope),
     )
 
 
 def find(
-    named: Mapping[int, Named], *, people: People, devices: Devices, country: str
+    named: Mapping[int, Named], *, people: People, devices: Devices, scope: GroupScope, country: str
 ) -> dict[int, Subject | RefusedError]:
-    """The subject of each (user, device); what is reported counts for the event alone."""
+    """The subject of each (user, device); what is reported counts for the event alone.
+
+    Who is limited reports of nobody whom they don't see.
+    """
     found: dict[int, Subject | RefusedError] = {}
     for place, (user, device) in named.items():
         try:
             found[place] = Subject(
-                person=_known(user, "user", found=people),
-                device=_known(device, "device", found=devices),
+                person=_known(user, "user", found=people, scope=scope),
+                device=_known(device, "device", found=devices, scope=scope),
                 user_reported=_cleaned(user, "user", country=country),
                 device_reported=_cleaned(device, "device", country=country),
             )
         except RefusedError as refused:
             found[place] = refused
-    return _with_reported_owners(found)
+    return _with_reported_owners(found, scope=scope)
 
 
-def save(user: SubjectIn | None, device: SubjectIn | None, *, country: str, now: datetime) -> Subject | RefusedError:
+def save(
+    user: SubjectIn | None, device: SubjectIn | None, *, scope: GroupScope, country: str, now: datetime
+) -> Subject | RefusedError:
     """The subject, created or changed first where something is reported of it; in the transaction of the caller."""
     person = machine = None
     try:
         if user and user.reported:
             with _within("user"):
-                saved = edits.save_user(user.key, user.value, user.reported, country=country)
+                saved = edits.save_user(user.key, user.value, user.reported, scope=scope, country=country)
                 person = queries.known_person(saved.row)
         if device and device.reported:
             with _within("device"):
-                kept = edits.save_device(device.key, device.value, device.reported, country=country, now=now)
+                kept = edits.save_device(
+                    device.key, device.value, device.reported, scope=scope, country=country, now=now
+                )
                 machine = queries.known_device(kept.row)
     except RefusedError as refused:
         return refused
     rest = {0: (None if person else user, None if machine else device)}
-    people, devices = statements.results_of(*readings(rest))
-    found = find(rest, people=people, devices=devices, country=country)[0]
+    people, devices = statements.results_of(*readings(rest, scope=scope))
+    found = find(rest, people=people, devices=devices, scope=scope, country=country)[0]
     if isinstance(found, RefusedError):
         return found
     return structs.replace(
@@ -105,11 +113,11 @@ def _key(subject: SubjectIn) -> Key:
     return subject.key, subject.value
 
 
-def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Known]) -> Known | None:
+def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Known], scope: GroupScope) -> Known | None:
     if subject is None:
         return None
     row = found.get(_key(subject))
-    if row is None and not subject.reported:
+    if row is None and (scope.is_limited or not subject.reported):
         raise RefusedError(f"{prefix}.{subject.key}", "unknown", f"No {prefix} has the {subject.key} given.")
     return row
 
@@ -124,14 +132,17 @@ def _cleaned(subject: SubjectIn | None, prefix: str, *, country: str) -> Mapping
         return check(given, key=subject.key, country=country).values
 
 
-def _with_reported_owners(found: Mapping[int, Subject | RefusedError]) -> dict[int, Subject | RefusedError]:
+def _with_reported_owners(
+    found: Mapping[int, Subject | RefusedError], *, scope: GroupScope
+) -> dict[int, Subject | RefusedError]:
     """A device that is reported to be a user's comes with that user, for its event alone."""
     owners = {
         place: subject.device_reported["user"]
         for place, subject in found.items()
         if isinstance(subject, Subject) and not subject.person and subject.device_reported.get("user")
     }
-    people = statements.result_of(queries.find_people({("loginname", loginname) for loginname in owners.values()}))
+    keys = {("loginname", loginname) for loginname in owners.values()}
+    people = statements.result_of(queries.find_people(keys, scope=scope))
     answer = dict(found)
     for place, loginname in owners.items():
         person = people.get(("loginname", loginname))

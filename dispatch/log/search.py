@@ -15,7 +15,8 @@ from django.db.models import Q, QuerySet
 from msgspec import Struct, structs
 
 from devices.models import Device, Person, folded, keyed
-from dispatch.models import Delivery, Event
+from devices.scope import GroupScope
+from dispatch.models import Delivery, DeliveryQuerySet, Event
 from dispatch.rules.states import RARE
 from foundation.sql.ids import first_id, moment_of
 from templates_app.models import TemplateVersion
@@ -28,6 +29,8 @@ SLICE = 25_000
 _FIRST_LOOK = 25  # most filters fill a page within this part of a slice
 
 MOST_SUBJECTS = 50
+MOST_FEW = 300
+"""More users than these have a delivery in most slices."""
 _COLUMNS = (
     "id",
     "event_id",
@@ -76,24 +79,26 @@ class Page(Struct, frozen=True):
     searched_to: datetime | None = None
 
 
-def page(wanted: Wanted, *, after: UUID | None = None, size: int = PAGE_SIZE) -> Page:
-    """The deliveries that come after this one."""
-    rows = _bounded(wanted, after=after)
+def page(wanted: Wanted, *, scope: GroupScope, after: UUID | None = None, size: int = PAGE_SIZE) -> Page:
+    """The deliveries in the scope that come after this one."""
+    rows = _bounded(wanted, after=after).within(scope)
     if wanted.recipient:
         people, devices = _people(wanted.recipient), _devices(wanted.recipient)
         if people or devices:
             return _paged(_of_subjects(rows, people=people, devices=devices, size=size), size=size)
         return _sliced(rows.filter(address=written_to(wanted.recipient)), wanted=wanted, after=after, size=size)
-    if _is_indexed(wanted):
+    if (few := those_of(scope)) is not None:
+        return _paged(_of_subjects(rows, people=few, devices=(), size=size), size=size)
+    if wanted.event_id or (_is_indexed(wanted) and not scope.is_limited):
         return _paged(list(rows[: size + 1]), size=size)
     return _sliced(rows, wanted=wanted, after=after, size=size)
 
 
-def pages(wanted: Wanted, *, most: int) -> Iterator[tuple[Delivery, ...]]:
-    """Everything that matches, in chunks, at most so many deliveries."""
+def pages(wanted: Wanted, *, scope: GroupScope, most: int) -> Iterator[tuple[Delivery, ...]]:
+    """Everything in the scope that matches, in chunks, at most so many deliveries."""
     after, returned = None, 0
     while returned < most:
-        found = page(wanted, after=after, size=min(1000, most - returned))
+        found = page(wanted, scope=scope, after=after, size=min(1000, most - returned))
         yield found.rows
         returned += len(found.rows)
         after = found.after
@@ -101,7 +106,15 @@ def pages(wanted: Wanted, *, most: int) -> Iterator[tuple[Delivery, ...]]:
             return
 
 
-def _bounded(wanted: Wanted, *, after: UUID | None) -> QuerySet[Delivery]:
+def those_of(scope: GroupScope) -> list[int] | None:
+    """The users of a scope, if they are so few that their deliveries are found through them; None for many."""
+    if not scope.is_limited:
+        return None
+    found = list(Person.objects.within(scope).order_by().values_list("pk", flat=True)[: MOST_FEW + 1])
+    return found if len(found) <= MOST_FEW else None
+
+
+def _bounded(wanted: Wanted, *, after: UUID | None) -> DeliveryQuerySet:
     found = Delivery.objects.only(*_COLUMNS).order_by("-id")
     if after:
         found = found.filter(pk__lt=after)

@@ -25,7 +25,9 @@ from console.kit import cells, registry
 from console.kit.csp import sandboxed
 from console.kit.lists import Chosen, ListPage, Slice, chosen
 from console.kit.registry import Bulk, Button, Column, How, Words
-from console.kit.views import ConsoleView, RemovedError
+from console.kit.views import RemovedError
+from devices.limits import ScopedView
+from devices.scope import GroupScope
 from dispatch.log import reasons, search, timeline
 from dispatch.log.forms import LogFilter, wanted
 from dispatch.models import Attempt, Delivery
@@ -47,7 +49,7 @@ _LONGEST_NAME = 60
 BODIES = "dispatch.view_deliverytext"
 
 
-class LogView(ConsoleView):
+class LogView(ScopedView):
     page = PAGE
     permissions: tuple[str, ...] = ("dispatch.view_delivery",)
     write_permissions: tuple[str, ...] = ("dispatch.change_delivery",)
@@ -74,7 +76,7 @@ class LogPage(LogView, ListPage[Delivery]):
         yield Button("CSV", f"{reverse('delivery-log-export')}?{query}", how=How.LINK)
 
     def fetch(self, given: Mapping[str, Any], *, after: str) -> Slice:
-        found = search.page(wanted(given), after=_uid(after))
+        found = search.page(wanted(given), scope=self.scope, after=_uid(after))
         return Slice(found.rows, after=str(found.after or ""), searched_to=found.searched_to)
 
     def name_of(self, row: Delivery) -> str:
@@ -158,7 +160,7 @@ class LogBulk(LogView):
         if not marked.everything and not marked.keys:
             messages.error(request, _("Tick at least one delivery."))
             return back
-        for chunk in _chunks(marked, deed=deed):
+        for chunk in _chunks(marked, deed=deed, scope=self.scope):
             with transaction.atomic():
                 number = deed.many(chunk, now=timezone.now())
                 if number:
@@ -175,16 +177,17 @@ class LogBulk(LogView):
         audit.record(actor, action=Action.CHANGE, instance=Delivery(), after=after, name=words)
 
 
-def _chunks(marked: Chosen, *, deed: Deed) -> Iterable[list[UUID]]:
+def _chunks(marked: Chosen, *, deed: Deed, scope: GroupScope) -> Iterable[list[UUID]]:
     """The ids of what is to be changed, as many at a time as one transaction changes."""
     if not marked.everything:
-        ticked = [uid for text in marked.keys if (uid := _uid(text))]
+        named = [uid for text in marked.keys if (uid := _uid(text))]
+        ticked = list(Delivery.objects.within(scope).filter(pk__in=named).values_list("pk", flat=True))
         return [ticked] if ticked else []
     sought = wanted(LogFilter(marked.query).given())
     fitting = frozenset(deed.states) & sought.states if sought.states else frozenset(deed.states)
     if not fitting:
         return []
-    found = search.pages(structs.replace(sought, states=fitting), most=MOST_AT_ONCE)
+    found = search.pages(structs.replace(sought, states=fitting), scope=scope, most=MOST_AT_ONCE)
     return ([row.pk for row in rows] for rows in list(found))
 
 
@@ -192,7 +195,7 @@ class LogExport(LogView):
     """What the filter matches, as CSV."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        found = search.pages(wanted(LogFilter(request.GET).given()), most=MOST_EXPORTED)
+        found = search.pages(wanted(LogFilter(request.GET).given()), scope=self.scope, most=MOST_EXPORTED)
         response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
         return response
@@ -202,7 +205,9 @@ class DeliveryView(LogView):
     """A page about one delivery."""
 
     def find(self) -> Delivery:
-        rows = Delivery.objects.select_related("event__device", "event__person", "person", "device", "broadcast")
+        rows = Delivery.objects.within(self.scope).select_related(
+            "event__device", "event__person", "person", "device", "broadcast"
+        )
         found = rows.filter(pk=self.kwargs["pk"]).first()
         if found is None:
             at = retention.removed_at(EVENTS, self.kwargs["pk"])
@@ -233,6 +238,7 @@ class DeliveryPage(DeliveryView, TemplateView):
             "receipts": self.delivery.receipts.all(),
             "text": text,
             "may_read": self.request.user.has_perm(BODIES),
+            "is_limited": self.scope.is_limited,  # a dialogue names whoever else the same mail went to
             "event": event,
             "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
             "posted_by": "".join(registry.panels("event-origin", self.request, instance=event)) if event else "",

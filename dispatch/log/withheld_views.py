@@ -26,13 +26,13 @@ _DONE: Mapping[str, Words] = {
 
 
 class DecideWithheld(LogView):
-    """POST only: what waits of a broadcast or of a text is sent again or cancelled."""
+    """POST only: what waits of a broadcast or of a text is sent again or cancelled, by those who see all of it."""
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, pk: int, decision: str) -> HttpResponse:
         one = Withheld.objects.filter(pk=pk).first()
-        if one is None or decision not in _DONE:
+        if one is None or decision not in _DONE or not self._is_whole(one):
             raise Http404
         subject = one.broadcast or one.template_version
         assert subject is not None
@@ -47,3 +47,6 @@ class DecideWithheld(LogView):
         else:
             messages.error(request, _("Its state changed meanwhile, so nothing was done."))
         return redirect(PAGE)
+
+    def _is_whole(self, one: Withheld) -> bool:
+        return one.broadcast.is_whole_within(self.scope) if one.broadcast else not self.scope.is_limited

@@ -9,6 +9,7 @@ import phonenumbers
 from msgspec import Struct, field
 
 from devices import queries as devices
+from devices.scope import GroupScope
 from servers import countries, queries
 from servers.carriers import matching
 from servers.models import CarrierGateway
@@ -32,9 +33,12 @@ class _Found(Struct):
         return self.names.total()
 
 
-def new_carriers() -> list[NewCarrier]:
-    """Those of most devices first. A carrier is distinguished by country code, where its devices' numbers are known."""
-    found = _with_countries(_counted())
+def new_carriers(scope: GroupScope) -> list[NewCarrier]:
+    """Those of most devices in the scope first.
+
+    A carrier is distinguished by country code, where its devices' numbers are known.
+    """
+    found = _with_countries(_counted(scope))
     known = {(row.carrier_key, _code(row.country)) for row in CarrierGateway.objects.all()}
     names = {name for name, _code in known}
     home = queries.country() or countries.FIRST
@@ -46,9 +50,9 @@ def new_carriers() -> list[NewCarrier]:
     return sorted(fresh, key=lambda carrier: (-carrier.devices, carrier.name, carrier.country))
 
 
-def _counted() -> dict[tuple[str, int], _Found]:
+def _counted(scope: GroupScope) -> dict[tuple[str, int], _Found]:
     found: dict[tuple[str, int], _Found] = {}
-    for row in devices.carriers():
+    for row in devices.carriers(scope):
         name = matching.key(row.name)
         if name:
             found.setdefault((name, _code_of(row.number_start)), _Found()).names[row.name] += row.devices

@@ -21,6 +21,7 @@ from console.kit.editing import DeletePage, DialogMixin, FormPage
 from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
 from console.kit.registry import Button, Column, How, Level, Words
+from devices.limits import ScopedView
 from foundation import audit
 from foundation.audit import Snapshot
 from servers import countries
@@ -139,7 +140,7 @@ class CarrierDeletePage(CarrierView, DeletePage[CarrierGateway]):
         edits.delete(instance, actor=audit.by_request(self.request))
 
 
-class DetectPage(CarrierView, DialogMixin):
+class DetectPage(CarrierView, ScopedView, DialogMixin):
     """Which carriers of enrolled devices have no gateway; those that are ticked open for their domain."""
 
     template_name = "servers/detect.html"
@@ -148,7 +149,7 @@ class DetectPage(CarrierView, DialogMixin):
     write_permissions = ("servers.add_carriergateway",)
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found = detection.new_carriers()
+        found = detection.new_carriers(self.scope)
         ticked = set(request.GET.getlist("carrier"))
         chosen = [carrier for carrier in found if f"{carrier.country}:{carrier.name}" in ticked][:MOST]
         forms = [
@@ -166,7 +167,7 @@ class DetectPage(CarrierView, DialogMixin):
             words = ngettext("%d carrier was added.", "%d carriers were added.", len(forms)) % len(forms)
             messages.success(request, words)
             return self.leave(self.get_success_url())
-        return self._show(forms, found=() if forms else detection.new_carriers(), status=422)
+        return self._show(forms, found=() if forms else detection.new_carriers(self.scope), status=422)
 
     def _store(self, forms: Sequence[CarrierGatewayForm]) -> bool:
         """All of them, or none when two of them are one carrier of one country."""

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from console.kit.csp import sandboxed
 from console.kit.views import ConsoleView, FragmentMixin
-from devices import coverage
+from devices import coverage, limits
 from servers.queries import country
 from templates_app.macros.functions import OPERANDS, PIPES
 from templates_app.macros.names import NAMES
@@ -44,13 +44,14 @@ class PreviewView(FragmentMixin, _Reading):
         )
         form.is_valid()
         content = form.content()
-        known = preview.reader(**self._chosen(request))
+        scope = limits.of_user(request.user)
+        known = preview.reader(**self._chosen(request), scope=scope)
         said: dict[str, list[Any]] = {
             name: []
             for name, field in form.fields.items()
             if name.count(".") and field.help_text and not field.widget.is_hidden
         }
-        for finding in preview.findings(content, kind=kind, country=country()):
+        for finding in preview.findings(content, kind=kind, country=country(), scope=scope):
             said.get(finding.field, []).append(finding)
         shown = list(preview.show(content, kind=kind, known=known))
         html = next((each.text.html for each in shown if each.text and each.text.html), "")

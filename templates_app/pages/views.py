@@ -23,6 +23,7 @@ from console.kit.lists import ListPage
 from console.kit.pages import SettingsChildView
 from console.kit.registry import Button, Column, How, Words
 from console.kit.views import is_fragment
+from devices import limits
 from devices.models import Device
 from foundation import audit
 from servers.queries import country
@@ -143,8 +144,9 @@ class Editor(TemplateResponseMixin, TemplatePage):
         """Whom the preview offers; other people's data only for those who may see it."""
         user = self.request.user
         may_see = user.has_perms(("devices.view_person", "devices.view_device"))
-        latest = Device.objects.select_related("person").order_by("-id")[:20] if may_see else ()
-        events = preview.events().recent(kind.code) if user.has_perm("dispatch.view_event") else ()
+        scope = limits.of_user(user)
+        latest = Device.objects.within(scope).select_related("person").order_by("-id")[:20] if may_see else ()
+        events = preview.events().recent(kind.code, scope=scope) if user.has_perm("dispatch.view_event") else ()
         return {"may_see_people": may_see, "sample_devices": latest, "sample_events": events}
 
     def reshaped(self, request: HttpRequest, *, kind: TemplateType, **kwargs: Any) -> HttpResponse:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from devices import coverage
 from devices.models import Device, Person, folded, keyed
 from devices.queries import Subject, find_targets, known_device, known_person
+from devices.scope import GroupScope
 from devices.values import DEVICE_NAMES, USER_FIELDS
 from templates_app.channels import CHANNELS, TRAITS, Traits
 from templates_app.macros.grammar import parse
@@ -33,18 +34,18 @@ _FILLING = frozenset({"default", "count"})
 class Events(Protocol):
     """Events that a preview can be made for; the room above registers them."""
 
-    def recent(self, type_code: str) -> Sequence[tuple[str, str]]:
+    def recent(self, type_code: str, *, scope: GroupScope) -> Sequence[tuple[str, str]]:
         """Id and words of the latest of this type."""
 
-    def values(self, event_id: str) -> Mapping[str, Any] | None:
+    def values(self, event_id: str, *, scope: GroupScope) -> Mapping[str, Any] | None:
         """The name spaces that the event supplies; None where there is no such event."""
 
 
 class _NoEvents:
-    def recent(self, type_code: str) -> Sequence[tuple[str, str]]:
+    def recent(self, type_code: str, *, scope: GroupScope) -> Sequence[tuple[str, str]]:
         return ()
 
-    def values(self, event_id: str) -> Mapping[str, Any] | None:
+    def values(self, event_id: str, *, scope: GroupScope) -> Mapping[str, Any] | None:
         return None
 
 
@@ -86,11 +87,13 @@ class Shown(Struct, frozen=True):
         return TRAITS[self.kind]
 
 
-def reader(*, user: str, device: str, event: str, language: str) -> Reader:
-    """The values of a user (login name or mail), a device (serial or IMEI) and an event; samples where none is."""
+def reader(*, user: str, device: str, event: str, language: str, scope: GroupScope) -> Reader:
+    """The values of a user (login name or mail), a device (serial or IMEI) and an event in the scope; samples where
+    none is.
+    """
     values: dict[str, Any] = sample_values()
     values["console"] = {"name": settings.XMNOTIFY_CONSOLE_NAME, "url": settings.XMNOTIFY_CONSOLE_URL}
-    person, machine = _person(user), _device(device)
+    person, machine = _person(user, scope=scope), _device(device, scope=scope)
     problem = ""
     if user and person is None:
         problem = _("No user has this login name or mail address; sample values are shown.")
@@ -102,7 +105,7 @@ def reader(*, user: str, device: str, event: str, language: str) -> Reader:
         target = find_targets([shown], reach_phones=False)[0]
         values |= {"user": dict(target.user), "device": dict(target.device)}
         spoken, zone = target.language, target.time_zone
-    supplied = events().values(event) if event else None
+    supplied = events().values(event, scope=scope) if event else None
     for space, own in (supplied or {}).items():
         values[space] = {**values.get(space, {}), **own} if space in {"user", "device"} else own
     return Reader(values, language=language or spoken, zone=zone, problem=problem)
@@ -127,18 +130,18 @@ def _shown(channel: Channel, *, known: Reader) -> Shown:
     return Shown(channel.kind, channel.active, text=made, cut=cut)
 
 
-def findings(content: Content, *, kind: TemplateType, country: str) -> list[Finding]:
-    """What the check before saving says of the texts, and which macros are empty for how many."""
+def findings(content: Content, *, kind: TemplateType, country: str, scope: GroupScope) -> list[Finding]:
+    """What the check before saving says of the texts, and which macros are empty for how many in the scope."""
     found = validators.check(
         content, kind=kind, ready=frozenset(ChannelKind), country=country, properties=coverage.properties()
     )
-    return [*(each for each in found if each.code != "required"), *_empty(content)]
+    return [*(each for each in found if each.code != "required"), *_empty(content, scope=scope)]
 
 
-def _empty(content: Content) -> Iterator[Finding]:
+def _empty(content: Content, *, scope: GroupScope) -> Iterator[Finding]:
     for name, text in fields_of(content):
         for path in _bare(text):
-            missing, total = coverage.empty(path)
+            missing, total = coverage.empty(path, scope=scope)
             if missing:
                 whose = _("devices") if path.startswith("device.") else _("users")
                 counted = {"path": path, "missing": missing, "total": total, "whose": whose}
@@ -164,11 +167,11 @@ def _bare(text: str) -> Collection[str]:
     return dict.fromkeys(name for name in found if name in known)
 
 
-def _person(text: str) -> Person | None:
-    rows, key = Person.objects.all(), folded(text.strip())
+def _person(text: str, *, scope: GroupScope) -> Person | None:
+    rows, key = Person.objects.within(scope), folded(text.strip())
     return (rows.filter(loginname__lower=key).first() or rows.filter(mail__lower=key).first()) if text.strip() else None
 
 
-def _device(text: str) -> Device | None:
-    rows, key = Device.objects.select_related("person"), text.strip()
+def _device(text: str, *, scope: GroupScope) -> Device | None:
+    rows, key = Device.objects.within(scope).select_related("person"), text.strip()
     return rows.filter(keyed("serial", key)).first() or rows.filter(keyed("imei", key)).first()

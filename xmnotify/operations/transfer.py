@@ -49,6 +49,7 @@ class ImportCommand(BaseCommand):
                     self.kind,
                     imports.find_layout(file, self.kind, **given),
                     country(),
+                    EVERYBODY,
                     takes_unknown=options["new_properties"],
                     on_fault=on_fault,
                     on_progress=self._progress,

@@ -4,6 +4,7 @@ import pytest
 
 from devices import edits
 from devices.models import Device, Person
+from devices.scope import EVERYBODY
 from foundation.models import AuditEntry
 from tests.db.world import NOW
 
@@ -50,7 +51,7 @@ def test_users_and_their_attributes(api):
 
 
 def test_wrong_lines_and_unknown_properties_are_refused_with_their_names(api):
-    edits.save_device("serial", "S0", {"properties": {"ROOM": "1"}}, country="", now=NOW)
+    edits.save_device("serial", "S0", {"properties": {"ROOM": "1"}}, scope=EVERYBODY, country="", now=NOW)
     answer = api().post("/imports/devices", "S1;;iOS\nS2;;iSO\n", content_type=CSV)
     assert answer.status_code == 422
     assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("2.platform", "invalid")]

@@ -26,7 +26,7 @@ ACTOR = Actor("test")
 def source(text, kind=Kind.DEVICES, *, takes_unknown=True, encoding="", delimiter="", **more):
     file = io.BytesIO(text if isinstance(text, bytes) else text.encode())
     layout = imports.find_layout(file, kind, encoding=encoding, delimiter=delimiter)
-    return Source(file, kind, layout, "DE", takes_unknown=takes_unknown, **more)
+    return Source(file, kind, layout, "DE", EVERYBODY, takes_unknown=takes_unknown, **more)
 
 
 def bring(text, kind=Kind.DEVICES, **options):
@@ -83,7 +83,7 @@ def test_tables_as_spreadsheets_write_them(end, encoding, delimiter):
 
 
 def test_an_empty_cell_of_a_table_leaves_what_is_stored():
-    edits.save_device("serial", "S1", {"model": "M", "properties": {"ROOM": "4"}}, country="", now=NOW)
+    edits.save_device("serial", "S1", {"model": "M", "properties": {"ROOM": "4"}}, scope=EVERYBODY, country="", now=NOW)
     report = bring("serial,model,device.ROOM,name\nS1,,,N\n")
     assert report.changed == 1
     row = Device.objects.get()
@@ -157,7 +157,7 @@ def test_what_breaks_off_later_is_a_fault_with_its_line():
 
 
 def test_properties_that_no_device_has_are_a_stop_until_they_are_taken():
-    edits.save_device("serial", "S0", {"properties": {"ROOM": "1"}}, country="", now=NOW)
+    edits.save_device("serial", "S0", {"properties": {"ROOM": "1"}}, scope=EVERYBODY, country="", now=NOW)
     text = "S1;;iOS;ROOM;4;ROMO;5\n"
     report = bring(text, takes_unknown=False)
     assert (report.unknown, report.is_stored, report.created) == (["ROMO"], False, 1)
@@ -166,8 +166,8 @@ def test_properties_that_no_device_has_are_a_stop_until_they_are_taken():
 
 
 def test_an_import_leaves_changes_and_one_entry_and_the_same_again_nothing():
-    edits.save_user("loginname", "ada", {}, country="")
-    edits.save_device("serial", "S1", {"model": "M"}, country="", now=NOW)
+    edits.save_user("loginname", "ada", {}, scope=EVERYBODY, country="")
+    edits.save_device("serial", "S1", {"model": "M"}, scope=EVERYBODY, country="", now=NOW)
     Change.objects.all().delete()
     text = "serial,model,user\nS1,M,\nS2,N,ADA\nS3,N,\n"
     later = NOW + timedelta(days=1)
@@ -191,7 +191,12 @@ def test_an_import_leaves_changes_and_one_entry_and_the_same_again_nothing():
 def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were():
     values = ["=1+1", "'=1", "''@x", "-1", "+4915112345678", "'x", "a;=b", "x\n=y"]
     edits.save_device(
-        "serial", "=S", {"properties": {f"P{n}": value for n, value in enumerate(values)}}, country="", now=NOW
+        "serial",
+        "=S",
+        {"properties": {f"P{n}": value for n, value in enumerate(values)}},
+        scope=EVERYBODY,
+        country="",
+        now=NOW,
     )
     text = "".join(exports.original(Kind.DEVICES, wanted=None, scope=EVERYBODY, now=NOW))
     assert text.startswith("'=S;;;P0;'=1+1;P1;''=1;")
@@ -226,9 +231,20 @@ class RoundTrip(TestCase):
 
 
 def test_columns_of_a_table_are_chosen():
-    edits.save_user("loginname", "ada", {"groups": ["Sales", "a;b"], "properties": {"department": "R&D"}}, country="")
+    edits.save_user(
+        "loginname",
+        "ada",
+        {"groups": ["Sales", "a;b"], "properties": {"department": "R&D"}},
+        scope=EVERYBODY,
+        country="",
+    )
     edits.save_device(
-        "serial", "S1", {"user": "ada", "jailbroken": True, "properties": {"ROOM": 4}}, country="", now=NOW
+        "serial",
+        "S1",
+        {"user": "ada", "jailbroken": True, "properties": {"ROOM": 4}},
+        scope=EVERYBODY,
+        country="",
+        now=NOW,
     )
     found = exports.table(
         Kind.DEVICES,

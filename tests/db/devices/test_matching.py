@@ -109,11 +109,11 @@ def store(people, devices):
     """Through the edits, as everything comes in; what they refuse is not there."""
     for number, fields in enumerate(people):
         with suppress(FieldError):
-            edits.save_user("loginname", f"U{number}", fields, country="DE")
+            edits.save_user("loginname", f"U{number}", fields, scope=EVERYBODY, country="DE")
     for number, fields in enumerate(devices):
         owner = {"user": f"U{number}"} if Person.objects.filter(loginname=f"U{number}").exists() else {}
         with suppress(FieldError):
-            edits.save_device("serial", f"D{number}", {**fields, **owner}, country="DE", now=NOW)
+            edits.save_device("serial", f"D{number}", {**fields, **owner}, scope=EVERYBODY, country="DE", now=NOW)
 
 
 @pytest.mark.django_db
@@ -163,7 +163,7 @@ def store(people, devices):
     ],
 )
 def test_what_databases_take_differently_by_themselves(stored, op, wanted, held):
-    row = edits.save_device("serial", "D1", {"properties": {"ROOM": stored}}, country="", now=NOW).row
+    row = edits.save_device("serial", "D1", {"properties": {"ROOM": stored}}, scope=EVERYBODY, country="", now=NOW).row
     one = parse({"all": [{"field": "device.ROOM", "op": op, "value": wanted}]})
     assert matching.holds(one, queries.facts(Device.objects.get(pk=row.pk)), now=NOW) is held
     assert selection.devices(one, scope=EVERYBODY, now=NOW).exists() is held
@@ -174,7 +174,9 @@ def test_what_databases_take_differently_by_themselves(stored, op, wanted, held)
 @pytest.mark.parametrize("days", [1, 2])
 @pytest.mark.parametrize("op", ["is", "is_not", "greater", "less"])
 def test_the_edges_of_a_day(moment, days, op):
-    row = edits.save_device("serial", "D1", {"last_access": NOW - timedelta(days=2) + moment}, country="", now=NOW).row
+    row = edits.save_device(
+        "serial", "D1", {"last_access": NOW - timedelta(days=2) + moment}, scope=EVERYBODY, country="", now=NOW
+    ).row
     one = parse({"all": [{"field": "inactive_days", "op": op, "value": days}]})
     assert matching.holds(one, queries.facts(row), now=NOW) is selection.devices(one, scope=EVERYBODY, now=NOW).exists()
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from devices import edits
+from devices.scope import EVERYBODY
 from dispatch.models import Event
 from tests.db import world
 from tests.db.dispatch import flow
@@ -19,15 +20,19 @@ pytestmark = pytest.mark.django_db
 def known():
     now = timezone.now()
     user = edits.save_user(
-        "loginname", "ada", {"displayname": "Ada", "mail": "ada@example.com", "groups": ["Sales"]}, country=""
+        "loginname",
+        "ada",
+        {"displayname": "Ada", "mail": "ada@example.com", "groups": ["Sales"]},
+        scope=EVERYBODY,
+        country="",
     ).row
-    edits.save_user("loginname", "bob", {}, country="")
+    edits.save_user("loginname", "bob", {}, scope=EVERYBODY, country="")
     for serial, fields in (
         ("S1", {"platform": "iOS", "user": "ada", "jailbroken": True, "last_access": now, "has_sim": False}),
         ("S2", {"platform": "ANDROID", "managed": False, "last_access": now - timedelta(days=8)}),
         ("S3", {"platform": "iOS", "out_of_compliance": True, "ownership": "byod", "properties": {"ROOM": "4.12"}}),
     ):
-        edits.save_device("serial", serial, fields, country="", now=now)
+        edits.save_device("serial", serial, fields, scope=EVERYBODY, country="", now=now)
     return user
 
 

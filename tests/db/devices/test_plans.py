@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from devices import edits, queries
 from devices.models import Device, Person, keyed
+from devices.scope import EVERYBODY
 from dispatch.intake import accept
 from dispatch.models import Event
 from tests.db.world import NOW
@@ -51,7 +52,7 @@ def explain(many):
 
 @pytest.mark.parametrize(("name", "index"), [("serial", "serial_unique"), ("imei", "device_imei")])
 def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
-    statement = next(queries.find_devices({(name, "A")}))
+    statement = next(queries.find_devices({(name, "A")}, scope=EVERYBODY))
     assert index in explain(statement.text, statement.values)
     with CaptureQueriesContext(connection) as seen:
         Device.objects.filter(keyed(name, "A")).first()
@@ -59,10 +60,10 @@ def test_a_device_is_found_by_the_index_of_its_key(explain, name, index):
 
 
 def test_a_user_is_found_by_the_index_of_the_login_name_whatever_its_case(explain):
-    statement = next(queries.find_people({("loginname", "USER7")}))
+    statement = next(queries.find_people({("loginname", "USER7")}, scope=EVERYBODY))
     assert "loginname_unique" in explain(statement.text, statement.values)
     with CaptureQueriesContext(connection) as seen:
-        saved = edits.save_user("loginname", "USER7", {"displayname": "Seven"}, country="")
+        saved = edits.save_user("loginname", "USER7", {"displayname": "Seven"}, scope=EVERYBODY, country="")
     assert saved.row.loginname == "User7"
     sql = next(each["sql"] for each in seen if each["sql"].startswith("SELECT") and "devices_person" in each["sql"])
     assert "loginname_unique" in explain(sql)

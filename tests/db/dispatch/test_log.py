@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
 from api.models import ApiKey, Webhook
+from devices.scope import EVERYBODY
 from dispatch.log import reasons, search
 from dispatch.log.search import Wanted
 from dispatch.models import Attempt, Delivery, Event
@@ -42,7 +43,7 @@ def fail(*ids):
 def all_pages(wanted, *, size=3):
     found, after = [], None
     while True:
-        page = search.page(wanted, after=after, size=size)
+        page = search.page(wanted, scope=EVERYBODY, after=after, size=size)
         found += [row.pk for row in page.rows]
         after = page.after
         if after is None:
@@ -62,7 +63,7 @@ def test_pages_have_every_delivery_once_newest_first_whatever_the_slice(server, 
 def test_a_search_that_stopped_says_how_far_it_came(server, monkeypatch):
     monkeypatch.setattr(search, "SLICE", 2)
     flow.deliveries(5, server_id=server.pk)
-    page = search.page(Wanted(recipient="user0@example.com"))
+    page = search.page(Wanted(recipient="user0@example.com"), scope=EVERYBODY)
     assert page.rows == ()
     assert page.searched_to is not None
 

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from console.kit import registry
 from console.kit.registry import Level
 from devices.models import Device
+from devices.scope import EVERYBODY
 from foundation.audit import Actor
 from foundation.models import AuditEntry
 from servers.carriers import edits
@@ -117,7 +118,7 @@ def test_new_carriers_are_those_of_managed_devices_with_a_sim_that_have_no_gatew
     device(serial="9", carrier="No card", has_sim=False)
     device(serial="10", carrier="--")
     device(serial="11", carrier="")
-    assert new_carriers() == [NewCarrier("AT&T", "US", 4), NewCarrier("Vodafone", "DE", 1)]
+    assert new_carriers(EVERYBODY) == [NewCarrier("AT&T", "US", 4), NewCarrier("Vodafone", "DE", 1)]
 
 
 def test_a_carrier_with_a_gateway_elsewhere_is_new_in_another_country():
@@ -126,7 +127,7 @@ def test_a_carrier_with_a_gateway_elsewhere_is_new_in_another_country():
     device(serial="1", carrier="T-Mobile", phone_number="+491712345678")
     device(serial="2", carrier="T-Mobile", phone_number="+14165552671")
     device(serial="3", carrier="Rogers", phone_number="+14165552671")
-    assert new_carriers() == [NewCarrier("Rogers", "CA", 1), NewCarrier("T-Mobile", "DE", 1)]
+    assert new_carriers(EVERYBODY) == [NewCarrier("Rogers", "CA", 1), NewCarrier("T-Mobile", "DE", 1)]
 
 
 def test_a_carrier_is_added_changed_and_deleted_and_each_is_audited(admin_client):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.core.cache import cache
 
 from devices import coverage
+from devices.scope import EVERYBODY
 from tests.db import world
 from tests.db.dispatch import flow
 
@@ -106,6 +107,6 @@ def test_completion_knows_names_stored_properties_and_functions(admin_client):
 def test_emptiness_counts_columns_and_properties():
     world.device(serial="A", model="", properties={"ROOM": "4"})
     world.device(serial="B")
-    assert coverage.empty("device.model") == (1, 2)
-    assert coverage.empty("device.ROOM") == (1, 2)
+    assert coverage.empty("device.model", scope=EVERYBODY) == (1, 2)
+    assert coverage.empty("device.ROOM", scope=EVERYBODY) == (1, 2)
     assert coverage.properties() == {"device.ROOM"}
