@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -27,12 +28,14 @@ from foundation.audit import Actor
 from foundation.sql import trouble
 
 JSON = "application/json"
+KEY_HEADER = "Idempotency-Key"
 CSV = "text/csv"
 EVENT_BYTES = 256 * 1024
 BATCH_BYTES = 8 * 1024 * 1024
 _PIECE = 64 * 1024
 _LARGEST_ID = 2**63 - 1
 _CONVERTERS = {
+    "broadcast_id": "uuid",
     "event_id": "uuid",
     "delivery_id": "uuid",
     "gateway_id": "int",
@@ -112,6 +115,14 @@ def answer(body: object, *, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
 
 def nothing() -> HttpResponse:
     return HttpResponse(status=HTTPStatus.NO_CONTENT.value)
+
+
+def idempotency_key(request: HttpRequest) -> str:
+    """The key by which a repetition is known, "" without one. Raises ProblemError."""
+    given = request.headers.get(KEY_HEADER, "")
+    if KEY_HEADER in request.headers and not re.search(texts.KEY, given):
+        raise unprocessable(KEY_HEADER, "invalid", texts.NO_KEY)
+    return given
 
 
 def not_found(what: str, *, removed_at: datetime | None = None) -> ProblemError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPMethod, HTTPStatus
@@ -13,9 +12,9 @@ from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.access import rate, webhooks
-from api.kit import cloudevents, operation, problems, strict_json, texts
+from api.kit import cloudevents, operation, problems, strict_json
 from api.kit.callers import ApiScope
-from api.kit.operation import BATCH_BYTES, EVENT_BYTES, JSON, Call, Operation
+from api.kit.operation import BATCH_BYTES, EVENT_BYTES, JSON, KEY_HEADER, Call, Operation
 from api.kit.problems import FieldError, Problem, ProblemError, details, none_taken, unprocessable
 from api.kit.strict_json import Parsed
 from api.v1.event_body import EventBody, EventItem, posted
@@ -25,7 +24,6 @@ from dispatch.intake.reception import LateError
 from dispatch.intake.subjects import RefusedError
 
 MOST_EVENTS = 1_000
-_HEADER = "Idempotency-Key"
 
 
 class AcceptedBody(Struct):
@@ -89,8 +87,8 @@ def create_event(call: Call) -> HttpResponse:
 
 
 def create_events(call: Call) -> HttpResponse:
-    if _HEADER in call.request.headers:
-        raise unprocessable(_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
+    if KEY_HEADER in call.request.headers:
+        raise unprocessable(KEY_HEADER, "not_here", "In a batch each event has its own idempotency_key.")
 
     def bodies() -> list[Parsed]:
         parsed = strict_json.parse(call.raw)
@@ -115,8 +113,8 @@ def _format(call: Call) -> str:
     headers = call.request.headers
     if not webhooks.is_signed(headers):
         return call.request.content_type or JSON
-    if _HEADER in headers:
-        raise unprocessable(_HEADER, "twice", "A webhook's key is its webhook-id.")
+    if KEY_HEADER in headers:
+        raise unprocessable(KEY_HEADER, "twice", "A webhook's key is its webhook-id.")
     if cloudevents.has_attributes(headers):
         detail = "Headers that begin with ce- are not covered by the signature: send it structured."
         raise ProblemError(HTTPStatus.BAD_REQUEST, detail)
@@ -125,12 +123,10 @@ def _format(call: Call) -> str:
 
 def _single(call: Call) -> Posted:
     headers, format_ = call.request.headers, _format(call)
-    given = headers.get(_HEADER, "")
-    if _HEADER in headers and not re.search(texts.KEY, given):
-        raise unprocessable(_HEADER, "invalid", texts.NO_KEY)
+    given = operation.idempotency_key(call.request)
     if format_ == cloudevents.STRUCTURED or cloudevents.is_binary(headers):
         if given:
-            raise unprocessable(_HEADER, "twice", "A CloudEvent's key is its source and id together.")
+            raise unprocessable(KEY_HEADER, "twice", "A CloudEvent's key is its source and id together.")
         if format_ == cloudevents.STRUCTURED:
             return _cloud_event(call, strict_json.parse(call.raw))
         body, key = cloudevents.read_binary(headers, call.raw)
@@ -208,7 +204,7 @@ def _taken(answer: Answer) -> Accepted:
         case RefusedError():
             raise unprocessable(answer.field, answer.code, answer.message)
         case ConflictError():
-            error = FieldError(_HEADER, "conflict", str(answer))
+            error = FieldError(KEY_HEADER, "conflict", str(answer))
             raise ProblemError(HTTPStatus.CONFLICT, str(answer), errors=[error])
 
 
@@ -248,7 +244,7 @@ OPERATIONS = (
         most_bytes=BATCH_BYTES,
         reads_raw=True,
         signed=True,
-        headers=(_HEADER,),
+        headers=(KEY_HEADER,),
     ),
     Operation(
         HTTPMethod.OPTIONS,

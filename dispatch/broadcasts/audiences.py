@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from devices import filters, selection
 from devices.models import Device, Person
 from devices.scope import GroupScope
-from dispatch.models import Delivery, Event
+from dispatch.models import Delivery, DeliveryQuerySet, Event
 from dispatch.rules import states
 from templates_app.channels import ADDRESSED
 from transports.types import ChannelKind, Recipient
@@ -79,7 +79,7 @@ def addresses(audience: Audience, *, scope: GroupScope) -> dict[ChannelKind, lis
     return found
 
 
-def unreached(broadcast_id: UUID) -> QuerySet[Delivery]:
+def unreached(broadcast_id: UUID) -> DeliveryQuerySet:
     """What of a broadcast did not arrive, though nobody cancelled it."""
     events = Event.objects.filter(broadcast=broadcast_id)
     return Delivery.objects.filter(event__in=events, state__in=states.UNSUCCESSFUL).order_by()

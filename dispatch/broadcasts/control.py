@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
-from dispatch.models import Broadcast, Delivery, Event, Withheld
+from dispatch.models import Broadcast, Delivery, DeliveryQuerySet, Event, Withheld
 from dispatch.outbox import interventions, withheld
 from dispatch.outbox.indexes import RARE_ONES
 from dispatch.rules import failures, states
@@ -104,7 +104,7 @@ def forgiven_of(row: Broadcast) -> Tally:
     return msgspec.convert(row.forgiven, Tally) if row.forgiven else Tally()
 
 
-def deliveries(row: Broadcast) -> QuerySet[Delivery]:
+def deliveries(row: Broadcast) -> DeliveryQuerySet:
     """Those of a broadcast, by the index of the events that began it."""
     return Delivery.objects.filter(event__in=Event.objects.filter(broadcast=row.pk)).order_by()
 

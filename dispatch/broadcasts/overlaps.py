@@ -19,7 +19,8 @@ def find(template_id: int, broadcast: Broadcast, *, now: datetime) -> Broadcast 
         broadcast=OuterRef("pk"), templateversion__template=template_id
     )
     lately = Broadcast.objects.filter(Exists(of_template), created_at__gt=now - WITHIN, created_at__lte=now)
-    for row in lately.exclude(state=BroadcastState.CANCELLED).order_by("-id"):
+    repeated = broadcast.audience.get(audiences.AGAIN)
+    for row in lately.exclude(state=BroadcastState.CANCELLED).exclude(pk=repeated).order_by("-id"):
         if _meet(broadcast, row, now=now):
             return row
     return None

@@ -192,11 +192,18 @@ def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
 
 
 def _run(broadcast: Broadcast) -> Run:
+    return run_of(broadcast, event=Event.objects.get(broadcast=broadcast), chosen=chosen(broadcast))
+
+
+def chosen(broadcast: Broadcast) -> list[Template]:
+    """The templates of a stored broadcast in the versions that it was begun with."""
     versions = broadcast.template_versions.select_related("template").order_by("pk")
-    chosen = [
-        structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk)) for row in versions
-    ]
-    return run_of(broadcast, event=Event.objects.get(broadcast=broadcast), chosen=templates.speaking(chosen))
+    return templates.speaking(
+        [
+            structs.replace(templates.as_template(row.template), texts=templates.version_texts(row.pk))
+            for row in versions
+        ]
+    )
 
 
 def run_of(broadcast: Broadcast, *, event: Event, chosen: Sequence[Template]) -> Run:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from msgspec import Struct
 
 from console.kit import times
+from devices.scope import GroupScope
 from dispatch.broadcasts import control
 from dispatch.models import Attempt, Broadcast, Delivery, Priority, Withheld
 from dispatch.outbox.indexes import in_state
@@ -75,8 +76,9 @@ class Progress(Struct, frozen=True):
         return sum(self.counts[state] for state in states.UNSUCCESSFUL)
 
 
-def of(row: Broadcast, *, now: datetime) -> Progress:
-    rows = control.deliveries(row)
+def of(row: Broadcast, *, scope: GroupScope, now: datetime) -> Progress:
+    """Of its deliveries to those in the scope."""
+    rows = control.deliveries(row).within(scope)
     lately = Q(sent_at__gt=now - RATED)
     found = {
         state: (number, recent, last)
@@ -94,15 +96,19 @@ def of(row: Broadcast, *, now: datetime) -> Progress:
         counts=counts,
         rate=rate,
         left=timedelta(seconds=round(waiting / rate)) if moving and rate else None,
-        failures=_failures(row),
+        failures=_failures(rows),
         pause=_pause(row),
         still=_still(row, last_sent=last_sent, now=now) if moving else "",
     )
 
 
-def _failures(row: Broadcast) -> list[Failures]:
-    rows = control.deliveries(row).filter(state__in=states.UNSUCCESSFUL)
-    found = rows.values_list("state", "reason_code").annotate(number=Count("*")).order_by("-number", "reason_code")
+def _failures(rows: QuerySet[Delivery]) -> list[Failures]:
+    found = (
+        rows.filter(state__in=states.UNSUCCESSFUL)
+        .values_list("state", "reason_code")
+        .annotate(number=Count("*"))
+        .order_by("-number", "reason_code")
+    )
     return [Failures(*each) for each in found]
 
 

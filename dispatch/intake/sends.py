@@ -25,6 +25,7 @@ from dispatch.intake.subjects import RefusedError
 from dispatch.models import Broadcast, Event
 from dispatch.outbox import store
 from dispatch.outbox.store import NewEvent
+from dispatch.rules import states
 from dispatch.rules.states import BroadcastState
 from dispatch.wakeup import wake_ups
 from foundation import audit
@@ -41,6 +42,7 @@ from templates_app.texts.typed import Texts
 from templates_app.types import ADHOC, BY_CODE
 from transports.types import ChannelKind
 
+_NOTHING_TOLD: Mapping[str, Any] = {"data": {}, "reasons": {}}
 MOST_NAMED = 10_000
 """So many devices or users are named at most; more are a filter."""
 
@@ -77,10 +79,14 @@ class Sender(Struct, frozen=True):
 
 
 class Begun(Struct, frozen=True):
-    """The answer: stored, and planned from now on. A replay has the first answer."""
+    """The answer: stored, and planned from now on. A replay has the first answer.
+
+    `beside` is a broadcast of the same template that is being sent to some of the same people.
+    """
 
     id: UUID
     replayed: bool = False
+    beside: Broadcast | None = None
 
 
 class OverlapError(Exception):
@@ -92,11 +98,11 @@ class OverlapError(Exception):
 
 
 class Prepared(Struct, frozen=True):
-    """A send that is in order, not stored; `run` has its broadcast."""
+    """A send that is in order, not stored; `run` has its broadcast, `chosen` its template, or those of its event."""
 
     run: Run
     event: NewEvent
-    template: Template
+    chosen: Sequence[Template]
 
 
 def prepare(send_in: SendIn, *, sender: Sender, now: datetime) -> Prepared:
@@ -105,34 +111,28 @@ def prepare(send_in: SendIn, *, sender: Sender, now: datetime) -> Prepared:
         raise RefusedError("expires_at", "past", "This time has passed.")
     template = _template(send_in)
     texts = _texts(send_in, template=template)
-    broadcast = Broadcast(
-        name=template.name,
-        audience=_audience(send_in),
-        groups=None if send_in.within.groups is None else sorted(send_in.within.groups),
-        channels=sorted(kind.value for kind in _channels(send_in, template=template, texts=texts)),
-        texts=texts,
-        state=(BroadcastState.PLANNING if send_in.start else BroadcastState.PLANNED).value,
-        created_at=now,
-        created_by_id=sender.actor.user.pk if sender.actor.user else None,
-        sent_by=sender.actor.name[:255],
-        sent_from=sender.actor.address,
-        expires_at=send_in.expires_at,
-    )
-    event = NewEvent(
-        id=new_uid(),
-        type=template.type,
-        source=settings.XMNOTIFY_CONSOLE_NAME,
-        origin=sender.origin,
-        occurred_at=now,
-        received_at=now,
-        idempotency_key=sender.idempotency_key,
-        body_hash=sender.body_hash,
-        template_id=template.id,
-        payload={"data": {}, "reasons": {}},
-    )
-    happened = Event(**{name: getattr(event, name) for name in ("id", "type", "source", "occurred_at", "received_at")})
-    happened.payload = event.payload
-    return Prepared(planning.run_of(broadcast, event=happened, chosen=[template]), event, template)
+    channels = sorted(kind.value for kind in _channels(send_in, template=template, texts=texts))
+    broadcast = _broadcast(send_in, sender=sender, name=template.name, channels=channels, texts=texts, now=now)
+    event = _event(sender, type_code=template.type, template_id=template.id, payload=_NOTHING_TOLD, now=now)
+    return _prepared(broadcast, event, [template])
+
+
+def prepare_again(broadcast_id: UUID, *, sender: Sender, within: GroupScope, now: datetime) -> Prepared:
+    """The same, of what a broadcast said, to those whom it did not reach.
+
+    Raises RefusedError while it has not ended and where it reached everybody, Broadcast.DoesNotExist.
+    """
+    first = Broadcast.objects.within(within).get(pk=broadcast_id)
+    if first.state not in states.ENDED:
+        raise RefusedError("state", "not_allowed", "It has not ended: cancel it, or wait for its end.")
+    if not audiences.unreached(broadcast_id).within(within).exists():
+        raise RefusedError("state", "nobody", "It has reached everybody.")
+    told = Event.objects.filter(broadcast=first.pk).order_by("pk").first()
+    assert told is not None
+    send_in = SendIn(again=broadcast_id, within=within)
+    broadcast = _broadcast(send_in, sender=sender, name=str(first), channels=first.channels, texts=first.texts, now=now)
+    event = _event(sender, type_code=told.type, template_id=told.template_id, payload=told.payload, now=now)
+    return _prepared(broadcast, event, planning.chosen(first))
 
 
 def begin(send_in: SendIn, *, sender: Sender, now: datetime, repeats: bool) -> Begun:
@@ -141,27 +141,80 @@ def begin(send_in: SendIn, *, sender: Sender, now: datetime, repeats: bool) -> B
     Raises RefusedError, ConflictError, and OverlapError unless it `repeats` what is being sent.
     """
     if first := _first(sender):
-        return _again(first, sender=sender)
-    prepared = prepare(send_in, sender=sender, now=now)
-    broadcast = prepared.run.broadcast
+        return _replayed(first, sender=sender)
+    return _store(prepare(send_in, sender=sender, now=now), sender=sender, repeats=repeats, now=now)
+
+
+def begin_again(broadcast_id: UUID, *, sender: Sender, within: GroupScope, now: datetime) -> Begun:
+    """Send what a broadcast said to those whom it did not reach, as a broadcast of its own.
+
+    Raises as `prepare_again` does, ConflictError, and OverlapError where somebody does so already.
+    """
+    if first := _first(sender):
+        return _replayed(first, sender=sender)
+    prepared = prepare_again(broadcast_id, sender=sender, within=within, now=now)
+    return _store(prepared, sender=sender, repeats=False, now=now)
+
+
+def _store(prepared: Prepared, *, sender: Sender, repeats: bool, now: datetime) -> Begun:
+    broadcast, template = prepared.run.broadcast, prepared.chosen[0]
     with transaction.atomic():
         # Two who send it at the same moment come one after the other, and the second is told of the first.
-        NotificationTemplate.objects.select_for_update(no_key=True).get(pk=prepared.template.id)
-        if not repeats and (other := overlaps.find(prepared.template.id, broadcast, now=now)):
-            if (first := _first(sender)) is None:
-                raise OverlapError(other)
-            return _again(first, sender=sender)
-        if not store.store([prepared.event], planned=[], now=now):
-            first = _first(sender)
-            assert first is not None
-            return _again(first, sender=sender)
+        NotificationTemplate.objects.select_for_update(no_key=True).get(pk=template.id)
+        if first := _first(sender):
+            return _replayed(first, sender=sender)
+        beside = overlaps.find(template.id, broadcast, now=now)
+        if beside and not repeats:
+            raise OverlapError(beside)
+        store.store([prepared.event], planned=[], now=now)
         broadcast.save(force_insert=True)
-        broadcast.template_versions.set([prepared.template.texts.version_id])
+        broadcast.template_versions.set([each.texts.version_id for each in prepared.chosen])
         Event.objects.filter(pk=prepared.event.id).update(broadcast=broadcast)
         audit.record(sender.actor, action=Action.ADD, instance=broadcast, after=shown(broadcast))
-        if send_in.start:
+        if broadcast.state == BroadcastState.PLANNING:
             transaction.on_commit(partial(wake_ups.wake_planner, broadcast.pk))
-    return Begun(broadcast.pk)
+    return Begun(broadcast.pk, beside=beside)
+
+
+def _broadcast(
+    send_in: SendIn, *, sender: Sender, name: str, channels: Sequence[str], texts: Texts, now: datetime
+) -> Broadcast:
+    return Broadcast(
+        name=name,
+        audience=_audience(send_in),
+        groups=None if send_in.within.groups is None else sorted(send_in.within.groups),
+        channels=channels,
+        texts=texts,
+        state=(BroadcastState.PLANNING if send_in.start else BroadcastState.PLANNED).value,
+        created_at=now,
+        created_by_id=sender.actor.user.pk if sender.actor.user else None,
+        sent_by=sender.actor.name[:255],
+        sent_from=sender.actor.address,
+        expires_at=send_in.expires_at,
+    )
+
+
+def _event(
+    sender: Sender, *, type_code: str, template_id: int | None, payload: Mapping[str, Any], now: datetime
+) -> NewEvent:
+    return NewEvent(
+        id=new_uid(),
+        type=type_code,
+        source=settings.XMNOTIFY_CONSOLE_NAME,
+        origin=sender.origin,
+        occurred_at=now,
+        received_at=now,
+        idempotency_key=sender.idempotency_key,
+        body_hash=sender.body_hash,
+        template_id=template_id,
+        payload=payload,
+    )
+
+
+def _prepared(broadcast: Broadcast, event: NewEvent, chosen: Sequence[Template]) -> Prepared:
+    names = ("id", "type", "source", "occurred_at", "received_at", "payload")
+    happened = Event(**{name: getattr(event, name) for name in names})
+    return Prepared(planning.run_of(broadcast, event=happened, chosen=chosen), event, chosen)
 
 
 def shown(broadcast: Broadcast) -> dict[str, Any]:
@@ -181,7 +234,7 @@ def _first(sender: Sender) -> Event | None:
     return Event.objects.filter(origin=sender.origin, idempotency_key=sender.idempotency_key).first()
 
 
-def _again(first: Event, *, sender: Sender) -> Begun:
+def _replayed(first: Event, *, sender: Sender) -> Begun:
     if first.body_hash != sender.body_hash or first.broadcast_id is None:
         raise ConflictError("This idempotency key was used before with another body; use a new key for a new one.")
     return Begun(first.broadcast_id, replayed=True)

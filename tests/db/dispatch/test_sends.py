@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.models import Device, Group, Person
+from devices.scope import EVERYBODY as ALL
 from devices.scope import GroupScope
 from dispatch.broadcasts import control, planning, progress, reach
 from dispatch.intake import sends
@@ -268,9 +269,15 @@ def test_again_goes_to_those_whom_it_did_not_reach_by_the_channel_that_failed():
     broadcast, rows = sent(message=message)
     settle(rows, "sent")
     settle([row for row in rows if row.address in {"u1@example.com", "+12025550102"}], "failed", code="mailbox_full")
-    again, rows = sent(message=message, audience=None, again=broadcast.pk, repeats=True)
-    assert sorted(row.address for row in rows) == ["+12025550102", "u1@example.com"]
-    assert again.audience == {"again": str(broadcast.pk)}
+    with pytest.raises(RefusedError, match="not ended"):
+        sends.begin_again(broadcast.pk, sender=sender(), within=ALL, now=timezone.now())
+    planning.finish(now=timezone.now())
+    begun = sends.begin_again(broadcast.pk, sender=sender(), within=ALL, now=timezone.now())
+    again = Broadcast.objects.get(pk=begun.id)
+    assert sorted(row.address for row in plan(begun.id)) == ["+12025550102", "u1@example.com"]
+    assert (again.audience, again.texts) == ({"again": str(broadcast.pk)}, broadcast.texts)
+    with pytest.raises(sends.OverlapError):
+        sends.begin_again(broadcast.pk, sender=sender(), within=ALL, now=timezone.now())
 
 
 def failing(number, *, of, code="mailbox_full"):
@@ -287,7 +294,7 @@ def test_it_pauses_itself_at_a_share_of_failures_and_resumed_it_tries_those_agai
     settle(rows[100:], "due")
     assert control.watch(now=timezone.now()) == 1
     broadcast.refresh_from_db()
-    seen = progress.of(broadcast, now=timezone.now())
+    seen = progress.of(broadcast, scope=ALL, now=timezone.now())
     assert (broadcast.state, seen.pause.code) == ("paused", "mailbox_full")
     withheld_rows = Delivery.objects.filter(broadcast=broadcast.pk, state="due").count()
     sweep.sweep(now=timezone.now())
@@ -312,22 +319,22 @@ def test_it_says_why_it_stands_still():
     people(2)
     broadcast, _rows = sent()
     now = timezone.now()
-    assert progress.of(broadcast, now=now).still == ""
+    assert progress.of(broadcast, scope=ALL, now=now).still == ""
     Broadcast.objects.update(created_at=now - timedelta(minutes=2))
     broadcast.refresh_from_db()
-    assert "No worker" in progress.of(broadcast, now=now).still
+    assert "No worker" in progress.of(broadcast, scope=ALL, now=now).still
     from dispatch.wakeup import liveness  # noqa: PLC0415
 
     liveness.beat("drain", now=now)
-    assert "turn" in progress.of(broadcast, now=now).still
+    assert "turn" in progress.of(broadcast, scope=ALL, now=now).still
     Server.objects.filter(pk=server.pk).update(paused_until=now + timedelta(minutes=5), trouble_detail="451 later")
-    assert "451 later" in progress.of(broadcast, now=now).still
+    assert "451 later" in progress.of(broadcast, scope=ALL, now=now).still
     Server.objects.filter(pk=server.pk).update(active=False)
-    assert "not active" in progress.of(broadcast, now=now).still
+    assert "not active" in progress.of(broadcast, scope=ALL, now=now).still
     Delivery.objects.update(server=None)
-    assert "No SMTP server" in progress.of(broadcast, now=now).still
+    assert "No SMTP server" in progress.of(broadcast, scope=ALL, now=now).still
     settle(_rows[:1], "sent", at=now)
-    assert progress.of(broadcast, now=now).still == ""
+    assert progress.of(broadcast, scope=ALL, now=now).still == ""
 
 
 def test_progress_counts_rows():
@@ -337,7 +344,7 @@ def test_progress_counts_rows():
     settle(rows[:2], "sent")
     settle(rows[2:3], "failed", code="policy")
     broadcast.refresh_from_db()
-    found = progress.of(broadcast, now=broadcast.created_at + timedelta(seconds=10))
+    found = progress.of(broadcast, scope=ALL, now=broadcast.created_at + timedelta(seconds=10))
     assert (found.planned, found.ended, found.taken, found.unreached) == (4, 3, 2, 1)
     assert [(each.code, each.number) for each in found.failures] == [("policy", 1)]
     assert found.left == timedelta(seconds=5)
