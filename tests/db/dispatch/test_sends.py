@@ -1,8 +1,11 @@
 """Sending by hand: to whom, what, how it is paused, resumed, cancelled and sent again, and what it says of itself."""
 
+import json
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +32,7 @@ from transports.types import ChannelKind
 pytestmark = pytest.mark.django_db
 ADA = Actor(name="ada", address="192.0.2.1")
 EVERYBODY = {"all": [{"field": "user.loginname", "op": "is_set"}]}
+PHONES = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
 OWN = {"smtp": {"subject": "Closed", "message": "Dear ${user.displayname}, we are closed."}}
 
 
@@ -387,3 +391,39 @@ def test_the_reach_is_what_is_planned(fleet, text, lone):
     assert found.messages == stored.get("reached", 0)
     assert len(listed) == sum(group.number for group in found.left_out)
     assert set(states.STORED) >= {row.state for row in rows}
+
+
+def command(*args):
+    out = StringIO()
+    call_command("send", *args, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def test_the_command_tells_the_reach_and_sends():
+    world.smtp_server()
+    people(2)
+    world.device(serial="lone")
+    to, said = ("--filter", json.dumps(PHONES)), ("--subject", "Closed", "--message", "We are closed.")
+    told = ["Messages: 2 to 2 people (smtp 2).", "Left out: 1 by smtp, no_address."]
+    assert command(*to, *said, "--dry-run") == [*told, "Nothing was sent: dry run."]
+    assert not Broadcast.objects.exists()
+    assert command(*to, *said) == [*told, f"Broadcast {Broadcast.objects.get().pk} was begun."]
+    with pytest.raises(CommandError, match="by send, since"):
+        command(*to, *said)
+    command(*to, *said, "--repeat")
+    command("--mail", "boss@example.com", *said)
+    assert Broadcast.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--filter", "x", "--template", "T"), "--filter"),
+        (("--filter", '{"all": []}', "--sms", "x"), "audience.all"),
+        (("--user", "nobody", "--sms", "x"), "users.0"),
+        (("--user", "nobody"), "template"),
+    ],
+)
+def test_the_command_names_what_is_wrong(args, words):
+    with pytest.raises(CommandError, match=words):
+        command(*args)
