@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db.models import Count, Value
+from django.db.models import Count, Max, Value
 from django.db.models.functions import Coalesce, NullIf, Substr
 from msgspec import Struct, field
 
@@ -254,11 +254,17 @@ def _reported_properties(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in (fields.get("properties") or {}).items()}
 
 
+_START = len("+447781")
+
+
 class CarrierCount(Struct, frozen=True):
-    """How many managed devices name a carrier, by the start of their phone number ("+491", empty if not known)."""
+    """How many managed devices name a carrier, by the start of their phone number; `number` is one of theirs, or empty.
+
+    The start is long enough to tell the countries of a shared country code apart.
+    """
 
     name: str
-    number_start: str
+    number: str
     devices: int
 
 
@@ -266,8 +272,9 @@ def carriers(scope: GroupScope) -> list[CarrierCount]:
     """The home carriers of managed devices in the scope, each with the numbers of the device, else of its user."""
     number = Coalesce(NullIf("phone_number", Value("")), "person__mobile", Value(""))
     found = Device.objects.within(scope).filter(managed=True).exclude(carrier="").exclude(has_sim=False).order_by()
-    rows = found.values_list("carrier", Substr(number, 1, 4)).annotate(count=Count("pk"))
-    return [CarrierCount(*row) for row in rows]
+    rows = found.annotate(number=number).values("carrier", start=Substr(number, 1, _START))
+    counted = rows.annotate(one=Max("number"), count=Count("pk"))
+    return [CarrierCount(row["carrier"], row["one"], row["count"]) for row in counted]
 
 
 def _by_name(keys: Collection[Key]) -> dict[str, list[str]]:

@@ -158,10 +158,15 @@ def renew_routes() -> None:
     Server.objects.filter(kind=ServerKind.SMS).update(carriers_revision=F("carriers_revision") + 1)
 
 
+def read_for_change(server_id: int) -> Server:
+    """As it is stored; nobody else changes it until the end of the transaction. Raises Server.DoesNotExist."""
+    Server.objects.select_for_update().get(pk=server_id)
+    return _found(server_id)
+
+
 def _locked(server: Server) -> Server:
-    """As it is stored, until the end of the transaction. Raises StaleError, Server.DoesNotExist."""
-    Server.objects.select_for_update().get(pk=server.pk)
-    stored = _found(server.pk)
+    """As `read_for_change`. Raises StaleError, Server.DoesNotExist."""
+    stored = read_for_change(server.pk)
     if stored.revision != server.revision:
         raise StaleError
     return stored

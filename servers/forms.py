@@ -72,8 +72,8 @@ class CheckedForm(forms.ModelForm[M]):
             self.add_error(
                 name, _("What you typed was kept for an hour, and for other settings than now: type it again.")
             )
-        self._drop_hidden()
         self.settle_cleaned()
+        self._drop_hidden()
         for name in self.secrets:
             if not self.cleaned_data.get(name):
                 self.cleaned_data.pop(name, None)
@@ -111,9 +111,15 @@ class ServerForm(CheckedForm[S], Generic[S]):
     main: ClassVar[tuple[str, ...]]
     advanced: ClassVar[tuple[str, ...]]
 
-    def is_testable(self) -> bool:
-        """Whether `instance` can be tested: only what a test does not need may be wrong."""
-        return not set(self.errors) - UNTESTED
+
+class RateField(forms.FloatField):
+    """Messages or requests per second; whole ones are shown as such."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(label=_("Rate limit"), min_value=0, max_value=100_000, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value:g}" if isinstance(value, float) else value
 
 
 def secret_field(label: Any, *, help_text: Any = "") -> forms.CharField:

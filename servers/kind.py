@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic
 
+import msgspec
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from msgspec import Struct
 
 from console.kit.registry import User, Words
+from foundation import fingerprints
 from servers.forms import S, ServerForm
 from servers.values import Experience, ServerKind
 from transports.stages import Advice, Stage
@@ -65,6 +67,11 @@ class PreparedTest:
     subject: str = field(compare=False)
     text: str = field(compare=False)
 
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal settings, secrets included; no help to whoever would guess them."""
+        return fingerprints.fingerprint(msgspec.json.encode(self.config, enc_hook=repr, order="deterministic"))
+
 
 def _nothing(_server: Any) -> dict[str, Any]:
     return {}
@@ -74,13 +81,18 @@ def _no_words(_server: Any) -> Words:
     return ""
 
 
+def _as_written(_server: Any, _to: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[S]):
     """One line of `servers.kinds`.
 
     `address` is the name of its page's URL, with "-add" and "-test" for the others. `clean` brings a server into its
     stored form, `warnings` says by field what is allowed and yet risky; both for console and interface. `prepare_test`
-    raises ValidationError, by field, where the settings are of no use, `recipient` where a test can't go there.
+    raises ValidationError, by field, where the settings are of no use, `recipient` where a test can't go there;
+    `reading` says how an address was read where that is not plain.
 
     `endpoint`, `security` and `unencrypted` (a warning in place of `security`) are what its list shows; `risks` are for
     Health, of active servers and of those that `watched` finds; `looked_at` are the fields that they are made from.
@@ -101,6 +113,7 @@ class Kind(Generic[S]):
     channel: Callable[[S, Experience], Channel]
     prepare_test: Callable[[S], PreparedTest]
     recipient: Callable[[S, str], Recipient]
+    reading: Callable[[S, str], str] = _as_written
     advise: Callable[[Reason], Advice]
     endpoint: Callable[[S], Words]
     security: Callable[[S], Words]

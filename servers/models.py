@@ -183,6 +183,7 @@ class SmtpServer(Server):
     authentication = models.BooleanField(_("Authentication"), default=False)
     username = models.CharField(_("User name"), max_length=255, blank=True)
     password = SecretField(_("Password"))
+    unencrypted_accepted = models.BooleanField(_("Send the password unencrypted"), default=False)
     spa = models.BooleanField(_("Microsoft Secure Password Authentication (SPA)"), default=False)
     ntlm_v1 = models.BooleanField(_("Allow NTLM version 1"), default=False)
     from_name = models.CharField(_("From Name"), max_length=255, blank=True)
@@ -218,10 +219,10 @@ class SmtpServer(Server):
     connections = models.PositiveIntegerField(
         _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]
     )
-    rate_limit = models.PositiveIntegerField(
+    rate_limit = models.FloatField(
         _("Rate limit"),
         default=0,
-        validators=[MaxValueValidator(100_000)],
+        validators=[MinValueValidator(0), MaxValueValidator(100_000)],
         help_text=_("messages per second; 0 is none"),
     )
 
@@ -245,7 +246,7 @@ class SmtpServer(Server):
             max_attempts=self.retries + 1,
             max_recipients=self.max_recipients,
             lanes=self.connections,
-            rate=float(self.rate_limit) or None,
+            rate=self.rate_limit or None,
         )
 
 
@@ -282,8 +283,11 @@ class SmsGateway(Server):
     connections = models.PositiveIntegerField(
         _("Parallel connections"), default=4, validators=[MinValueValidator(1), MaxValueValidator(128)]
     )
-    rate_limit = models.PositiveIntegerField(
-        _("Rate limit"), default=30, validators=[MaxValueValidator(100_000)], help_text=_("requests per second")
+    rate_limit = models.FloatField(
+        _("Rate limit"),
+        default=30,
+        validators=[MinValueValidator(0), MaxValueValidator(100_000)],
+        help_text=_("requests per second; 0 is none"),
     )
     signature_secret = SecretField(_("Signature secret"))
     signature_method = models.CharField(
@@ -304,7 +308,7 @@ class SmsGateway(Server):
             timeout=timedelta(seconds=self.timeout),
             max_attempts=self.retries + 1,
             lanes=self.connections,
-            rate=float(self.rate_limit) or None,
+            rate=self.rate_limit or None,
         )
 
 
@@ -381,12 +385,17 @@ class CarrierGateway(models.Model):
 
 
 class ServerTest(models.Model):
-    """One run of Test Configuration; its stages are written as they end. Unfinished after `ends_by`, it was lost."""
+    """One run of Test Configuration; its stages are written as they end. Unfinished after `ends_by`, it was lost.
+
+    `fingerprint` is that of the settings, where they were not stored yet; `reading` says how `to` was read.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     server = models.ForeignKey(Server, on_delete=models.SET_NULL, null=True, related_name="tests")
     actor = models.CharField(max_length=64, help_text=_("who asked for it, as tests are counted"))
     to = models.CharField(_("recipient"), max_length=320)
+    reading = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
     started_at = models.DateTimeField()
     ends_by = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

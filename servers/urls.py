@@ -9,8 +9,8 @@ from django.urls import URLPattern, path
 from servers.carriers.views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
 from servers.kind import Kind
 from servers.kinds import KINDS
-from servers.testing.views import TestPage, TestView
-from servers.views import ActivateView, ForgetView, ServerDeletePage, ServerListPage, ServerPage, TryAgainView
+from servers.testing.views import TestedServerPage, TestPage, TestView
+from servers.views import ActivateView, ForgetView, ServerDeletePage, ServerListPage, TryAgainView
 
 _CARRIERS = "settings/carrier-sms-gateway/"
 _LIST = "settings/notification-server/"
@@ -18,7 +18,7 @@ _LIST = "settings/notification-server/"
 
 def of_kind(kind: Kind[Any]) -> list[URLPattern]:
     """The pages of one kind of server."""
-    place, page, test = f"{_LIST}{kind.value}/", ServerPage.of(kind).as_view(), TestView.of(kind).as_view()
+    place, page, test = f"{_LIST}{kind.value}/", TestedServerPage.of(kind).as_view(), TestView.of(kind).as_view()
     return [
         path(f"{place}add/", page, name=f"{kind.address}-add"),
         path(f"{place}test/", test, name=f"{kind.address}-test"),

@@ -128,6 +128,14 @@ def _words(secret: Secret | str | None) -> str:
         return ""  # a key is lost: the server can be edited all the same, to type the secret again
 
 
+def is_here(host: str) -> bool:
+    """Whether it is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_name(host: str, *, or_address: bool = False) -> bool:
     """Whether it is the name of a host, or an IP address where that will do."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPMethod, HTTPStatus
 from typing import Literal
 
+from django.db import transaction
 from django.http import HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
@@ -75,10 +76,11 @@ def create_carrier_gateway(call: Call) -> HttpResponse:
 
 
 def change_carrier_gateway(call: Call, gateway_id: int) -> HttpResponse:
-    gateway, given = _find(gateway_id), supplied(call.body)
-    gateway.revision = given.pop("revision", gateway.revision)
-    set_fields(gateway, given)
-    with edited(_GATEWAY):
+    given = supplied(call.body)
+    with edited(_GATEWAY), transaction.atomic():
+        gateway = edits.read_for_change(gateway_id)
+        gateway.revision = given.pop("revision", gateway.revision)
+        set_fields(gateway, given)
         edits.change(gateway, actor=call.actor)
     return operation.answer(_body(gateway))
 

@@ -50,6 +50,8 @@ def _type(model: type[Server], name: str) -> Any:
             return Flag
         case models.IntegerField():
             return Number
+        case models.FloatField():
+            return float | None | UnsetType
         case _:
             return Text
 
@@ -64,7 +66,7 @@ ServerFields = _body(
     },
     doc="The fields of the server's kind; those of another kind are refused. Named ones are set, absent ones stay, "
     "null gives the default or clears a secret. With `revision`, the one that was read, nobody else's change since "
-    "then is overwritten.",
+    "then is overwritten; without it these fields are set whatever others changed meanwhile.",
 )
 
 
@@ -99,7 +101,7 @@ class ServerSummary(Struct):
     trouble_code: str
     trouble_detail: str
     learned: LearnedBody
-    settings: dict[str, str | int | bool] | None
+    settings: dict[str, str | int | float | bool] | None
     warnings: dict[str, str]
 
 

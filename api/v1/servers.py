@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpResponse
 
@@ -63,11 +64,11 @@ def create_server(call: Call) -> HttpResponse:
 
 
 def change_server(call: Call, server_id: int) -> HttpResponse:
-    server, given = _find_own(server_id), supplied(call.body)
-    server.revision = given.pop("revision", server.revision)
-    kind = kinds.of(server)
-    _set(server, given, kind=kind)
-    with edited(_SERVER):
+    kind, given = kinds.of(_find_own(server_id)), supplied(call.body)
+    with edited(_SERVER), transaction.atomic():
+        server = edits.read_for_change(server_id)
+        server.revision = given.pop("revision", server.revision)
+        _set(server, given, kind=kind)
         edits.change(server, kind=kind, actor=call.actor, now=call.now)
     return show_server(call, server_id)
 
@@ -195,7 +196,7 @@ def _learned(row: Server, *, now: datetime) -> LearnedBody:
     )
 
 
-def _settings(server: Server, *, kind: Kind[Any]) -> dict[str, str | int | bool]:
+def _settings(server: Server, *, kind: Kind[Any]) -> dict[str, str | int | float | bool]:
     secrets = kind.form.secrets
     names = [name for name in (*kind.form.main, *kind.form.advanced) if name not in {"name", "description", *secrets}]
     return {

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-import phonenumbers
 from msgspec import Struct, field
+from phonenumbers import NumberParseException
 
 from devices import queries as devices
 from devices.scope import GroupScope
 from servers import countries, queries
 from servers.carriers import matching
 from servers.models import CarrierGateway
-
-_LONGEST_CODE = 3
+from transports.addresses import phone_number
 
 
 class NewCarrier(Struct, frozen=True):
-    """A carrier as most of its devices name it; `country` is the likely one (ISO 3166)."""
+    """A carrier as most of its devices name it; `country` is theirs (ISO 3166), by their numbers."""
 
     name: str
     country: str
@@ -36,55 +35,47 @@ class _Found(Struct):
 def new_carriers(scope: GroupScope) -> list[NewCarrier]:
     """Those of most devices in the scope first.
 
-    A carrier is distinguished by country code, where its devices' numbers are known.
+    Where none of a carrier's devices has a number, the SMS gateway's country stands.
     """
     found = _with_countries(_counted(scope))
-    known = {(row.carrier_key, _code(row.country)) for row in CarrierGateway.objects.all()}
-    names = {name for name, _code in known}
+    known = set(CarrierGateway.objects.values_list("carrier_key", "country"))
+    names = {name for name, _country in known}
     home = queries.country() or countries.FIRST
     fresh = [
-        NewCarrier(group.names.most_common(1)[0][0], _country(code, home=home), group.devices)
-        for (name, code), group in found.items()
-        if (name, code) not in known and (code or name not in names)
+        NewCarrier(group.names.most_common(1)[0][0], country or home, group.devices)
+        for (name, country), group in found.items()
+        if (name, country) not in known and (country or name not in names)
     ]
     return sorted(fresh, key=lambda carrier: (-carrier.devices, carrier.name, carrier.country))
 
 
-def _counted(scope: GroupScope) -> dict[tuple[str, int], _Found]:
-    found: dict[tuple[str, int], _Found] = {}
+def _counted(scope: GroupScope) -> dict[tuple[str, str], _Found]:
+    found: dict[tuple[str, str], _Found] = {}
     for row in devices.carriers(scope):
         name = matching.key(row.name)
         if name:
-            found.setdefault((name, _code_of(row.number_start)), _Found()).names[row.name] += row.devices
+            found.setdefault((name, _country_of(row.number)), _Found()).names[row.name] += row.devices
     return found
 
 
-def _with_countries(found: Mapping[tuple[str, int], _Found]) -> dict[tuple[str, int], _Found]:
+def _with_countries(found: Mapping[tuple[str, str], _Found]) -> dict[tuple[str, str], _Found]:
     """Devices without a number count with those of the country where the carrier has most."""
     placed = {key: group for key, group in found.items() if key[1]}
-    for (name, code), group in found.items():
-        if code:
+    for (name, country), group in found.items():
+        if country:
             continue
         same = [other for key, other in placed.items() if key[0] == name]
         if same:
             max(same, key=lambda other: other.devices).names.update(group.names)
         else:
-            placed[name, 0] = group
+            placed[name, ""] = group
     return placed
 
 
-def _code_of(start: str) -> int:
-    """The country code at the start of an E.164 number; 0 where there is none."""
-    digits = start.removeprefix("+")
-    if start == digits or not digits.isdigit():
-        return 0
-    codes = (int(digits[:length]) for length in range(1, min(_LONGEST_CODE, len(digits)) + 1))
-    return next((code for code in codes if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
-
-
-def _code(country: str) -> int:
-    return phonenumbers.country_code_for_region(country)
-
-
-def _country(code: int, *, home: str) -> str:
-    return home if not code or code == _code(home) else phonenumbers.region_code_for_country_code(code)
+def _country_of(number: str) -> str:
+    """Empty where there is no number, or one of no country."""
+    try:
+        country = phone_number.country_of(number)
+    except NumberParseException:
+        return ""
+    return country if countries.is_country(country) else ""

@@ -31,14 +31,19 @@ def change(gateway: CarrierGateway, *, actor: Actor) -> None:
     Raises ValidationError by field, StaleError when `gateway.revision` is not the stored one,
     CarrierGateway.DoesNotExist when it was removed.
     """
-    renew_routes()
-    stored = CarrierGateway.objects.get(pk=gateway.pk)
+    stored = read_for_change(gateway.pk)
     if stored.revision != gateway.revision:
         raise StaleError
     clean_carrier(gateway)
     gateway.revision += 1
     with audit.change(actor, action=Action.CHANGE, instance=gateway, before=audit.snapshot(stored)):
         gateway.save()
+
+
+def read_for_change(gateway_id: int) -> CarrierGateway:
+    """As it is stored; nobody else changes it until the end of the transaction. Raises CarrierGateway.DoesNotExist."""
+    renew_routes()
+    return CarrierGateway.objects.get(pk=gateway_id)
 
 
 @transaction.atomic

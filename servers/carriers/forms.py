@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from servers import countries, queries
-from servers.carriers.validators import clean_carrier
+from servers.carriers.validators import RETIRED, clean_carrier
 from servers.forms import CheckedForm
 from servers.models import CarrierGateway
 
@@ -28,6 +29,8 @@ class CarrierGatewayForm(CheckedForm[CarrierGateway]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        retired = {domain: str(words) for domain, words in RETIRED.items()}
+        self.fields["domain"].widget.attrs["data-warns-of"] = json.dumps(retired)
         if not self.initial.get("country"):
             self.initial["country"] = queries.country() or countries.FIRST
 

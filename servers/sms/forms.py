@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from servers import countries
-from servers.forms import SIGN_INS_HELP, ServerForm, secret_field
+from servers.forms import SIGN_INS_HELP, RateField, ServerForm, secret_field
 from servers.models import SmsGateway
 from servers.sms.validators import clean_sms
 
@@ -44,6 +44,13 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
     secret = secret_field(
         _("Secret"), help_text=_("The secret of the account; it is stored encrypted and shown to nobody.")
     )
+    virtual_number = forms.CharField(
+        label=_("Virtual Phone Number"),
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(attrs={"inputmode": "tel"}),
+        help_text=_("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
+    )
     country = forms.ChoiceField(
         label=_("Country Code"),
         choices=countries.choices,
@@ -54,18 +61,17 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
         label=_("Base URL"), required=False, max_length=200, help_text=_("Empty for Nexmo's own address.")
     )
     signature_secret = secret_field(_("Signature secret"))
+    rate_limit = RateField(initial=30, help_text=_("Requests per second; 0 means no limit."))
 
     class Meta:
         model = SmsGateway
         fields = [*MAIN, *ADVANCED]
         widgets = {
             "description": forms.TextInput,
-            "virtual_number": forms.TextInput(attrs={"inputmode": "numeric"}),
             "unencrypted_accepted": forms.CheckboxInput(attrs={"class": "tick"}),
         }
         help_texts = {
             "key": _("The key of the account at Nexmo, today Vonage."),
-            "virtual_number": _("A number bought at Nexmo, digits only; the sender of every SMS to a +1 number."),
             "https": _("Switch it on, unless the service runs on this very machine."),
             "unencrypted_accepted": _("Needed as long as HTTPS is off."),
             "sender_name": _("The sender where there is no virtual phone number: up to 11 letters and digits."),
@@ -75,7 +81,6 @@ class SmsGatewayForm(ServerForm[SmsGateway]):
             "retries": _("How often a failed message is tried again."),
             "timeout": _("Seconds to wait for each request."),
             "connections": _("How many connections to the service may be open at once."),
-            "rate_limit": _("Requests per second; 0 means no limit."),
             "sign_ins_after_refusal": SIGN_INS_HELP,
             "signature_method": _("Signs requests instead of sending the secret, and checks delivery receipts."),
         }

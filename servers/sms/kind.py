@@ -57,6 +57,7 @@ SMS = Kind(
     channel=channel.build,
     prepare_test=testing.prepare,
     recipient=testing.recipient,
+    reading=testing.reading,
     advise=hints.advise,
     endpoint=_endpoint,
     security=_security,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+import unicodedata
 from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ValidationError
@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from servers.countries import is_country
 from servers.kept_secrets import moved
 from servers.models import SmsGateway
-from servers.validators import Problems, check_phone, refuse, tidy
+from servers.validators import Problems, check_phone, is_here, refuse, tidy
 from transports.addresses import phone_number
 
 _SIGNED = frozenset({SmsGateway.SignatureMethod.SHA256, SmsGateway.SignatureMethod.SHA512})
 _DIGITS = re.compile(r"[0-9]{1,15}")
+_WRITTEN_NUMBER = re.compile(r"\+?[0-9 ().\-/]+")
 _SENDER_NAME = re.compile(r"[A-Za-z0-9]{1,11}")
+_PLAIN = {"Zs": " ", "Pd": "-"}
 _KEY = re.compile(r"[!-~]{1,64}")
 
 
@@ -29,6 +31,8 @@ def clean_sms(gateway: SmsGateway) -> None:
     """
     gateway.kind = gateway.Kind.SMS
     tidy(gateway)
+    if isinstance(gateway.virtual_number, str):
+        gateway.virtual_number = _without_signs(gateway.virtual_number)
     gateway.unencrypted_accepted = gateway.unencrypted_accepted and not gateway.https
     refuse(gateway, first=(_texts,), rules=(_secrets, _encryption, _address))
 
@@ -52,11 +56,7 @@ def sms_warnings(gateway: SmsGateway) -> dict[str, str]:
 def stays_here(gateway: SmsGateway) -> bool:
     """Whether its requests do not leave this machine."""
     address = _split(gateway.base_url)
-    host = (address and address.hostname) or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_here((address and address.hostname) or "")
 
 
 def _texts(gateway: SmsGateway) -> Problems:
@@ -70,6 +70,14 @@ def _texts(gateway: SmsGateway) -> Problems:
         yield "sender_name", ValidationError(message, code="sender_name")
     if not is_country(gateway.country):
         yield "country", ValidationError(_("Choose a country from the list."), code="country")
+
+
+def _without_signs(number: str) -> str:
+    """The digits of a number as people write it, such as +1 (555) 010-0000; anything else as it is."""
+    plain = "".join(_PLAIN.get(unicodedata.category(each), each) for each in unicodedata.normalize("NFKC", number))
+    if not _WRITTEN_NUMBER.fullmatch(plain):
+        return number
+    return re.sub(r"[^0-9]", "", plain).removeprefix("00")
 
 
 def _is_number(digits: str) -> bool:

@@ -20,7 +20,10 @@ from servers.values import ServerKind
 from transports.smtp import hints
 
 _RISKS = ("security", "verify_certificate", "ntlm_v1")
-_NOTE = gettext_lazy("A secret stays with its server: with another host (or token endpoint) it has to be given again.")
+_NOTE = gettext_lazy(
+    "A secret stays with its server: with another host (or token endpoint) it has to be given again. Where a password "
+    "or token may cross the network unencrypted, `unencrypted_accepted` has to be true."
+)
 
 
 def _risks(server: SmtpServer) -> Iterator[Risk]:
@@ -56,7 +59,17 @@ SMTP = Kind(
     endpoint=lambda server: f"{server.host}:{server.port}",
     security=lambda server: server.get_security_display(),
     risks=_risks,
-    looked_at=("security", "verify_certificate", "authentication", "port", "timeout", "spa", "ntlm_v1"),
+    looked_at=(
+        "security",
+        "verify_certificate",
+        "authentication",
+        "mechanism",
+        "host",
+        "port",
+        "timeout",
+        "spa",
+        "ntlm_v1",
+    ),
     absence=Absence(
         gettext_lazy("Mail"),
         gettext_lazy("No SMTP server is active, so mail waits instead of going out."),

@@ -11,13 +11,15 @@ from django.utils.translation import gettext as _
 
 from servers.kept_secrets import moved
 from servers.models import SmtpServer
-from servers.validators import Problems, check_mail, is_name, refuse, resolved_name, tidy
+from servers.validators import Problems, check_mail, is_here, is_name, refuse, resolved_name, tidy
 
 Security = SmtpServer.Security
 Mechanism = SmtpServer.Mechanism
 KNOWN_PORTS = {Security.NONE: 25, Security.SSL: 465, Security.TLS: 587}
 MAX_CA_BUNDLE = 200_000
-SLOW_ANSWER = 60
+SLOW_ANSWER = 30
+IN_CLEAR = (Mechanism.AUTOMATIC, Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.XOAUTH2)
+"""What shows the password or token, or may, to whoever listens on a line without encryption."""
 
 
 def clean_smtp(server: SmtpServer) -> None:
@@ -31,7 +33,14 @@ def clean_smtp(server: SmtpServer) -> None:
     if isinstance(server.host, str):
         server.host = resolved_name(server.host)
     server.ntlm_v1 = server.ntlm_v1 and server.spa
-    refuse(server, rules=(_reach, moved, _sign_in, _addresses, _certificates))
+    server.unencrypted_accepted = server.unencrypted_accepted and signs_in_unencrypted(server)
+    refuse(server, rules=(_reach, moved, _sign_in, _encryption, _addresses, _certificates))
+
+
+def signs_in_unencrypted(server: SmtpServer) -> bool:
+    """Whether its password or token may cross the network as it is."""
+    shown = server.mechanism in IN_CLEAR and not server.spa
+    return bool(server.authentication) and server.security == Security.NONE and shown
 
 
 def smtp_warnings(server: SmtpServer) -> dict[str, str]:
@@ -39,7 +48,9 @@ def smtp_warnings(server: SmtpServer) -> dict[str, str]:
     found = {}
     if server.security != Security.NONE and not server.verify_certificate:
         found["verify_certificate"] = _("Whoever sits between can read the password and every message.")
-    if server.security == Security.NONE and server.authentication:
+    if signs_in_unencrypted(server) and is_here(server.host):
+        found["security"] = _("The password is sent unencrypted, though only within this machine.")
+    elif signs_in_unencrypted(server):
         found["security"] = _("The password may cross the network unencrypted. Choose SSL or TLS if the server can.")
     if server.security == Security.SSL and server.port in {25, 587}:
         found["port"] = _("Servers usually speak SSL on port 465; ports 25 and 587 are for None or TLS.")
@@ -91,6 +102,12 @@ def _sign_in(server: SmtpServer) -> Problems:
     address = urlsplit(server.oauth_token_url) if _is_url(server.oauth_token_url) else None
     if oauth and server.oauth_token_url and (not address or address.scheme != "https" or address.username):
         yield "oauth_token_url", ValidationError(_("Enter an address that begins with https://."), code="https")
+
+
+def _encryption(server: SmtpServer) -> Problems:
+    if signs_in_unencrypted(server) and not server.unencrypted_accepted:
+        message = _("Choose SSL or TLS as the secure channel protocol, or tick this to go without them.")
+        yield "unencrypted_accepted", ValidationError(message, code="unencrypted")
 
 
 def _is_url(text: str) -> bool:

@@ -81,12 +81,30 @@ def start(server: Server, *, to: str, asker: Asker, now: datetime) -> ServerTest
         message = _("%d tests are running already. Try again in a moment.") % AT_ONCE
         raise RefusedTestError(message, code="busy", wait=timedelta(seconds=5))
     try:
-        run = _begin(server, prepared=prepared, to=recipient, asker=asker, now=now)
+        reading = kind.reading(server, to)
+        run = _begin(server, prepared=prepared, to=recipient, reading=reading, asker=asker, now=now)
         threading.Thread(target=_work, args=(run, recipient), daemon=True, name="server-test").start()
     except BaseException:
         _slots.release()
         raise
     return run.test
+
+
+@transaction.atomic
+def adopt(server: Server, *, actor: str) -> None:
+    """Count the newest test of a new server's very settings as its own, when `actor` made it before they were stored.
+
+    One that still runs is counted when it ends.
+    """
+    fingerprint = kinds.of(server).prepare_test(server).fingerprint
+    same = ServerTest.objects.filter(server=None, actor=actor, fingerprint=fingerprint)
+    test = same.order_by("-started_at").first()
+    if test is None:
+        return
+    ServerTest.objects.filter(pk=test.pk).update(server_id=server.pk)
+    test.refresh_from_db()
+    if test.finished_at:
+        edits.tested(server.pk, passed=bool(test.passed), now=test.finished_at)
 
 
 def register() -> None:
@@ -104,7 +122,7 @@ def is_lost(test: ServerTest, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, asker: Asker, now: datetime) -> _Run:
+def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, reading: str, asker: Asker, now: datetime) -> _Run:
     hold(f"server-test:{asker.actor}")
     ServerTest.objects.filter(started_at__lt=now - KEPT).delete()
     if ServerTest.objects.filter(actor=asker.actor, started_at__gt=now - _MINUTE).count() >= A_MINUTE:
@@ -114,6 +132,8 @@ def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, asker: Aske
         server_id=server.pk,
         actor=asker.actor,
         to=to.address,
+        reading=reading,
+        fingerprint="" if server.pk else prepared.fingerprint,
         started_at=now,
         ends_by=now + _STEPS * prepared.timeout + _MINUTE,
     )
@@ -126,13 +146,15 @@ def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, asker: Aske
     return _Run(test, server, prepared, _message(test, prepared=prepared, name=server.name, now=now))
 
 
-def _is_stored(run: _Run) -> bool:
-    """Whether what was tested is what is stored by now, be it that it was saved meanwhile."""
-    stored = queries.find(run.server.pk) if run.server.pk else None
+def _stored(run: _Run) -> int | None:
+    """The server whose stored settings are those that were tested by now, be it that they were saved meanwhile."""
+    server_id = ServerTest.objects.values_list("server_id", flat=True).get(pk=run.test.pk)
+    stored = queries.find(server_id) if server_id else None
     try:
-        return isinstance(stored, type(run.server)) and kinds.of(stored).prepare_test(stored) == run.prepared
+        same = isinstance(stored, type(run.server)) and kinds.of(stored).prepare_test(stored) == run.prepared
     except ValidationError:
-        return False
+        return None
+    return server_id if same else None
 
 
 def _message(test: ServerTest, *, prepared: PreparedTest, name: str, now: datetime) -> Message:
@@ -181,6 +203,7 @@ def _storable(words: str) -> str:
 def _finish(run: _Run, *, passed: bool) -> None:
     now = timezone.now()
     ServerTest.objects.filter(pk=run.test.pk).update(finished_at=now, passed=passed)
-    if _is_stored(run):
-        edits.tested(run.server.pk, passed=passed, now=now)
+    server_id = _stored(run)
+    if server_id:
+        edits.tested(server_id, passed=passed, now=now)
     logger.info("server.tested %s passed=%s", run.prepared.endpoint, passed)

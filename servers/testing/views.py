@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,12 +17,24 @@ from console.kit import confirmation
 from console.kit.registry import Words
 from console.kit.views import is_fragment
 from foundation import audit
+from foundation.audit import Snapshot
 from servers.forms import UNTESTED, ServerForm
 from servers.kept_secrets import uses_stored
 from servers.kind import MAY_TEST
 from servers.models import Server, ServerTest
 from servers.testing import runs
 from servers.views import ServerPage, ServerView
+
+
+class TestedServerPage(ServerPage):
+    """The form, where a test of the same settings before *Add* becomes the new server's last test."""
+
+    def store(self, form: ModelForm[Server], *, before: Snapshot) -> Server:
+        adding = form.instance.pk is None
+        stored = super().store(form, before=before)
+        if adding:
+            runs.adopt(stored, actor=runs.Asker.of(self.request.user).actor)  # type: ignore[arg-type]
+        return stored
 
 
 class TestView(ServerPage):

@@ -23,6 +23,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 def smtp_server(*, port=2525, name="Mail", active=True, **fields):
     fields = {"host": "127.0.0.1", "from_email": "noreply@example.com", **fields}
+    fields.setdefault("unencrypted_accepted", fields.get("authentication", False))
     return SmtpServer.objects.create(kind="smtp", name=name, active=active, port=port, **fields)
 
 

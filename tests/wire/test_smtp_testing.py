@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,10 @@ def failing(tested: SmtpConfig, *, policy: Policy = LOOPBACK) -> Stage:
     return stage
 
 
-def against(script: Script, **changes: Any) -> Stage:
+def against(script: Script, *, connections: int = 1, **changes: Any) -> Stage:
     with Peer(script) as peer:
         stage = failing(config(peer.port, **changes))
-        assert peer.connections <= 1, "a test is never retried"
+        assert peer.connections <= connections, "a test is never retried"
     return stage
 
 
@@ -135,8 +136,11 @@ def test_an_address_that_is_not_allowed() -> None:
     assert (stage.name, stage.code) == (StageName.RESOLVE, ReasonCode.ADDRESS_NOT_ALLOWED)
 
 
-def test_plain_spoken_to_a_tls_port(authority: Authority) -> None:
-    stage = against(over_tls(authority.server()), timeout=timedelta(seconds=2))
+def test_plain_spoken_to_a_tls_port_says_so_without_waiting_out_the_time_limit(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testing, "_LISTENS", timedelta(seconds=0.1))
+    stage = against(over_tls(authority.server()), connections=2, timeout=timedelta(seconds=600))
     assert (stage.name, stage.code) == (StageName.BANNER, ReasonCode.TIMEOUT)
     assert "waits for TLS" in stage.cause
     assert "SSL" in stage.hint
@@ -353,6 +357,13 @@ def test_the_words_of_a_refused_ehlo_reach_whoever_connects() -> None:
     assert isinstance(refused, Deferred)
     assert refused.reason.detail == f"{REFUSED_EHLO[0][4:]} (greeted with notify.example.com)"
     assert (refused.reason.reply, refused.reason.enhanced) == ("421", "4.7.0")
+
+
+def test_where_ntlm_is_not_offered_the_switch_for_it_is_named() -> None:
+    spa = replace(ANNAS, mechanism=Mechanism.NTLM)
+    stage = against(honest(Received(), features=("AUTH PLAIN LOGIN",)), credentials=spa)
+    assert stage.code is ReasonCode.AUTH_NOT_OFFERED
+    assert "Microsoft Secure Password Authentication (SPA)" in stage.hint
 
 
 def test_exchanges_own_command_to_sign_in_is_named() -> None:

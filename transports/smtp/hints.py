@@ -122,6 +122,12 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         ReasonCode.AUTH_NOT_OFFERED,
+        _("The server does not offer NTLM, by which SPA signs in."),
+        _("Switch Microsoft Secure Password Authentication (SPA) off; the other ways need no switch."),
+        words="^wanted NTLM,",
+    ),
+    AdviceRow(
+        ReasonCode.AUTH_NOT_OFFERED,
         _("The server does not offer a way to sign in that fits."),
         _("Many servers offer it only over TLS or on port 587; a relay on port 25 may want no sign-in at all."),
     ),

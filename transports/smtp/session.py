@@ -27,6 +27,7 @@ from transports.smtp.replies import Phase, Reply, judge
 from transports.stages import StageName, Step
 from transports.types import Deferred, Reason, ReasonCode, Rejected, Scope, without_addresses
 
+NO_GREETING = Reason(ReasonCode.TIMEOUT, Scope.SERVER, "no greeting, but an answer to TLS")
 _MAX_REPLY = 65536
 _SINGLE = re.compile(rb"([2-5]\d\d) ([^\r\n]*)\r\n")
 _GREETING_REFUSED = re.compile(r"4(?:21|5\d)|521|55\d|571")  # RFC 5321 3.1, RFC 7504, and what is in use
@@ -142,6 +143,14 @@ class Session(smtplib.SMTP):
         except ConnectionFailed:
             pass
         self.close()
+
+    def is_silent(self, within: timedelta) -> bool:
+        """Whether a peer that should speak first has not begun to for so long."""
+        try:
+            self._wait(select.POLLIN, deadline=Deadline(within))
+        except TimeoutError:
+            return True
+        return False
 
     def waits_for_tls(self) -> bool:
         """Whether a peer that has not greeted answers a TLS handshake; the connection is of no use after that."""

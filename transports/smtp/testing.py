@@ -17,9 +17,9 @@ from transports.smtp.config import Pipelining, SmtpConfig
 from transports.smtp.dialogue import Dialogue, OutOfStep
 from transports.smtp.hints import TLS_PORT, advise
 from transports.smtp.replies import Reply
-from transports.smtp.session import Session
+from transports.smtp.session import NO_GREETING, Session
 from transports.smtp.transaction import Transaction
-from transports.stages import Advice, Stage, StageName, failed, passed, since
+from transports.stages import Stage, StageName, failed, passed, since
 from transports.types import Message, Reason, ReasonCode, Recipient, Rejected, Sent, Wire
 
 _ENVELOPE = (StageName.SENDER, StageName.RECIPIENT, StageName.DATA)
@@ -27,6 +27,8 @@ _OUT_OF_STEP = _(
     "The server offers PIPELINING but does not keep step with a group of commands. This mail was sent command by "
     "command, and so are all others; switching Pipelining off saves finding it out again."
 )
+_LISTENS = timedelta(seconds=3)
+"""How long a greeting is waited for before it is asked whether the port speaks TLS."""
 _SLOW_HINT = _("The server answers slowly; some hold back their replies to unknown clients (tarpit).")
 
 
@@ -79,11 +81,15 @@ def _stages(wire: Wire, *, fresh: Callable[[], Session]) -> Iterator[Stage]:
     session = fresh()
     for step in session.steps():
         began = time.monotonic()
+        if step.name is StageName.BANNER and _waits_for_tls(session, fresh=fresh):
+            yield failed(step.name, since(began), NO_GREETING, TLS_PORT)
+            return
         try:
             detail = step.run()
         except ConnectionFailed as failure:
             took = since(began)
-            yield failed(step.name, took, failure.reason, _advise(session, step.name, failure.reason))
+            advice = advise(failure.reason, mechanism=session.mechanism, offered=session.offered)
+            yield failed(step.name, took, failure.reason, advice)
             return
         yield _passed(step.name, since(began), detail)
     yield from _mail(session, wire, fresh=fresh)
@@ -177,9 +183,14 @@ def _refused(name: StageName, took: timedelta, transaction: Transaction) -> Iter
         yield failed(name, took, outcome.reason, advise(outcome.reason))
 
 
-def _advise(session: Session, name: StageName, reason: Reason) -> Advice:
-    """A server that greets nobody may be waiting for TLS: that can be asked over the same connection."""
-    silent = name is StageName.BANNER and reason.code is ReasonCode.TIMEOUT and not session.encrypted
-    if silent and session.waits_for_tls():
-        return TLS_PORT
-    return advise(reason, mechanism=session.mechanism, offered=session.offered)
+def _waits_for_tls(session: Session, *, fresh: Callable[[], Session]) -> bool:
+    """A server that greets nobody may be waiting for TLS: that is asked over a connection beside, and soon."""
+    if session.encrypted or not session.is_silent(min(_LISTENS, session.config.timeout / 2)):
+        return False
+    beside = fresh()
+    try:
+        for step in beside.steps()[:2]:
+            step.run()
+    except ConnectionFailed:
+        return False
+    return beside.waits_for_tls()

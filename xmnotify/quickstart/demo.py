@@ -85,6 +85,10 @@ def seed(*, smtp_port: int, sms_port: int | None = None) -> bool:
                 description="The simulated mail server of the quick start. It delivers nothing to the outside.",
                 host="127.0.0.1",
                 port=smtp_port,
+                authentication=True,
+                username="demo",
+                password=_SECRET,
+                unencrypted_accepted=True,
                 from_name="xmnotify demo",
                 from_email=f"xmnotify@{_DOMAIN}",
             ),
@@ -130,6 +134,8 @@ def _move_servers(*, smtp_port: int, sms_port: int | None) -> None:
     """Let the demo servers follow the simulators to other ports."""
     for server in SmtpServer.objects.filter(name=SERVER, host="127.0.0.1").exclude(port=smtp_port):
         server.port = smtp_port
+        if server.authentication:
+            server.password = Secret.of(_SECRET)
         edits.change(server, kind=SMTP, actor=_ACTOR, now=timezone.now())
     if sms_port is None:
         return

@@ -1,7 +1,9 @@
 """Servers and templates are administered over HTTP."""
 
 import pytest
+from django.db.models import F
 
+from api.v1 import servers
 from foundation.models import AuditEntry
 from servers.models import PushService, Server, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
@@ -16,6 +18,7 @@ SMTP = {
     "authentication": True,
     "username": "user",
     "password": "a secret word",
+    "unencrypted_accepted": True,
 }
 TEMPLATE = {
     "name": "Mine",
@@ -70,6 +73,23 @@ def test_a_secret_never_comes_out(api, monkeypatch):
     assert SmtpServer.objects.get().password.reveal() == "another secret"
 
 
+def test_without_a_revision_the_named_fields_are_set_whatever_others_change_meanwhile(api, monkeypatch):
+    caller = api("admin")
+    path = f"/servers/{caller.post('/servers', SMTP).json()['id']}"
+    found = servers._find_own
+
+    def found_before_another_change(server_id):
+        server = found(server_id)
+        Server.objects.update(revision=F("revision") + 1, description="theirs")
+        return server
+
+    monkeypatch.setattr(servers, "_find_own", found_before_another_change)
+    answer = caller.put(path, {"name": "Ours"})
+    assert answer.status_code == 200
+    assert (answer.json()["name"], answer.json()["description"]) == ("Ours", "theirs")
+    assert caller.put(path, {"name": "Ours", "revision": 1}).status_code == 409
+
+
 def test_a_stored_password_does_not_go_to_another_server(api):
     caller = api("admin")
     path = f"/servers/{caller.post('/servers', SMTP).json()['id']}"
@@ -79,8 +99,9 @@ def test_a_stored_password_does_not_go_to_another_server(api):
     assert SmtpServer.objects.get().host == "mail.example.com"
     assert caller.put(path, {"host": "evil.example", "authentication": False}).status_code == 200
     assert not SmtpServer.objects.get().password
-    assert caller.put(path, {"authentication": True}).json()["errors"][0]["code"] == "required"
-    assert caller.put(path, {"authentication": True, "password": "another"}).status_code == 200
+    again = {"authentication": True, "unencrypted_accepted": True}
+    assert caller.put(path, again).json()["errors"][0]["code"] == "required"
+    assert caller.put(path, {**again, "password": "another"}).status_code == 200
 
 
 @pytest.mark.parametrize(

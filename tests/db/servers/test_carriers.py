@@ -122,12 +122,29 @@ def test_new_carriers_are_those_of_managed_devices_with_a_sim_that_have_no_gatew
 
 
 def test_a_carrier_with_a_gateway_elsewhere_is_new_in_another_country():
-    sms_gateway(country="CA")
     carrier_gateway(carrier="T-Mobile")
     device(serial="1", carrier="T-Mobile", phone_number="+491712345678")
-    device(serial="2", carrier="T-Mobile", phone_number="+14165552671")
-    device(serial="3", carrier="Rogers", phone_number="+14165552671")
-    assert new_carriers(EVERYBODY) == [NewCarrier("Rogers", "CA", 1), NewCarrier("T-Mobile", "DE", 1)]
+    device(serial="2", carrier="T-Mobile", phone_number="+14155552671")
+    assert new_carriers(EVERYBODY) == [NewCarrier("T-Mobile", "DE", 1)]
+
+
+def test_a_carriers_country_is_that_of_its_devices_numbers_and_not_the_gateways():
+    sms_gateway(country="US")
+    device(serial="1", carrier="Rogers", phone_number="+14165552671")
+    device(serial="2", carrier="Rogers")
+    device(serial="3", carrier="Sure", phone_number="+447781123456")
+    device(serial="4", carrier="Known by nothing")
+    assert new_carriers(EVERYBODY) == [
+        NewCarrier("Rogers", "CA", 2),
+        NewCarrier("Known by nothing", "US", 1),
+        NewCarrier("Sure", "GG", 1),
+    ]
+
+
+def test_the_form_knows_the_retired_domains_while_one_is_typed(admin_client):
+    shown = text(admin_client.get(f"{LIST}add/"))
+    assert "data-warns-of" in shown
+    assert all(domain in shown for domain in RETIRED)
 
 
 def test_a_carrier_is_added_changed_and_deleted_and_each_is_audited(admin_client):

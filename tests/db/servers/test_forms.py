@@ -23,7 +23,8 @@ def data(**changes):
     """What a browser posts for a new server with nothing but the required fields filled in; None leaves a box out."""
     form = SmtpServerForm()
     filled = {name: form[name].value() for name in form.fields}
-    filled |= {"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", **changes}
+    filled |= {"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", "unencrypted_accepted": "on"}
+    filled |= changes
     return {name: value for name, value in filled.items() if value is not None and value is not False}
 
 
@@ -38,7 +39,9 @@ def saved(instance=None, **changes):
 
 
 def test_the_fields_stand_in_the_manuals_order():
-    labels = [str(SmtpServerForm()[name].label) for name in (*SmtpServerForm.main, *SmtpServerForm.advanced[:3])]
+    own = {"mechanism", "unencrypted_accepted", *(name for name in SmtpServerForm.main if name.startswith("oauth"))}
+    known = [name for name in SmtpServerForm.main if name not in own]
+    labels = [str(SmtpServerForm()[name].label) for name in (*known, *SmtpServerForm.advanced[:3])]
     assert labels == [
         "Name",
         "Description",
@@ -115,7 +118,7 @@ SECURE = {"security": "tls", "port": 587}
 
 def refused(instance, **changes):
     form = SmtpServerForm(data(**changes), instance=instance)
-    assert not form.is_testable()
+    assert not form.is_valid()
     return {name: [problem.code for problem in found.as_data()] for name, found in form.errors.items()}
 
 
@@ -224,7 +227,7 @@ def test_a_hidden_box_can_not_make_the_form_invalid():
     [
         ({"name": ""}, ["name"]),
         ({"authentication": "on"}, ["username", "password"]),
-        ({"spa": "on"}, ["spa"]),
+        ({"spa": "on"}, ["username", "password"]),
         ({"host": "a b", "from_email": "x", "timeout": "0"}, ["host", "from_email", "timeout"]),
         ({"port": ""}, ["port"]),
         ({"security": "starttls"}, ["security"]),
@@ -248,3 +251,17 @@ def test_a_valid_form_stores_nothing_until_it_is_saved():
     form = SmtpServerForm(data(password=SECRET))
     assert form.is_valid()
     assert not SmtpServer.objects.exists()
+
+
+def test_spa_switches_authentication_on_and_is_refused_where_that_is_switched_off():
+    made = saved(spa="on", username="anna", password=SECRET)
+    assert (made.spa, made.authentication) == (True, True)
+    form = SmtpServerForm(data(spa="on"), instance=made)
+    assert form.errors == {"spa": ["SPA needs Authentication."]}
+
+
+def test_a_rate_may_be_a_part_of_a_message_a_second_and_a_whole_one_is_shown_as_such():
+    made = saved(rate_limit="0.5")
+    assert (made.rate_limit, made.limits().rate) == (0.5, 0.5)
+    assert SmtpServerForm(instance=saved(made, rate_limit="3"))["rate_limit"].value() == "3"
+    assert sorted(SmtpServerForm(data(name="Other", rate_limit="-1")).errors) == ["rate_limit"]

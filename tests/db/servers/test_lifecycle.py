@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 
 
 def server(name="Mail", **fields):
-    return SmtpServer(kind="smtp", name=name, host="mail.example.com", from_email="it@example.com", **fields)
+    usual = {"host": "mail.example.com", "from_email": "it@example.com", "unencrypted_accepted": True}
+    return SmtpServer(kind="smtp", name=name, **{**usual, **fields})
 
 
 def added(name, **fields):

@@ -24,6 +24,7 @@ TYPED = {
     "host": "127.0.0.1",
     "security": "none",
     "port": "2525",
+    "unencrypted_accepted": "on",
     "from_email": "it@example.com",
     "retries": "5",
     "timeout": "30",

@@ -99,3 +99,15 @@ def test_nobody_tests_without_the_permission_to_change(nexmo):
         runs.start(simulated_gateway(nexmo.url), to=TO, asker=Asker.of(User.objects.create(username="x")), now=NOW)
     waiting.for_threads("server-test")
     assert nexmo.connections == 0
+
+
+def test_a_local_number_says_as_of_which_country_it_was_read(nexmo):
+    found = run(simulated_gateway(nexmo.url, country="AF"), ASKER, to="070 123 4567")
+    assert found.to == "+93701234567"
+    assert "“070 123 4567” names no country, so it was read as +93701234567, of Afghanistan +93" in found.reading
+    assert run(simulated_gateway(nexmo.url, name="Other", active=False), ASKER, to="+447700900123").reading == ""
+
+
+def test_a_number_that_is_none_of_the_gateways_country_says_which_that_is(nexmo):
+    with pytest.raises(ValidationError, match=r"Read as of Afghanistan \+93, “0171 23456789” is no phone number"):
+        run(simulated_gateway(nexmo.url, country="AF"), ASKER, to="0171 23456789")

@@ -14,6 +14,7 @@ from foundation.audit import Actor
 from foundation.models import AuditEntry
 from foundation.secrets import Secret
 from servers import edits
+from servers.forms import UNTESTED
 from servers.models import Server, ServerTest, ServerTestStage, SmtpServer
 from servers.smtp.forms import SmtpServerForm
 from servers.smtp.kind import SMTP
@@ -104,7 +105,7 @@ def test_unsaved_values_are_tested_and_say_nothing_of_the_stored_ones(asker):
     stored = smtp_server(port=1, stopped_at=NOW)
     with Peer(honest(Received())) as peer:
         form = SmtpServerForm(data(host="127.0.0.1", port=peer.port), instance=stored)
-        assert form.is_testable(), form.errors
+        assert form.is_valid(), form.errors
         assert run(form.instance, asker).passed
     kept = SmtpServer.objects.get()
     assert (kept.port, kept.stopped_at, kept.last_test_at) == (1, NOW, None)
@@ -116,7 +117,7 @@ def test_a_test_of_values_that_are_saved_while_it_runs_lets_the_server_send_agai
     saved = threading.Event()
     with Peer(honest(Received(), answers={"MAIL": lambda _line: saved.wait(10) and ""})) as peer:
         form = SmtpServerForm(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
-        assert form.is_testable(), form.errors
+        assert form.is_valid(), form.errors
         runs.start(form.instance, to="anna@example.org", asker=asker, now=timezone.now())
         save_form(data(host="127.0.0.1", port=peer.port), instance=SmtpServer.objects.get(pk=stored.pk))
         saved.set()
@@ -128,9 +129,10 @@ def test_a_test_of_values_that_are_saved_while_it_runs_lets_the_server_send_agai
 def test_a_server_without_a_name_can_be_tested_before_it_is_stored(asker):
     with Peer(honest(Received())) as peer:
         form = SmtpServerForm(data(name="", host="127.0.0.1", port=peer.port))
-        assert form.is_testable()
+        assert not form.is_valid()
+        assert set(form.errors) <= UNTESTED
         assert run(form.instance, asker).passed
-    assert not SmtpServerForm(data(name="", host="")).is_testable()
+    assert not set(SmtpServerForm(data(name="", host="")).errors) <= UNTESTED
     assert not SmtpServer.objects.exists()
 
 
@@ -143,7 +145,7 @@ def test_an_empty_password_box_is_tested_with_the_stored_password(asker):
         form = SmtpServerForm(
             data(**again, from_email=stored.from_email), instance=SmtpServer.objects.get(pk=stored.pk)
         )
-        assert form.is_testable(), form.errors
+        assert form.is_valid(), form.errors
         assert run(form.instance, asker).passed
     assert len(sign_ins) == 1
     stored.refresh_from_db()
@@ -260,3 +262,50 @@ def test_what_no_database_takes_is_left_out_of_a_peers_words(asker):
         found = run(smtp_server(port=peer.port), asker)
     assert "no" in found.stages.last().detail
     assert "\0" not in found.stages.last().detail
+
+
+ASKER = Asker("key:abcd", "Integration")
+
+
+def new_server(port, **changes):
+    form = SmtpServerForm(data(host="127.0.0.1", port=port, **changes))
+    assert form.is_valid(), form.errors
+    return form.instance
+
+
+def stored_after(server, *, actor=ASKER.actor):
+    edits.create(server, kind=SMTP, actor=Actor("admin"))
+    runs.adopt(server, actor=actor)
+    return SmtpServer.objects.get()
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_test_of_the_same_settings_before_a_server_is_added_is_its_last_test(passes):
+    with Peer(honest(Received(), answers={} if passes else {"MAIL": "550 no"})) as peer:
+        found = run(new_server(peer.port), ASKER)
+        kept = stored_after(new_server(peer.port))
+    assert (kept.last_test_passed, kept.last_test_at) == (passes, found.finished_at)
+    assert ServerTest.objects.get().server_id == kept.pk
+
+
+def test_one_that_still_runs_when_the_server_is_added_counts_at_its_end():
+    added = threading.Event()
+    with Peer(honest(Received(), answers={"MAIL": lambda _line: added.wait(10) and ""})) as peer:
+        runs.start(new_server(peer.port), to=TO, asker=ASKER, now=timezone.now())
+        assert stored_after(new_server(peer.port)).last_test_at is None
+        added.set()
+        waiting.for_threads("server-test")
+    assert SmtpServer.objects.get().last_test_passed
+
+
+@pytest.mark.parametrize("other", ["password", "actor"])
+def test_a_test_of_another_password_or_by_somebody_else_is_not_the_new_servers(other):
+    script = honest(Received(), features=("AUTH PLAIN",), sign_in=lambda talk, line: "235 ok")
+    signed_in = {"authentication": "on", "username": "anna"}
+    with Peer(script) as peer:
+        run(new_server(peer.port, password=SECRET, **signed_in), ASKER)
+        word = "another" if other == "password" else SECRET
+        server = new_server(peer.port, password=word, **signed_in)
+        kept = stored_after(server, actor="user:7" if other == "actor" else ASKER.actor)
+    assert kept.last_test_at is None
+    assert SECRET not in everything_stored()

@@ -16,7 +16,8 @@ SIGNED_IN = {"authentication": True, "username": "anna", "password": Secret.of("
 
 
 def server(**fields):
-    return SmtpServer(**{"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", **fields})
+    usual = {"name": "Mail", "host": "mail.example.com", "from_email": "it@example.com", "unencrypted_accepted": True}
+    return SmtpServer(**{**usual, **fields})
 
 
 def problems(**fields):
@@ -120,6 +121,23 @@ def test_the_name_is_unique_and_a_change_may_keep_it():
     clean_smtp(SmtpServer.objects.get())
 
 
+@pytest.mark.parametrize("mechanism", ["AUTO", "PLAIN", "LOGIN", "CRAM-MD5"])
+def test_a_password_goes_unencrypted_only_where_that_is_meant(mechanism):
+    fields = {**SIGNED_IN, "mechanism": mechanism, "unencrypted_accepted": False}
+    if mechanism == "CRAM-MD5":
+        clean_smtp(server(**fields))
+    else:
+        assert problems(**fields) == {"unencrypted_accepted": ["unencrypted"]}
+    clean_smtp(server(**fields, security="tls", port=587))
+    clean_smtp(server(**SIGNED_IN, spa=True, unencrypted_accepted=False))
+
+
+def test_choosing_tls_takes_the_leave_to_go_without_it_back():
+    made = server(**SIGNED_IN, security="tls", port=587)
+    clean_smtp(made)
+    assert not made.unencrypted_accepted
+
+
 def test_authentication_needs_user_name_and_password():
     assert problems(authentication=True) == {"username": ["required"], "password": ["required"]}
     clean_smtp(server(**SIGNED_IN))
@@ -206,12 +224,13 @@ def test_choosing_ssl_sets_port_465_unless_the_port_was_chosen(change, port):
 @pytest.mark.parametrize(
     ("fields", "warned"),
     [
-        ({"timeout": 60}, set()),
-        ({"timeout": 59}, {"timeout"}),
-        ({"timeout": 60, "security": "tls", "verify_certificate": False}, {"verify_certificate"}),
-        ({"timeout": 60, "authentication": True}, {"security"}),
-        ({"timeout": 60, "security": "ssl"}, {"port"}),
-        ({"timeout": 60, "spa": True, "ntlm_v1": True}, {"ntlm_v1"}),
+        ({}, set()),
+        ({"timeout": 29}, {"timeout"}),
+        ({"security": "tls", "verify_certificate": False}, {"verify_certificate"}),
+        ({"authentication": True}, {"security"}),
+        ({"authentication": True, "mechanism": "CRAM-MD5"}, set()),
+        ({"security": "ssl"}, {"port"}),
+        ({"spa": True, "ntlm_v1": True}, {"ntlm_v1"}),
     ],
 )
 def test_what_is_risky_is_warned_about(fields, warned):
