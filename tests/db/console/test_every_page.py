@@ -75,12 +75,13 @@ def test_no_page_shows_markup_that_came_from_outside(admin_client):
     values = _evil_world()
     shown = 0
     for pattern in patterns():
-        for pk in values:
-            answer = admin_client.get(address(pattern, pk=pk) if _takes(pattern, pk) else address(pattern))
+        taken = [pk for pk in values if _takes(pattern, pk)]
+        for path in [address(pattern, pk=pk) for pk in taken] or [address(pattern)]:
+            answer = admin_client.get(path)
             if not answer.get("Content-Type", "").startswith("text/html"):
                 continue
             page = answer.content.decode()
-            assert "<img src=x" not in page, answer.request["PATH_INFO"]
+            assert "<img src=x" not in page, path
             shown += "&lt;img src=x" in page
     assert shown > 10
 
@@ -130,6 +131,10 @@ def _evil_world():
     return [*{made.pk for made in objects}, str(test.pk), str(event.pk), str(delivery.pk)]
 
 
+NOT_READ = {404, 405}
+"""Where there is nothing of that id, or no GET, the query is not looked at."""
+
+
 EXTREMES = [
     "since=0001-01-01&until=9999-12-31",
     "since=9999-12-31&until=0001-01-01",
@@ -144,6 +149,8 @@ def test_no_query_is_a_fault(admin_client, pattern):
     names = ("recipient", "actor", "action", "kind", "name", "state", "channel", "template", "server", "event", "after")
     names += ("before", "page", "q", "o", "days", "hours", "format", "next", "object", "version", "user", "device")
     admin_client.raise_request_exception = False
+    if admin_client.get(address(pattern)).status_code in NOT_READ:
+        return
     for extreme in EXTREMES:
         query = "&".join(extreme.format(name) for name in names) if "{}" in extreme else extreme
         answer = admin_client.get(f"{address(pattern)}?{query}")
