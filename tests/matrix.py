@@ -1,9 +1,9 @@
 """`make test`: all tests on SQLite and the embedded broker, and those with a database on PostgreSQL and Redis as well.
 
-Two processes share the work: one has the tests without a browser, the other those with one and then the servers' part.
-The lines of the first are shown as they come, those of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name
-servers to use; without them private ones are started where their binaries are found. What is left out is said at the
-end; with XMNOTIFY_REQUIRE_ALL=1 it is a failure.
+Three processes share the work, for the tests in `wire` and `flow` wait most of the time. The lines of the first are
+shown as they come, those of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name servers to use; without
+them private ones are started where their binaries are found. What is left out is said at the end; with
+XMNOTIFY_REQUIRE_ALL=1 it is a failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from tests import private_servers
 
 _WITH_DATABASE = ("tests/db", "tests/flow")
 _WITH_BROWSER = "tests/browser"
+_WAITING = ("tests/wire", "tests/flow")
+_AT_ONCE = 3
 _EMBEDDED_ONLY = "tests/flow/test_quickstart.py"
 _NOT_INHERITED = ("DJANGO_SETTINGS_MODULE", "TEST_DATABASE_URL", "TEST_BROKER_URL")
 _NO_TEST_RAN = 5
@@ -49,7 +51,7 @@ class Result:
 def main() -> int:
     given = sys.argv[1:]
     first, *others = parts(given)
-    with tempfile.TemporaryDirectory(prefix="xmnotify-lines-") as folder, ThreadPoolExecutor(1) as beside:
+    with tempfile.TemporaryDirectory(prefix="xmnotify-lines-") as folder, ThreadPoolExecutor(_AT_ONCE - 1) as beside:
         kept = [Path(folder) / str(number) for number in range(len(others))]
         runs = [beside.submit(_run_into, lines, part) for part, lines in zip(others, kept, strict=True)]
         try:
@@ -66,16 +68,21 @@ def parts(given: list[str]) -> list[Part]:
     """What the paths among pytest's arguments lead to; the options go to each part."""
     options = _options(given)
     paths = [argument for argument in given if argument not in options] or ["tests"]
-    embedded = [Part("SQLite, embedded broker", [*paths, *options])]
     if "tests" in paths:
-        embedded = [
-            Part("SQLite, embedded broker", ["tests", f"--ignore={_WITH_BROWSER}", *options]),
+        elsewhere = [f"--ignore={path}" for path in (_WITH_BROWSER, *_WAITING)]
+        return [
             Part("SQLite, browser", [_WITH_BROWSER, *options]),
+            _on_servers(_WITH_DATABASE, options),
+            Part("SQLite, wire and flow", [*_WAITING, *options]),
+            Part("SQLite, all else", ["tests", *elsewhere, *options]),
         ]
-        paths = list(_WITH_DATABASE)
     stored = [path for path in paths if path.startswith(_WITH_DATABASE) and not path.startswith(_EMBEDDED_ONLY)]
-    servers = Part("PostgreSQL, Redis", [*stored, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
-    return [*embedded, servers] if stored else embedded
+    embedded = Part("SQLite", [*paths, *options])
+    return [embedded, _on_servers(stored, options)] if stored else [embedded]
+
+
+def _on_servers(paths: Iterable[str], options: list[str]) -> Part:
+    return Part("PostgreSQL, Redis", [*paths, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
 
 
 def _options(given: list[str]) -> list[str]:

@@ -10,28 +10,29 @@ from tests.matrix import Part, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "--ignore=tests/flow/test_quickstart.py"
-SQLITE, SERVERS = "SQLite, embedded broker", "PostgreSQL, Redis"
+SERVERS = "PostgreSQL, Redis"
 
 
 @pytest.mark.parametrize("given", [[], ["tests"]])
-def test_everything_runs_in_three_parts(given):
-    assert matrix.parts(given) == [
-        Part(SQLITE, ["tests", "--ignore=tests/browser"]),
-        Part("SQLite, browser", ["tests/browser"]),
-        Part(SERVERS, ["tests/db", "tests/flow", OURS], on_servers=True),
-    ]
+def test_everything_runs_in_four_parts_of_which_one_has_what_no_other_has(given):
+    browser, servers, waiting, rest = matrix.parts(given)
+    assert browser == Part("SQLite, browser", ["tests/browser"])
+    assert servers == Part(SERVERS, ["tests/db", "tests/flow", OURS], on_servers=True)
+    assert waiting == Part("SQLite, wire and flow", ["tests/wire", "tests/flow"])
+    ignored = [f"--ignore={path}" for path in [*browser.arguments, *waiting.arguments]]
+    assert rest == Part("SQLite, all else", ["tests", *ignored])
 
 
 def test_what_is_chosen_runs_on_both_databases_with_its_options():
     assert matrix.parts(["tests/db/x.py::y", "tests/unit", "-k", "word"]) == [
-        Part(SQLITE, ["tests/db/x.py::y", "tests/unit", "-k", "word"]),
+        Part("SQLite", ["tests/db/x.py::y", "tests/unit", "-k", "word"]),
         Part(SERVERS, ["tests/db/x.py::y", OURS, "-k", "word"], on_servers=True),
     ]
 
 
 @pytest.mark.parametrize("path", ["tests/unit", "tests/browser/test_log.py", "tests/flow/test_quickstart.py"])
 def test_what_needs_no_server_runs_once(path):
-    assert matrix.parts([path]) == [Part(SQLITE, [path])]
+    assert matrix.parts([path]) == [Part("SQLite", [path])]
 
 
 @pytest.mark.parametrize(
