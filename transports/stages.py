@@ -30,6 +30,12 @@ class StageName(StrEnum):
     CREDENTIALS = "credentials"
     NUMBER = "number"
     ACCEPTED = "accepted"
+    HTTP2 = "http2"
+    KEY_FILE = "key_file"
+    TOKEN = "token"  # noqa: S105 - a stage, not a credential
+    KEY = "key"
+    TOPIC = "topic"
+    VALIDATE_ONLY = "validate_only"
 
 
 class Step(Struct, frozen=True):

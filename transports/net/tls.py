@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import ssl
 from functools import lru_cache
+from tempfile import NamedTemporaryFile
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from transports.types import Reason, ReasonCode, Scope
 
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @lru_cache(maxsize=128)
-def tls_context(ca_bundle: str, minimum: str, *, verify: bool) -> ssl.SSLContext:
+def tls_context(
+    ca_bundle: str, minimum: str, *, verify: bool, alpn: tuple[str, ...] = (), certificate: str = ""
+) -> ssl.SSLContext:
     """A client context; made once for equal settings, for making one takes tens of milliseconds.
 
     `ca_bundle` is PEM text, each certificate of which is trusted, an intermediate one too; without it the system's
-    authorities count. `minimum` is "1.2" or "1.3". Raises ssl.SSLError for a bundle that holds no certificate.
+    authorities count. `minimum` is "1.2" or "1.3". `alpn` are the protocols offered (RFC 7301). `certificate` is PEM
+    text: what we show to the peer, with its key. Raises ssl.SSLError for a bundle that holds no certificate, and
+    ValueError for a `certificate` that can't be read.
     """
     context = ssl.create_default_context(cadata=ca_bundle or None)
     if ca_bundle:
@@ -27,7 +41,33 @@ def tls_context(ca_bundle: str, minimum: str, *, verify: bool) -> ssl.SSLContext
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if certificate:
+        _show(context, certificate)
     return context
+
+
+def read_certificate(pem: str) -> tuple[list[x509.Certificate], str]:
+    """The certificates in `pem`, and the PEM text of the unencrypted key; raises ValueError where one is missing."""
+    key = _KEY.search(pem)
+    if key is None:
+        raise ValueError("there is no private key in it")
+    load_pem_private_key(key[0].encode(), None)
+    return x509.load_pem_x509_certificates(pem.encode()), key[0]
+
+
+def _show(context: ssl.SSLContext, pem: str) -> None:
+    """Python's ssl reads what is shown to a peer from a file alone, so its key is encrypted there."""
+    certificates, key = read_certificate(pem)
+    password = secrets.token_bytes(32).hex().encode()
+    sealed = load_pem_private_key(key.encode(), None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
+    )
+    with NamedTemporaryFile(suffix=".pem") as file:
+        file.write(b"".join(each.public_bytes(Encoding.PEM) for each in certificates) + sealed)
+        file.flush()
+        context.load_cert_chain(file.name, password=password)
 
 
 def describe_peer(connection: ssl.SSLSocket) -> str:
@@ -50,6 +90,14 @@ def handshake_failure(error: OSError | ValueError) -> Reason:
     if isinstance(error, ssl.SSLError):
         return Reason(ReasonCode.TLS_FAILED, Scope.SERVER, (error.reason or str(error)).replace("_", " ").lower())
     return Reason(ReasonCode.TLS_FAILED, Scope.SERVER, str(error))
+
+
+def refused_certificate(error: Exception) -> Reason | None:
+    """Why the peer refused the certificate we showed, or wants one; with TLS 1.3 only the first read tells."""
+    alert = (getattr(error, "reason", None) or "") if isinstance(error, ssl.SSLError) else ""
+    if "ALERT" not in alert or not ("CERTIFICATE" in alert or "UNKNOWN_CA" in alert):
+        return None
+    return Reason(ReasonCode.CREDENTIALS_REFUSED, Scope.SERVER, alert.replace("_", " ").lower())
 
 
 def _common_name(name: x509.Name) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
 import requests
@@ -15,6 +14,7 @@ from msgspec import structs
 from transports.marks import gettext_noop as _
 from transports.net.guard import HTTP_POLICY, ConnectionFailed, Policy
 from transports.net.http_line import session
+from transports.net.skew import ahead
 from transports.nexmo.channel import NexmoChannel, NexmoConnection, http_line
 from transports.nexmo.config import NexmoConfig
 from transports.nexmo.hints import advise, wrong_clock
@@ -110,7 +110,7 @@ class _Account:
             answer = self._session.send(self._session.prepare_request(request), allow_redirects=False)
         except ConnectionFailed as failure:
             return failure.reason
-        self.skew = _ahead(answer.headers.get("Date", ""))
+        self.skew = ahead(answer.headers.get("Date", ""))
         if lacks_page(answer):
             return _unchecked(f"the service answers {answer.status_code} to {path.partition('?')[0]}")
         hidden = (*self._config.secrets, b64encode(":".join(signed).encode()).decode())
@@ -133,11 +133,3 @@ def _accepted(connection: NexmoConnection, wire: Wire, *, skew: timedelta) -> St
         apart = f"{reason.detail} (clocks {round(abs(skew) / timedelta(minutes=1))} min apart)"
         return failed(StageName.ACCEPTED, took, structs.replace(reason, detail=apart), wrong_clock(skew))
     return failed(StageName.ACCEPTED, took, reason, advise(reason))
-
-
-def _ahead(date: str) -> timedelta:
-    try:
-        reported = parsedate_to_datetime(date)
-    except ValueError:
-        return timedelta()
-    return reported.replace(tzinfo=reported.tzinfo or UTC) - datetime.now(UTC)
