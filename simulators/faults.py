@@ -45,10 +45,24 @@ class SmsStep(StrEnum):
     ACCOUNT = "sms account"
 
 
+class PushStep(StrEnum):
+    """The moment of a push at which a fault strikes.
+
+    CONNECT is before anything is read, TAKE when the request was read and nothing was taken, ANSWER after the push was
+    taken and written to the ledger, TOKEN at the endpoint for access tokens.
+    """
+
+    CONNECT = "push connect"
+    TAKE = "push take"
+    ANSWER = "push answer"
+    TOKEN = "push token"  # noqa: S105 - a step, not a credential
+
+
 class Reply(Struct, frozen=True):
     """Answer with this instead; 421 also closes. `text` begins with the enhanced code where there is one.
 
-    Of an SMS service: a status in the answer below 100, an HTTP status from there on.
+    Of an SMS service: a status in the answer below 100, an HTTP status from there on. Of a push service: an HTTP
+    status, and the reason or error code as text; "; retry-after=7" at its end is a header.
     """
 
     code: int
@@ -83,7 +97,26 @@ class Page(Struct, frozen=True):
     text: str = "<html><title>Sign in</title></html>"
 
 
-Action = Reply | Delay | Trickle | Drop | Hang | Page
+class Ignore(Struct, frozen=True):
+    """Never answer this request, but go on with others; over HTTP/2 only."""
+
+
+class Refuse(Struct, frozen=True):
+    """Reset the request unprocessed (RFC 9113 8.7); over HTTP/2 only."""
+
+
+class GoAway(Struct, frozen=True):
+    """Collect `gather` requests over this connection, then end it as RFC 9113 6.8 has it; over HTTP/2 only.
+
+    The first `processed` of them are taken and answered after the GOAWAY, the others are not looked at.
+    """
+
+    gather: int = 1
+    processed: int = 0
+    reason: str = ""
+
+
+Action = Reply | Delay | Trickle | Drop | Hang | Page | Ignore | Refuse | GoAway
 
 
 class Fault(Struct, frozen=True):
@@ -93,7 +126,7 @@ class Fault(Struct, frozen=True):
     of the transaction; empty means every occasion. Before RCPT nobody is named yet, so a pattern never matches there.
     """
 
-    step: Step | SmsStep
+    step: Step | SmsStep | PushStep
     action: Action
     times: int | None = 1
     skip: int = 0
@@ -119,7 +152,7 @@ class FaultBook:
         """What is still to come: `times` and `skip` count down, spent orders are gone."""
         return self._orders
 
-    def strike(self, step: Step | SmsStep, *, recipients: Sequence[str] = ()) -> Action | None:
+    def strike(self, step: Step | SmsStep | PushStep, *, recipients: Sequence[str] = ()) -> Action | None:
         """What is to be done at this occasion, which it counts."""
         if not self._orders:
             return None

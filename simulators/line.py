@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from simulators.faults import Delay, Drop, FaultBook, Hang, Page, Reply, Step, Trickle
+from simulators.faults import Delay, Drop, FaultBook, Hang, Reply, Step, Trickle
 
 
 class FaultyLine(asyncio.Protocol):
@@ -91,8 +91,8 @@ class FaultyLine(asyncio.Protocol):
             case Hang():
                 self._flush()
                 self._deaf = True
-            case Page():
-                raise ValueError("a page is no answer in SMTP")
+            case _:
+                raise ValueError(f"{action} is no fault of SMTP")
 
     def _resume(self, go_on: Callable[[], None]) -> None:
         self._busy = False

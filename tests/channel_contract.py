@@ -38,7 +38,11 @@ class Fate(Enum):
 
 
 class World(Protocol):
-    """A peer and the channel that leads to it."""
+    """A peer and the channel that leads to it.
+
+    Where a connection has more than one message under way, `at_a_time` says how many; those may be taken behind one
+    that meets trouble, and have a result then.
+    """
 
     def channel(self) -> Channel: ...
     def dead_channel(self) -> Channel: ...
@@ -77,6 +81,10 @@ def in_order(prepared: Sequence[Wire], pairs: Iterable[tuple[Wire, Result]]) -> 
     """The results in the order of their wires, which are the very objects that were given."""
     found = {id(wire): result for wire, result in pairs}
     return [found[id(wire)] for wire in prepared if id(wire) in found]
+
+
+def at_a_time(world: World) -> int:
+    return getattr(world, "at_a_time", 1)
 
 
 class ChannelContract:
@@ -165,20 +173,23 @@ class ChannelContract:
         channel = world.channel()
         connection = connect(channel)
         prepared = wires(world, channel, numbers=range(4))
-        results = in_order(prepared, connection.send(prepared))
-        assert [type(result.outcomes[0]) for result in results] == [Sent, Deferred]
+        pairs = list(connection.send(prepared))
+        results = in_order(prepared, pairs)
+        assert [type(result.outcomes[0]) for result in results[:2]] == [Sent, Deferred]
         (down,) = results[1].outcomes
         assert isinstance(down, Deferred)
         assert down.reason.scope is Scope.SERVER
         assert list(connection.send(wires(world, channel, numbers=range(4)))) == []
         connection.close()
-        assert world.taken() == [world.recipient(0)]
+        assert world.taken() == [wire.to[0] for wire, result in pairs if isinstance(result.outcomes[0], Sent)]
+        assert len(results) <= 1 + at_a_time(world)
 
     def test_no_answer_after_handing_over_is_unknown_and_ends_the_connection(self, world: World) -> None:
         world.decide(1, Fate.FALL_SILENT)
         results = send(world, 4)
-        assert [type(result.outcomes[0]) for result in results] == [Sent, Unknown]
-        assert world.recipient(2) not in world.taken()
+        assert [type(result.outcomes[0]) for result in results[:2]] == [Sent, Unknown]
+        assert world.recipient(2) not in world.taken() or len(results) > 2
+        assert len(results) <= 1 + at_a_time(world)
 
     def test_results_that_nobody_asks_for_are_not_sent(self, world: World) -> None:
         channel = world.channel()

@@ -90,6 +90,7 @@ class ReasonCode(StrEnum):
     DEMO_ACCOUNT = "demo_account"
     PARTLY_SENT = "partly_sent"
     TOKEN_DEAD = "token_dead"  # noqa: S105 - a reason, not a credential
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason, not a credential
     TEXT_TOO_LONG = "text_too_long"
     TEMPLATE_ERROR = "template_error"
     SECRET_WIPED = "secret_wiped"  # noqa: S105 - a reason, not a credential
@@ -183,9 +184,14 @@ class Deferred(Struct, frozen=True):
 
 
 class Rejected(Struct, frozen=True):
-    """It never will go through as it is."""
+    """It never will go through as it is.
+
+    `gone_at` (UTC) is since when the peer knows that the address is no more, where it says so: a registration that is
+    newer counts more than this.
+    """
 
     reason: Reason
+    gone_at: datetime | None = None
 
 
 class Unknown(Struct, frozen=True):

@@ -60,6 +60,7 @@ WORDS: dict[str, str | Promise] = {
     _Code.DEMO_ACCOUNT: _("The gateway's account is a trial and sends to its own test numbers only."),
     _Code.PARTLY_SENT: _("Only some parts of the text were taken; trying again would send and bill those twice."),
     _Code.TOKEN_DEAD: _("The device no longer takes notifications."),
+    _Code.TOKEN_REFUSED: _("The push service can't use this device's token: it is of another app or environment."),
     _Code.TEXT_TOO_LONG: _("The text is too long for this channel."),
     _Code.TEMPLATE_ERROR: _("The text could not be made from its template."),
     _Code.SECRET_WIPED: _("Its secret values are wiped already."),

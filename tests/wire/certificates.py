@@ -79,6 +79,19 @@ class Authority:
         context.load_cert_chain(chain)
         return context
 
+    def client(self, name: str, *, days: int = 5) -> str:
+        """The PEM text of a client's certificate with its key; `days` may be past."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            self._builder(named(name), key, days=days)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        sealed = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return (certificate.public_bytes(serialization.Encoding.PEM) + sealed).decode()
+
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int, self_signed: bool = False
     ) -> x509.CertificateBuilder:
