@@ -72,9 +72,9 @@ def read(answer: Answer) -> Refusal:
     error = _json(answer).get("error")
     if not isinstance(error, dict):
         return Refusal(answer.status, "", "", "", ())
-    details = [each for each in error.get("details") or () if isinstance(each, dict)]
+    details = _dicts(error.get("details"))
     own = [str(each["errorCode"]) for each in details if "errorCode" in each]
-    violations = [each for detail in details for each in detail.get("fieldViolations") or () if isinstance(each, dict)]
+    violations = [each for detail in details for each in _dicts(detail.get("fieldViolations"))]
     fields = tuple(str(each.get("field", "")) for each in violations)
     status = str(error.get("status", ""))
     return Refusal(answer.status, own[0] if own else "", status, str(error.get("message", "")), fields)
@@ -117,6 +117,10 @@ def _retry_after(answer: Answer) -> timedelta | None:
         return timedelta(seconds=int(given)) or None
     wait = ahead(given) if given else timedelta()
     return wait if wait > timedelta() else None
+
+
+def _dicts(found: Any) -> list[dict[str, Any]]:
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _json(answer: Answer) -> dict[str, Any]:
