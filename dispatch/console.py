@@ -1,4 +1,4 @@
-"""What the flow adds to the pages of others: its entries, what is wrong with it, a test of a template, past events."""
+"""What the flow adds to the pages of others: its entries, what is wrong with it, tests of templates, past events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.contrib import messages
-from django.contrib.auth.models import User
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -22,25 +18,17 @@ from django.utils.translation import gettext_lazy, ngettext
 from console.kit import registry, times
 from console.kit.registry import Button, Entry, Finding, Level, Section
 from devices import limits
-from devices.limits import ScopedView
 from devices.scope import GroupScope
 from dispatch.dashboard import figures
-from dispatch.intake import sample
-from dispatch.log import reasons, search
+from dispatch.log import reasons, search, trial_views
 from dispatch.models import Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
 from dispatch.upkeep import alerts
-from foundation import audit
-from foundation.audit import Action
 from servers.models import Server
-from templates_app import queries
-from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.models import TemplateVersion
 from templates_app.texts import preview
-from transports.addresses import mail_address
-from transports.types import AddressKind, Recipient
 
-PERMISSION = "dispatch.add_broadcast"
 _RECENT = 10
 
 
@@ -56,7 +44,7 @@ def register() -> None:
     registry.add_health(findings)
     registry.add_health(alerts.findings)
     registry.add_impact("servers.Server", source=of_server)
-    registry.add_panel("template-editor", source=panel, order=20)
+    registry.add_panel("template-editor", source=trial_views.panel, order=20)
     registry.add_panel("device", source=lambda request, row: _deliveries(request, row.serial or row.imei))
     registry.add_panel("user", source=lambda request, row: _deliveries(request, row.loginname))
     preview.add_events(HappenedEvents())
@@ -123,47 +111,6 @@ def of_server(server: Server) -> Iterator[str]:
             )
             % waiting
         )
-
-
-class SendToMe(ScopedView):
-    """POST only: a mail of the template to whoever presses the button."""
-
-    http_method_names = ["post"]
-    permissions = ("templates_app.view_notificationtemplate", "dispatch.view_delivery")
-    write_permissions = (PERMISSION,)
-
-    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = get_object_or_404(NotificationTemplate.objects.kept(), pk=pk, current__isnull=False)
-        to = address_of(request)
-        if to is None or sample.CHANNEL not in queries.as_template(row).texts.channels:
-            return redirect("template", pk=pk)
-        with transaction.atomic():
-            delivery_id = sample.send(queries.as_template(row), to=to, now=timezone.now())
-            audit.record(audit.by_request(request), action=Action.TEST, instance=row, after={"recipient": to.address})
-        if self.scope.is_limited:  # it goes to nobody in the groups, so that its page is not theirs to see
-            messages.success(request, _("The mail to %s is on its way.") % to.address)
-            return redirect("template", pk=pk)
-        return redirect("delivery", pk=delivery_id)
-
-
-def address_of(request: HttpRequest) -> Recipient | None:
-    """The mail address of the account, None without a valid one."""
-    user = request.user
-    if not isinstance(user, User):
-        return None
-    try:
-        return Recipient(AddressKind.MAIL, mail_address.normalise(user.email), user.get_full_name() or user.username)
-    except ValueError:
-        return None
-
-
-def panel(request: HttpRequest, template: Any) -> str:
-    """The button beside the template's editor."""
-    version = queries.version_texts(template.current_id) if template.current_id else None
-    if version is None or sample.CHANNEL not in version.channels or not request.user.has_perm(PERMISSION):
-        return ""
-    context = {"template": template, "to": address_of(request), "number": version.number}
-    return render_to_string("dispatch/send_to_me.html", context, request)
 
 
 class HappenedEvents:

@@ -20,6 +20,7 @@ from foundation.audit import Action, Actor, Snapshot
 from servers.queries import country
 from templates_app import queries
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
+from templates_app.queries import Turn
 from templates_app.texts import validators
 from templates_app.texts.content import Content, fields_of
 from templates_app.texts.validators import Finding
@@ -28,19 +29,23 @@ from transports.addresses import invisible
 
 
 class StaleError(Exception):
-    """Somebody else saved the template meanwhile; nothing was changed. `current` is what they saved."""
+    """Somebody else saved the template meanwhile; nothing was changed.
 
-    def __init__(self, current: TemplateVersion) -> None:
+    `current` is the version that is current now, `columns` what now stands in those columns that both changed.
+    """
+
+    def __init__(self, current: TemplateVersion, columns: Mapping[str, Any]) -> None:
         super().__init__("the template was saved by somebody else meanwhile")
-        self.current = current
+        self.current, self.columns = current, columns
 
 
 class Saved(Struct, frozen=True):
-    """A template as it is stored now, and what its texts are warned of."""
+    """A template as it is stored now, what its texts are warned of, and who is sent by other channels than before."""
 
     template: NotificationTemplate
     version: TemplateVersion
     warnings: tuple[Finding, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 @transaction.atomic
@@ -50,10 +55,11 @@ def add(template: NotificationTemplate, content: Content, *, actor: Actor) -> Sa
     Raises ValidationError by field: for its type, its name when that is taken, and for whatever its texts have wrong.
     """
     warnings = _check(content, kind=_type_to_add(template.type), before=None)
+    heard = queries.heard(template.type)
     with audit.change(actor, action=Action.ADD, instance=template, show=_shown):
         _store(template)
         version = _make_current(template, content, actor=actor)
-    return Saved(template, version, warnings)
+    return Saved(template, version, warnings, turns=queries.turns(heard, queries.heard(template.type)))
 
 
 @transaction.atomic
@@ -64,16 +70,18 @@ def change(
     values: Mapping[str, Any],
     actor: Actor,
     base: int | None,
+    seen: Mapping[str, Any] | None = None,
 ) -> Saved:
     """Store these values of its columns, and a content, which was edited from the version with the number `base`.
 
-    Without a content the texts stay, without a base they replace what is current, whatever that is. Raises StaleError
-    when another version is current and says something else, ValidationError by field as `add` does,
+    Without a content the texts stay, without a base they replace what is current, whatever that is. `seen` is what
+    stood in the columns when the editing began. Raises StaleError when another version is current and says something
+    else, or when somebody else changed one of these columns, ValidationError by field as `add` does,
     NotificationTemplate.DoesNotExist when the template was deleted.
     """
     locked = _locked(template)
-    stored = queries.current_content(locked)
-    _refuse_stale(locked, content, base=base)
+    stored, heard = queries.current_content(locked), queries.heard(locked.type)
+    _refuse_stale(locked, content, base=base, columns=_changed_by_others(locked, values, seen=seen or {}))
     wanted = stored if content is None else content
     warnings = _check(wanted, kind=BY_CODE[locked.type], before=stored)
     with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
@@ -82,25 +90,26 @@ def change(
         if values:
             _store(locked, fields=values)
         version = _make_current(locked, wanted, actor=actor)
-    return Saved(locked, version, warnings)
+    return Saved(locked, version, warnings, turns=queries.turns(heard, queries.heard(locked.type)))
 
 
-def roll_back(template: NotificationTemplate, *, number: int, actor: Actor, base: int | None) -> TemplateVersion:
+def roll_back(template: NotificationTemplate, *, number: int, actor: Actor, base: int | None) -> Saved:
     """Make an older version's content current again, as a new version; `base` is the one that it was compared with.
 
-    Raises TemplateVersion.DoesNotExist, and StaleError and NotificationTemplate.DoesNotExist as `change` does.
+    It is checked as any content that is saved. Raises TemplateVersion.DoesNotExist, and what `change` raises.
     """
     content = queries.content_of(template.versions.get(number=number))
     return _replace(template, content, actor=actor, base=base, note=_("Rolled back to version %d") % number)
 
 
-def reset(template: NotificationTemplate, *, actor: Actor, base: int | None) -> TemplateVersion:
+def reset(template: NotificationTemplate, *, actor: Actor, base: int | None) -> Saved:
     """Make the default content of a predefined template current again, as a new version, as `roll_back` does.
 
-    Raises ValidationError for one that is not predefined.
+    Its channels become active with or without a server, as they come. Raises ValidationError for one that is not
+    predefined.
     """
     content = queries.default_content(template)
-    return _replace(template, content, actor=actor, base=base, note=_("Reset to default"))
+    return _replace(template, content, actor=actor, base=base, note=_("Reset to default"), before=content)
 
 
 @transaction.atomic
@@ -112,7 +121,7 @@ def delete(template: NotificationTemplate, *, actor: Actor, now: datetime) -> No
     locked = _locked(template)
     reason = queries.why_kept(locked)
     if reason:
-        raise ValidationError(reason, code="predefined" if locked.predefined else "in_use")
+        raise ValidationError(reason, code="predefined")
     with audit.change(actor, action=Action.DELETE, instance=locked, show=_shown):
         NotificationTemplate.objects.filter(pk=locked.pk).update(deleted_at=now)
 
@@ -176,20 +185,43 @@ def _locked(template: NotificationTemplate) -> NotificationTemplate:
     return NotificationTemplate.objects.kept().select_for_update().get(pk=template.pk)
 
 
-def _refuse_stale(locked: NotificationTemplate, content: Content | None, *, base: int | None) -> None:
+def _changed_by_others(
+    locked: NotificationTemplate, values: Mapping[str, Any], *, seen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What now stands in columns that are to be changed, where that is neither what was seen nor what is wanted."""
+    stored = {name: getattr(locked, name) for name in values if name in seen}
+    return {name: value for name, value in stored.items() if value not in {seen[name], values[name]}}
+
+
+def _refuse_stale(
+    locked: NotificationTemplate, content: Content | None, *, base: int | None, columns: Mapping[str, Any]
+) -> None:
     """Raises StaleError."""
-    if locked.current and base not in {None, locked.current.number} and content != queries.current_content(locked):
-        raise StaleError(locked.current)
+    if not locked.current:
+        return
+    is_current = base in {None, locked.current.number} or content == queries.current_content(locked)
+    if columns or not is_current:
+        raise StaleError(locked.current, columns)
 
 
 @transaction.atomic
 def _replace(
-    template: NotificationTemplate, content: Content, *, actor: Actor, base: int | None, note: str
-) -> TemplateVersion:
+    template: NotificationTemplate,
+    content: Content,
+    *,
+    actor: Actor,
+    base: int | None,
+    note: str,
+    before: Content | None = None,
+) -> Saved:
+    """`before` is what may already have been active; what is current where it is not given."""
     locked = _locked(template)
-    _refuse_stale(locked, content, base=base)
+    stored, heard = queries.current_content(locked), queries.heard(locked.type)
+    _refuse_stale(locked, content, base=base, columns={})
+    warnings = _check(content, kind=BY_CODE[locked.type], before=before or stored)
     with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
-        return _make_current(locked, content, actor=actor, note=note)
+        version = _make_current(locked, content, actor=actor, note=note)
+    return Saved(locked, version, warnings, turns=queries.turns(heard, queries.heard(locked.type)))
 
 
 def _make_current(locked: NotificationTemplate, content: Content, *, actor: Actor, note: str = "") -> TemplateVersion:

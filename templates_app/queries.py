@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import PROTECT
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from msgspec import Struct, structs
 
+from foundation.sql.comparisons import Contains
 from foundation.sql.statements import Query
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL
 from templates_app import statements
 from templates_app.channels import CHANNELS, TRAITS
-from templates_app.models import NotificationTemplate, TemplateChannel, TemplateVersion
+from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
 from templates_app.texts import predefined
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.texts.render import Template, VersionTexts, compiled
 from templates_app.texts.validators import missing
-from templates_app.types import ADHOC, BY_CODE, TemplateType
+from templates_app.types import ADHOC, BY_CODE, TYPES, TemplateType
 from transports.types import ChannelKind
 
 
@@ -103,6 +105,19 @@ def version_texts(version_id: int) -> VersionTexts:
     )
 
 
+def searched(words: str) -> Q:
+    """The templates with these words in their name, description, type or current texts, in any language."""
+    types = [kind.code for kind in TYPES if words.casefold() in f"{kind.code} {_(kind.name)}".casefold()]
+    texts = TemplateText.objects.filter(_contain(words, "subject", "message", "html"))
+    addressed = TemplateChannel.objects.filter(_contain(words, "sender", "recipient"))
+    said = Q(current__in=texts.values("channel__version")) | Q(current__in=addressed.values("version"))
+    return _contain(words, "name", "description") | Q(type__in=types) | said
+
+
+def _contain(words: str, *columns: str) -> Q:
+    return reduce(operator.or_, (Q(Contains(F(column), words)) for column in columns))
+
+
 def ready_kinds() -> frozenset[ChannelKind]:
     """The channels that have an active server; Secure Hub needs one of its two services."""
     active = set(Server.objects.filter(active=True).values_list("kind", flat=True))
@@ -152,34 +167,13 @@ def default_content(template: NotificationTemplate) -> Content:
 
 
 def why_kept(template: NotificationTemplate) -> str:
-    """Why it can't be deleted: it is predefined, or automated actions send it. Empty when it can."""
-    if template.predefined:
-        return _("A predefined template can't be deleted.")
-    if _protected(template):
-        return _("“%s” is sent by automated actions. Give them another template first, then delete it.") % template.name
-    return ""
-
-
-def _protected(template: NotificationTemplate) -> bool:
-    """Whether rows of a room above stand on it, as their foreign key says."""
-    relations = template._meta.related_objects  # noqa: SLF001 - public, as Django documents it
-    return any(
-        getattr(template, name).exists()
-        for relation in relations
-        if relation.on_delete is PROTECT and (name := relation.get_accessor_name())
-    )
+    """Why it can't be deleted; empty when it can."""
+    return _("A predefined template can't be deleted.") if template.predefined else ""
 
 
 def manual_sending_supported(template: NotificationTemplate) -> bool:
     """Whether its type and its texts allow sending by hand."""
     return BY_CODE[template.type].manual and current_content(template).allows_manual_sending()
-
-
-def manual_templates() -> list[NotificationTemplate]:
-    """The templates of the dashboard's Notifications list, by name."""
-    codes = [code for code, kind in BY_CODE.items() if kind.manual]
-    found = NotificationTemplate.objects.kept().filter(type__in=codes).select_related("current").order_by(Lower("name"))
-    return [template for template in found if manual_sending_supported(template)]
 
 
 class ChannelState(Struct, frozen=True):
@@ -206,16 +200,62 @@ def own_templates() -> Own:
     return found
 
 
-def sent_for(kind: TemplateType) -> list[tuple[str, str]]:
-    """The names of the type's channels, with those of the templates that are sent by each; those of none left out."""
-    own = own_templates()
-    predefined = NotificationTemplate.objects.kept().filter(type=kind.code, predefined=True).select_related("current")
+class Heard(Struct, frozen=True):
+    """A template that is sent for the events of its type, and by which channels."""
+
+    name: str
+    predefined: bool
+    kinds: frozenset[ChannelKind]
+
+
+class Turn(Struct, frozen=True):
+    """A template that is sent by further channels from now on, or by some no longer."""
+
+    name: str
+    predefined: bool
+    starts: tuple[ChannelKind, ...]
+    stops: tuple[ChannelKind, ...]
+
+
+def heard(type_code: str, *, without: int | None = None) -> dict[int, Heard]:
+    """The templates that are sent for events of the type, by their id; as if there were none with the id `without`.
+
+    A channel of the predefined one that has no active server is left out where any of them has one.
+    """
+    rows = NotificationTemplate.objects.kept().filter(type=type_code, current__isnull=False).exclude(pk=without or 0)
+    found = speaking([as_template(row) for row in rows.order_by(Lower("name"))])
+    ready = ready_kinds()
+    any_served = any(_saying(each) & ready for each in found)
+    kinds = {each.id: _saying(each) & ready if each.predefined and any_served else _saying(each) for each in found}
+    return {each.id: Heard(each.name, each.predefined, kinds[each.id]) for each in found}
+
+
+def _saying(template: Template) -> frozenset[ChannelKind]:
+    return frozenset(kind for kind, texts in template.texts.channels.items() if texts.active and not texts.is_empty)
+
+
+def turns(before: Mapping[int, Heard], after: Mapping[int, Heard]) -> tuple[Turn, ...]:
+    """Who is sent by other channels than before."""
+    nobody = Heard("", predefined=False, kinds=frozenset())
     found = []
-    for channel in CHANNELS:
-        rest = (row.name for row in predefined if channel in current_content(row).active_kinds())
-        if names := own.get((kind.code, channel)) or list(rest):
-            found.append((TRAITS[channel].name, ", ".join(f"“{name}”" for name in names)))
-    return found
+    for pk in dict.fromkeys([*before, *after]):
+        was, now = before.get(pk, nobody), after.get(pk, nobody)
+        named = after.get(pk, was)
+        starts = tuple(kind for kind in CHANNELS if kind in now.kinds - was.kinds)
+        stops = tuple(kind for kind in CHANNELS if kind in was.kinds - now.kinds)
+        if starts or stops:
+            found.append(Turn(named.name, named.predefined, starts, stops))
+    return tuple(found)
+
+
+def sent_for(kind: TemplateType) -> str:
+    """The templates that are sent for the type's events, each with its channels; "" where none is."""
+    found = [each for each in heard(kind.code).values() if each.kinds]
+    return ", ".join(f"“{each.name}” ({channel_names(each.kinds)})" for each in found)
+
+
+def channel_names(kinds: Collection[ChannelKind]) -> str:
+    return ", ".join(TRAITS[kind].name for kind in CHANNELS if kind in kinds)
 
 
 def channel_states(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from templates_app.pages.preview_views import MacroNames, PreviewFrame, PreviewView
+from templates_app.pages.preview_views import MacroList, MacroNames, PreviewFrame, PreviewView
 from templates_app.pages.version_views import ResetPage, VersionList, VersionPage
 from templates_app.pages.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{_BASE}preview/", PreviewView.as_view(), name="template-preview"),
     path(f"{_BASE}preview/frame/", PreviewFrame.as_view(), name="template-preview-frame"),
     path(f"{_BASE}macros/", MacroNames.as_view(), name="template-macros"),
+    path(f"{_BASE}macros/list/", MacroList.as_view(), name="template-macro-list"),
     path(f"{_BASE}<int:pk>/", EditTemplate.as_view(), name="template"),
     path(f"{_BASE}<int:pk>/delete/", DeleteTemplate.as_view(), name="template-delete"),
     path(f"{_BASE}<int:pk>/reset/", ResetPage.as_view(), name="template-reset"),

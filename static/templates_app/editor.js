@@ -1,4 +1,4 @@
-// The editor of a notification template: macro completion at the caret, and the frame of an HTML message.
+// The editor of a notification template: macros at the caret, the frame of an HTML message, and the place in the text.
 "use strict";
 
 (() => {
@@ -133,6 +133,109 @@
     take([...list.children].indexOf(line));
   });
   document.addEventListener("focusout", (event) => { if (event.target === field) close(); });
+
+  // The list of macros beside the form: Alt+M goes there and back; what is chosen stands at the caret.
+  const panel = document.getElementById("macros");
+  const found = () => [...panel.querySelectorAll(".macro")].filter((each) => !each.closest("[hidden]"));
+  let last = null;
+  let wanted = false;
+
+  function box() {
+    return last?.isConnected ? last : document.querySelector("#template-form textarea[data-macros]");
+  }
+
+  // The text that stands for a choice at the caret, from where it begins, and how far before its end the caret goes.
+  function fitted(input, text, kind) {
+    const start = input.selectionStart;
+    const now = typed(input);
+    const before = input.value.slice(0, start);
+    if (now && kind === "names") return [start - now.word.length, `${text}${input.value[start] === "}" ? "" : "}"}`, 0];
+    if (now?.kind === "functions") return [start - now.word.length, text, 0];
+    if (now) return [start, ` | ${text}`, 0];
+    if (kind === "names") return [start, `\${${text}}`, 0];
+    if (/\$\{[^{}]*\}$/.test(before)) return [start - 1, ` | ${text}`, -1];
+    return [start, `\${ | ${text}}`, text.length + 4];
+  }
+
+  function insert(button) {
+    const input = box();
+    const [from, text, back] = fitted(input, button.dataset.macro, button.dataset.kind);
+    const until = Math.max(from, back < 0 ? from : input.selectionEnd);
+    input.focus();
+    input.setRangeText(text, from, until, "end");
+    input.selectionStart -= back;
+    input.selectionEnd = input.selectionStart;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function narrow(search) {
+    const words = search.value.trim().toLowerCase();
+    panel.querySelectorAll(".macro").forEach((each) => { each.hidden = !each.textContent.toLowerCase().includes(words); });
+    panel.querySelectorAll("section").forEach((each) => { each.hidden = !each.querySelector(".macro:not([hidden])"); });
+  }
+
+  function openMacros() {
+    panel.open = true;
+    const search = panel.querySelector("input");
+    wanted = !search;
+    if (search) search.focus();
+  }
+
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches("[data-macros]:not(form)")) last = event.target;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== "KeyM") return;
+    event.preventDefault();
+    close();
+    if (panel.contains(document.activeElement)) box().focus();
+    else openMacros();
+  });
+  panel.addEventListener("htmx:afterSwap", () => { if (wanted) openMacros(); });
+  panel.addEventListener("input", (event) => narrow(event.target));
+  panel.addEventListener("click", (event) => {
+    const button = event.target.closest(".macro");
+    if (button) insert(button);
+  });
+  panel.addEventListener("keydown", (event) => {
+    const shown = found();
+    const place = shown.indexOf(document.activeElement);
+    if (event.key === "Escape") box().focus();
+    else if (event.key === "ArrowDown") shown[Math.min(place + 1, shown.length - 1)]?.focus();
+    else if (event.key === "ArrowUp") (shown[place - 1] || panel.querySelector("input"))?.focus();
+    else if (event.key === "Enter" && event.target.matches("input")) shown[0]?.click();
+    else return;
+    event.preventDefault();
+  });
+
+  // A save comes back to the same place: the caret, what is seen, and for whom the preview is.
+  const KEPT = "editor";
+  const here = location.pathname.replace(/test\/$/, "");
+  const chosen = () => [...document.querySelectorAll("#preview-inputs :is(input, select)[id]")];
+  document.getElementById("template-form").addEventListener("submit", () => {
+    sessionStorage.setItem(KEPT, JSON.stringify({
+      here,
+      top: window.scrollY,
+      box: last?.id,
+      caret: last?.selectionStart,
+      chosen: chosen().map((each) => [each.id, each.value]),
+    }));
+  });
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) || "null");
+  sessionStorage.removeItem(KEPT);
+  if (kept?.here === here) {
+    kept.chosen.forEach(([id, value]) => { const input = document.getElementById(id); if (input) input.value = value; });
+    document.addEventListener("DOMContentLoaded", () => {
+      if (document.querySelector("[aria-invalid=true]")) return;
+      last = document.getElementById(kept.box);
+      if (last) {
+        last.focus({ preventScroll: true });
+        last.setSelectionRange(kept.caret, kept.caret);
+      }
+      window.scrollTo(0, kept.top);
+      document.querySelector("[autofocus]")?.focus();
+    });
+  }
 
   window.addEventListener("resize", () => { if (field) place(field); });
 

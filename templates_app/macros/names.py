@@ -59,6 +59,17 @@ NAMES: tuple[Name, ...] = (
     Name("admin.mail", _("An administrator's mail address"), "admin@example.com"),
     Name("admin.mobile", _("An administrator's mobile number"), "+493087654321"),
 )
+SPACES = {
+    "user": _("User"),
+    "device": _("Device"),
+    "event": _("Event"),
+    "enrollment": _("Enrollment"),
+    "certificate": _("Certificate"),
+    "server": _("Server"),
+    "console": _("Console"),
+    "admin": _("Administrator"),
+}
+"""What the first parts of the names stand for."""
 PATHS = frozenset(name.path for name in NAMES)
 PREFIXES = frozenset(path.partition(".")[0] for path in PATHS) | {"custom"}
 OPEN_PREFIXES = frozenset({"user", "device", "custom"})

@@ -9,14 +9,14 @@ from typing import Any
 from django import forms
 from django.conf import global_settings
 from django.core.exceptions import ValidationError
-from django.forms import BoundField
+from django.forms import BoundField, HiddenInput
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from msgspec import Struct
 
-from console.kit.filters import NameFilter, choices
-from templates_app.channels import PANELS, TRAITS, Traits
+from console.kit.filters import ListFilter, choices
+from templates_app.channels import CHANNELS, PANELS, TRAITS, Traits
 from templates_app.models import NotificationTemplate
 from templates_app.texts.content import Channel, Content, Wording, field_prefix, folded
 from templates_app.texts.naming import LABELS, field_words
@@ -98,6 +98,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         country: str = "",
     ) -> None:
         super().__init__(data, initial={**(initial or {}), "languages": ",".join(languages)}, instance=instance)
+        self._stored = {name: getattr(self.instance, column) for name, column in _COLUMNS.items()}
         self.kind, self.ready, self.before, self.country = kind, ready, before, country
         self.tags = list(languages)
         self.findings: tuple[Finding, ...] = ()
@@ -185,8 +186,7 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         return Wording(language, **{name: self._cleaned(f"{prefix}.{name}") for name in TRAITS[channel].texts})
 
     def _cleaned(self, name: str) -> str:
-        """A text with the line ends of the database; browsers send CRLF."""
-        return str(self.cleaned_data.get(name) or "").replace("\r\n", "\n")
+        return _lines(self.cleaned_data.get(name))
 
     def values(self) -> dict[str, Any]:
         """The template's own columns, as the form says them."""
@@ -198,6 +198,35 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
         changed = {column for name, column in _COLUMNS.items() if name in self.changed_data}
         return {column: value for column, value in self.values().items() if column in changed}
 
+    def seen(self) -> dict[str, Any]:
+        """What stood in the template's own columns when the form was opened."""
+        return {column: self._opened_with(name) for name, column in _COLUMNS.items()}
+
+    def _opened_with(self, name: str) -> Any:
+        """The form says it as its boxes have it, hours for a duration."""
+        said, stored = self._posted_first(name), self._stored[name]
+        if said == _lines(_boxed(stored)):
+            return stored
+        return timedelta(hours=int(said)) if isinstance(stored, timedelta) and said.isdigit() else said
+
+    def _posted_first(self, name: str) -> str:
+        return _lines(self.data.get(self.add_initial_prefix(name)))
+
+    def overtaken(self, columns: Mapping[str, Any], *, base: int) -> list[tuple[str, str, str]]:
+        """Let a second save replace what others stored meanwhile; returns field, stored and typed words of each."""
+        boxes = {name: _boxed(columns[column]) for name, column in _COLUMNS.items() if column in columns}
+        first = {self.add_initial_prefix(name): value for name, value in boxes.items()}
+        self.data = {**self.data.dict(), "base": base, **first}  # type: ignore[attr-defined]
+        return [
+            (str(self[name].label), self._said_in(name, value), self._said_in(name, self[name].value()))
+            for name, value in boxes.items()
+        ]
+
+    def _said_in(self, name: str, value: Any) -> str:
+        """A value as its box shows it."""
+        options = dict(getattr(self.fields[name], "choices", ()))
+        return str(options.get(value, value))
+
     def refuse(self, error: ValidationError) -> None:
         """Show what was wrong only when it came to saving, beside its fields where they are known."""
         for field, found in error.error_dict.items():
@@ -206,8 +235,10 @@ class TemplateForm(forms.ModelForm[NotificationTemplate]):
 
     def shown_first(self) -> list[SafeString]:
         """What the template's own fields were when the form was opened, as hidden fields."""
-        fields = (self[name] for name in _COLUMNS if self.fields[name].show_hidden_initial)
-        return [field.as_hidden(only_initial=True) for field in fields]
+        names = [name for name in _COLUMNS if self.fields[name].show_hidden_initial]
+        posted = {**self.initial, **self.data}
+        first = {name: posted.get(self.add_initial_prefix(name), _boxed(self._stored[name])) for name in names}
+        return [HiddenInput().render(self.add_initial_prefix(name), value) for name, value in first.items()]
 
     def panels(self) -> Iterator[Panel]:
         """The channels of the type, ready to be shown."""
@@ -241,7 +272,10 @@ KNOWN_LANGUAGES = tuple((tag, name) for tag, name in global_settings.LANGUAGES)
 """Offered when a language is added; any other tag may be typed."""
 
 
-class TemplateFilter(NameFilter):
+class TemplateFilter(ListFilter):
+    search = forms.CharField(
+        label=_("Search"), max_length=255, widget=forms.TextInput(attrs={"placeholder": _("Name, type or text")})
+    )
     type = forms.ChoiceField(label=_("Type"), choices=choices(*((one.code, _(one.name)) for one in TYPES)))
 
 
@@ -269,10 +303,12 @@ class TypeForm(forms.Form):
 
 def initial(template: NotificationTemplate, content: Content) -> dict[str, Any]:
     """A stored template as the form shows it."""
-    values: dict[str, Any] = {
-        "base": template.current.number if template.current else None,
-        "lifetime_hours": max(1, round(template.lifetime.total_seconds() / 3600)),
-    }
+    base = template.current.number if template.current else None
+    return {"base": base, "lifetime_hours": _boxed(template.lifetime), **_texts(content)}
+
+
+def _texts(content: Content) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for channel in content.channels:
         values[f"{channel.kind}.active"] = channel.active
         for name in TRAITS[channel.kind].own:
@@ -281,6 +317,14 @@ def initial(template: NotificationTemplate, content: Content) -> dict[str, Any]:
             prefix = field_prefix(channel.kind, language=wording.language)
             values |= {f"{prefix}.{name}": getattr(wording, name) for name in TRAITS[channel.kind].texts}
     return values
+
+
+def copy(template: NotificationTemplate, content: Content, *, ready: Collection[ChannelKind]) -> dict[str, Any]:
+    """The same as a new template; channels that could not be activated now are not."""
+    for_now = {f"{kind}.active": False for kind in CHANNELS if TRAITS[kind].needs_server and kind not in ready}
+    values = {name: getattr(template, name) for name in ("description", "on_unknown")}
+    name = _("Copy of %s") % template.name
+    return {**values, "lifetime_hours": _boxed(template.lifetime), **_texts(content), **for_now, "name": name[:255]}
 
 
 def fresh(kind: TemplateType) -> dict[str, Any]:
@@ -313,6 +357,16 @@ def languages_in(data: Mapping[str, Any]) -> list[str]:
 def _words(name: str, *, help_text: Any) -> Any:
     """The help beneath a field, with the place where the lint speaks."""
     return format_html('{}<span class="lint" id="lint-{}"></span>', help_text, name)
+
+
+def _boxed(value: Any) -> Any:
+    """What stands in a column, as its box has it."""
+    return max(1, round(value.total_seconds() / 3600)) if isinstance(value, timedelta) else value
+
+
+def _lines(value: Any) -> str:
+    """A text with the line ends of the database; browsers send CRLF."""
+    return str("" if value is None else value).replace("\r\n", "\n")
 
 
 def _says(wording: Wording) -> bool:

@@ -1,8 +1,8 @@
-"""What deleting a server takes from the templates, shown on the page that asks for confirmation."""
+"""What changes for what is sent: when a server is deleted, when a template is saved or deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -11,8 +11,9 @@ from console.kit import registry
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL, ServerKind
 from templates_app import queries
-from templates_app.channels import CHANNELS, TRAITS
 from templates_app.models import NotificationTemplate
+from templates_app.queries import Turn
+from transports.types import ChannelKind
 
 _NAMED = 5
 
@@ -40,17 +41,32 @@ def of_server(server: Server) -> Iterator[str]:
 
 
 def of_template(template: NotificationTemplate) -> Iterator[str]:
-    """Where the predefined template of its type is sent again."""
-    own = queries.own_templates()
-    predefined = NotificationTemplate.objects.kept().filter(type=template.type, predefined=True).first()
-    if template.predefined or predefined is None:
-        return
-    active = queries.current_content(predefined).active_kinds()
-    alone = [kind for kind in CHANNELS if own.get((template.type, kind)) == [template.name] and kind in active]
-    if alone:
-        channels = ", ".join(TRAITS[kind].name for kind in alone)
-        words = _("The predefined template “%(name)s” is sent again by %(channels)s.")
-        yield words % {"name": predefined.name, "channels": channels}
+    """Who is sent instead, and by which channels nobody is."""
+    before, after = queries.heard(template.type), queries.heard(template.type, without=template.pk)
+    yield from said(turn for turn in queries.turns(before, after) if turn.starts)
+    gone = before.get(template.pk)
+    left = frozenset[ChannelKind]().union(*(each.kinds for each in after.values()))
+    if gone and (silent := queries.channel_names(gone.kinds - left)):
+        yield _("Events of this type send nothing by %s any more.") % silent
+
+
+def said(turns: Iterable[Turn]) -> Iterator[str]:
+    """What changes for events of the type of these templates, a sentence each."""
+    for turn in turns:
+        if turn.starts and turn.predefined:
+            words = _("The predefined template “%(name)s” is sent again by %(channels)s.")
+            yield words % {"name": turn.name, "channels": queries.channel_names(turn.starts)}
+        elif turn.starts:
+            yield _("“%(name)s” is sent by %(channels)s now.") % {
+                "name": turn.name,
+                "channels": queries.channel_names(turn.starts),
+            }
+        if turn.stops and turn.predefined:
+            words = _("The predefined template “%(name)s” is no longer sent by %(channels)s.")
+            yield words % {"name": turn.name, "channels": queries.channel_names(turn.stops)}
+        elif turn.stops:
+            words = _("“%(name)s” is no longer sent by %(channels)s.")
+            yield words % {"name": turn.name, "channels": queries.channel_names(turn.stops)}
 
 
 def register() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -19,10 +19,12 @@ from console.kit.lists import ListPage
 from console.kit.registry import Button, Column, How, Level, Words
 from foundation import audit
 from templates_app import edits, queries
-from templates_app.edits import StaleError
+from templates_app.edits import Saved, StaleError
 from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.pages import impact
 from templates_app.pages.views import TemplatePage
 from templates_app.texts.content import Content, changes
+from templates_app.texts.naming import field_words
 
 
 class OneTemplatePage(TemplatePage):
@@ -84,7 +86,7 @@ class _Replacement(TemplateResponseMixin, OneTemplatePage):
     def content(self) -> Content:
         raise NotImplementedError
 
-    def replace(self, *, base: int) -> TemplateVersion:
+    def replace(self, *, base: int) -> Saved:
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -94,20 +96,32 @@ class _Replacement(TemplateResponseMixin, OneTemplatePage):
         self.content()
         base = request.POST.get("base", "")
         try:
-            version = self.replace(base=int(base) if base.isascii() and base.isdigit() else 0)
+            saved = self.replace(base=int(base) if base.isascii() and base.isdigit() else 0)
         except NotificationTemplate.DoesNotExist:
             raise Http404 from None
         except StaleError as stale:
             self.instance.current = stale.current
             messages.warning(request, _("Somebody saved version %d meanwhile.") % stale.current.number)
             return self._show(status=409)
-        messages.success(request, _("Version %d is current.") % version.number)
+        except ValidationError as error:
+            return self._show(status=422, refusals=list(_refusals(error)))
+        messages.success(request, _("Version %d is current.") % saved.version.number)
+        if saved.turns:
+            messages.info(request, " ".join(impact.said(saved.turns)))
         return redirect(self.get_success_url())
 
-    def _show(self, *, status: int = 200) -> HttpResponse:
+    def _show(self, *, status: int = 200, refusals: Sequence[str] = ()) -> HttpResponse:
         differing = changes(queries.current_content(self.instance), self.content())
-        context = self.get_context_data(instance=self.instance, changes=differing, back=self.get_success_url())
+        context = self.get_context_data(
+            instance=self.instance, changes=differing, refusals=refusals, back=self.get_success_url()
+        )
         return self.render_to_response(context, status=status)
+
+
+def _refusals(error: ValidationError) -> Iterator[str]:
+    """What is wrong with each field, by its name."""
+    for field, found in error.message_dict.items():
+        yield f"{field_words(field)}: {' '.join(found)}"
 
 
 class VersionPage(_Replacement):
@@ -130,7 +144,7 @@ class VersionPage(_Replacement):
     def get_crumbs(self) -> list[tuple[Words, str]]:
         return [*super().get_crumbs(), (_("Versions"), reverse("template-versions", args=[self.instance.pk]))]
 
-    def replace(self, *, base: int) -> TemplateVersion:
+    def replace(self, *, base: int) -> Saved:
         actor = audit.by_request(self.request)
         return edits.roll_back(self.instance, number=self.kwargs["number"], actor=actor, base=base)
 
@@ -151,5 +165,5 @@ class ResetPage(_Replacement):
         question = _("Resetting changes the current texts like this:")
         return super().get_context_data(**{**kwargs, "question": question, "button": _("Reset to default")})
 
-    def replace(self, *, base: int) -> TemplateVersion:
+    def replace(self, *, base: int) -> Saved:
         return edits.reset(self.instance, actor=audit.by_request(self.request), base=base)

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
@@ -31,17 +32,21 @@ from templates_app import edits, queries
 from templates_app.channels import CHANNELS, TRAITS, Traits
 from templates_app.edits import Saved, StaleError
 from templates_app.macros.problems import MacroError
-from templates_app.models import NotificationTemplate, TemplateVersion
-from templates_app.pages import forms
+from templates_app.models import NotificationTemplate
+from templates_app.pages import forms, impact
 from templates_app.pages.forms import TemplateFilter, TemplateForm, TypeForm
 from templates_app.texts import preview
 from templates_app.texts.content import Content, changes
-from templates_app.types import ADHOC, BY_CODE, TemplateType
+from templates_app.types import ADHOC, APNS_EXPIRATION, BY_CODE, TemplateType
 from transports.types import ChannelKind
 
 PAGE = "notification-templates"
 WAITING = "templates_app.adding"
 """The session's key for a template that waits until its channels are set up."""
+RETURN = "return"
+"""What the form does when Return is pressed in one of its boxes, without script too."""
+LONGEST_ID = 19
+"""More digits than a key can have."""
 
 
 class TemplateList(SettingsChildView, ListPage[NotificationTemplate]):
@@ -58,7 +63,8 @@ class TemplateList(SettingsChildView, ListPage[NotificationTemplate]):
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[NotificationTemplate]:
         rows = NotificationTemplate.objects.kept().select_related("current")
-        rows = rows.filter(name__icontains=given.get("name", ""))
+        if "search" in given:
+            rows = rows.filter(queries.searched(given["search"]))
         return rows.filter(type=given["type"]) if "type" in given else rows
 
     def columns(self, rows: Sequence[NotificationTemplate]) -> Iterable[Column]:
@@ -68,11 +74,17 @@ class TemplateList(SettingsChildView, ListPage[NotificationTemplate]):
             Column("type", _("Type"), lambda row: _(BY_CODE[row.type].name)),
             Column("channels", _("Channels"), lambda row: _channels(row, ready=ready, own=own)),
             Column("kind", _("Kind"), lambda row: _("Predefined") if row.predefined else _("Own")),
-            Column("manual", _("Manual"), lambda row: _("Yes") if queries.manual_sending_supported(row) else _("No")),
+            Column("manual", _("Manual"), self._manual),
         )
 
+    def _manual(self, row: NotificationTemplate) -> Words:
+        """Whether it can be sent by hand, and where."""
+        if not queries.manual_sending_supported(row):
+            return _("No")
+        return cells.joined(_("Yes"), *(cells.small(link) for link in sending(self.request, row)))
+
     def buttons(self, rows: Sequence[NotificationTemplate]) -> Callable[[NotificationTemplate], Iterable[Button]]:
-        return lambda row: [] if row.predefined else [_delete(row)]
+        return lambda row: [*_duplicate(row), *([] if row.predefined else [_delete(row)])]
 
 
 def _named(row: NotificationTemplate) -> Words:
@@ -87,6 +99,18 @@ def _channels(row: NotificationTemplate, *, ready: Collection[ChannelKind], own:
         for state in states
     )
     return cells.items(badges, style="channels")
+
+
+def sending(request: HttpRequest, row: NotificationTemplate) -> list[SafeString | str]:
+    """Links to where a template is sent by hand, from the rooms above that have such a place."""
+    return registry.panels("manual-sending", request, instance=row)
+
+
+def _duplicate(row: NotificationTemplate) -> Iterable[Button]:
+    """Nothing for a type that only one template may have."""
+    if row.type != APNS_EXPIRATION:
+        address = f"{reverse('template-add')}?from={row.pk}"
+        yield Button(_("Duplicate"), address, "templates_app.add_notificationtemplate", how=How.LINK)
 
 
 def _delete(row: NotificationTemplate) -> Button:
@@ -113,7 +137,7 @@ class TemplatePage(SettingsChildView, ObjectView[NotificationTemplate]):
 
 
 class Editor(TemplateResponseMixin, TemplatePage):
-    """The form in its two uses. A POST without `do=save` only changes the form itself: its type or languages."""
+    """The form in its two uses. A POST that does not save only changes the form itself: its type or languages."""
 
     template_name = "templates_app/editor.html"
     keeps_typed = True
@@ -125,17 +149,40 @@ class Editor(TemplateResponseMixin, TemplatePage):
         request.POST = typed  # type: ignore[assignment]
         return self.post(request)  # type: ignore[attr-defined,no-any-return]
 
+    def done(self) -> str:
+        """What is to be done: Return in a box is a language where one was typed, else it saves."""
+        do = self.request.POST.get("do", "")
+        if do == RETURN:
+            return "language" if self.request.POST.get("language") else "save"
+        return do
+
+    def saves(self) -> bool:
+        return self.done() in {"save", "close"}
+
+    def after(self, saved: Saved) -> HttpResponse:
+        """On with the same template, or back to the list."""
+        self.tell(saved)
+        return redirect(PAGE) if self.done() == "close" else redirect("template", pk=saved.template.pk)
+
+    def tell(self, saved: Saved) -> None:
+        """What the events of its type are sent by from now on."""
+        if saved.turns:
+            messages.info(self.request, " ".join(impact.said(saved.turns)))
+
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
+        manual = form.kind.manual and _manual(form)
         context = {
             "form": form,
             "instance": form.instance,
             "panels": list(form.panels()),
-            "manual": form.kind.manual and _manual(form),
+            "manual": manual,
+            "sending": sending(self.request, form.instance) if manual and form.instance.pk else (),
             "sent_for": queries.sent_for(form.kind),
             "known_languages": forms.KNOWN_LANGUAGES,
             **self._samples(form.kind),
             "back": self.get_success_url(),
-            "warnings": [finding for finding in form.findings if finding.warning],
+            "preview_language": self.request.POST.get("preview_language", ""),
+            "RETURN": RETURN,
             **context,
         }
         return self.render_to_response(self.get_context_data(**context), status=status)
@@ -152,7 +199,7 @@ class Editor(TemplateResponseMixin, TemplatePage):
     def reshaped(self, request: HttpRequest, *, kind: TemplateType, **kwargs: Any) -> HttpResponse:
         """The same form with another type or other languages, everything typed still in it."""
         tags = forms.languages_in(request.POST)
-        do, _colon, tag = request.POST.get("do", "").partition(":")
+        do, _colon, tag = self.done().partition(":")
         if do == "drop":
             tags = [each for each in tags if each != tag]
         if do == "language":
@@ -164,6 +211,8 @@ class Editor(TemplateResponseMixin, TemplatePage):
 
 
 class AddTemplate(Editor):
+    """Also a copy of the template that the address names by `from`."""
+
     permissions = ("templates_app.view_notificationtemplate", "templates_app.add_notificationtemplate")
     write_permissions = ()
     title = gettext_lazy("Add Notification Template")
@@ -172,6 +221,8 @@ class AddTemplate(Editor):
         return self.title
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "from" in request.GET:
+            return self._copy(request.GET["from"])
         missing = missing_channels()
         if missing and "later" not in request.GET:
             return self._ask_for_set_up(request, missing=missing)
@@ -180,10 +231,24 @@ class AddTemplate(Editor):
         form = TemplateForm(initial=forms.fresh(kind), kind=kind, languages=(), ready=queries.ready_kinds())
         return self.render_form(form)
 
+    def _copy(self, pk: str) -> HttpResponse:
+        number = int(pk) if pk.isascii() and pk.isdigit() and len(pk) < LONGEST_ID else 0
+        row = self.get_queryset().exclude(type=APNS_EXPIRATION).filter(pk=number).first()
+        if row is None:
+            raise Http404
+        content, ready = queries.current_content(row), queries.ready_kinds()
+        form = TemplateForm(
+            initial=forms.copy(row, content, ready=ready),
+            kind=BY_CODE[row.type],
+            languages=forms.languages_of(content),
+            ready=ready,
+        )
+        return self.render_form(form)
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         chosen = TypeForm(request.POST)
         kind = BY_CODE[chosen.cleaned_data["type"] if chosen.is_valid() else ADHOC]
-        if request.POST.get("do") != "save":
+        if not self.saves():
             return self.reshaped(request, kind=kind)
         form = TemplateForm(
             request.POST,
@@ -195,12 +260,12 @@ class AddTemplate(Editor):
         if form.is_valid() and chosen.is_valid():
             template = NotificationTemplate(type=kind.code, **form.values())
             try:
-                edits.add(template, form.content(), actor=audit.by_request(request))
+                saved = edits.add(template, form.content(), actor=audit.by_request(request))
             except ValidationError as error:
                 form.refuse(error)
             else:
                 messages.success(request, _("“%s” was added.") % template)
-                return redirect(PAGE)
+                return self.after(saved)
         return self.render_form(form, status=422, types=chosen)
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
@@ -218,20 +283,24 @@ class AddTemplate(Editor):
 
 class EditTemplate(Editor):
     def get_title(self) -> Words:
-        return str(self.instance)
+        return self.stored_name
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        self.instance = self.get_object()
-        content = queries.current_content(self.instance)
+        content = self._open()
         form = TemplateForm(
             initial=forms.initial(self.instance, content), languages=forms.languages_of(content), **self._known(content)
         )
         return self.render_form(form)
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def _open(self) -> Content:
+        """Look the template up; returns what it says."""
         self.instance = self.get_object()
-        content = queries.current_content(self.instance)
-        if request.POST.get("do") != "save":
+        self.stored_name = self.instance.name
+        return queries.current_content(self.instance)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        content = self._open()
+        if not self.saves():
             known = self._known(content)
             return self.reshaped(request, **{name: value for name, value in known.items() if name != "ready"})
         form = TemplateForm(
@@ -241,13 +310,13 @@ class EditTemplate(Editor):
             try:
                 saved = self._save(form)
             except StaleError as stale:
-                return self._refuse(form, current=stale.current)
+                return self._refuse(form, stale)
             except ValidationError as error:
                 form.refuse(error)
             else:
                 words = _("“%(name)s” was saved; version %(number)d is current.")
                 messages.success(request, words % {"name": saved.template, "number": saved.version.number})
-                return redirect(PAGE)
+                return self.after(saved)
         return self.render_form(form, status=422)
 
     def _known(self, content: Content) -> dict[str, Any]:
@@ -263,20 +332,25 @@ class EditTemplate(Editor):
                 values=form.changed_values(),
                 actor=audit.by_request(self.request),
                 base=form.cleaned_data["base"] or 0,
+                seen=form.seen(),
             )
         except NotificationTemplate.DoesNotExist:
             raise Http404 from None
 
-    def _refuse(self, form: TemplateForm, *, current: TemplateVersion) -> HttpResponse:
+    def _refuse(self, form: TemplateForm, stale: StaleError) -> HttpResponse:
         """Somebody saved meanwhile: show what a second save would change, and let it be one."""
-        form.data = {**form.data.dict(), "base": current.number}  # type: ignore[attr-defined]
-        differing = changes(queries.content_of(current), form.content())
-        return self.render_form(form, status=409, stale=current, changes=differing)
+        columns = form.overtaken(stale.columns, base=stale.current.number)
+        differing = changes(queries.content_of(stale.current), form.content())
+        return self.render_form(form, status=409, stale=stale.current, columns=columns, changes=differing)
 
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
-        panels = registry.panels("template-editor", self.request, instance=self.instance)
-        type_name = _(BY_CODE[self.instance.type].name)
-        return super().render_form(form, status=status, type_name=type_name, aside=panels, **context)
+        context = {
+            "type_name": _(BY_CODE[self.instance.type].name),
+            "aside": registry.panels("template-editor", self.request, instance=self.instance),
+            "duplicate": [each.url for each in _duplicate(self.instance)],
+            **context,
+        }
+        return super().render_form(form, status=status, **context)
 
 
 class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
+from django.db.models import F
 from django.utils.translation import gettext as _
 from msgspec import Struct, field
 
@@ -65,9 +66,10 @@ def events() -> Events:
 
 
 class Reader(Struct, frozen=True):
-    """For whom a preview is made. `problem` says why it is not whom was asked for."""
+    """For whom a preview is made. `problem` says why it is not whom was asked for, `whose` names user and device."""
 
     values: Mapping[str, Any]
+    whose: str = ""
     language: str = ""
     zone: str = ""
     problem: str = ""
@@ -90,10 +92,15 @@ class Shown(Struct, frozen=True):
 def reader(*, user: str, device: str, event: str, language: str, scope: GroupScope) -> Reader:
     """The values of a user (login name or mail), a device (serial or IMEI) and an event in the scope; samples where
     none is.
+
+    Without a device it is the user's own, the one that was seen last where there are several.
     """
     values: dict[str, Any] = sample_values()
     values["console"] = {"name": settings.XMNOTIFY_CONSOLE_NAME, "url": settings.XMNOTIFY_CONSOLE_URL}
     person, machine = _person(user, scope=scope), _device(device, scope=scope)
+    if person and not device:
+        newest = Device.objects.within(scope).order_by(F("last_access").desc(nulls_last=True), "-pk")
+        machine = newest.filter(person=person).first()
     problem = ""
     if user and person is None:
         problem = _("No user has this login name or mail address; sample values are shown.")
@@ -108,7 +115,15 @@ def reader(*, user: str, device: str, event: str, language: str, scope: GroupSco
     supplied = events().values(event, scope=scope) if event else None
     for space, own in (supplied or {}).items():
         values[space] = {**values.get(space, {}), **own} if space in {"user", "device"} else own
-    return Reader(values, language=language or spoken, zone=zone, problem=problem)
+    whose = " · ".join(_named(person or (machine.person if machine else None), machine))
+    return Reader(values, whose=whose, language=language or spoken, zone=zone, problem=problem)
+
+
+def _named(person: Person | None, machine: Device | None) -> Iterator[str]:
+    if person:
+        yield str(person)
+    if machine:
+        yield f"{machine.model} {machine.serial or machine.imei}".strip()
 
 
 def show(content: Content, *, kind: TemplateType, known: Reader) -> Iterator[Shown]:

@@ -98,13 +98,23 @@ def going_back_to_a_version_and_to_the_predefined_text(page):
 
 
 @case("settings/notification-templates/<int:pk>/test/")
-def sending_a_test_to_oneself(page):
+def saving_and_testing_a_template(page):
     world.smtp_server()
-    world.template(name="Mine")
+    made = world.template(name="Mine")
     open_template(page, "Mine")
-    press(page, "Send a test to me")
-    page.get_by_role("heading", name="Delivery to admin@example.com").wait_for()
-    assert Delivery.objects.get().address == "admin@example.com"
+    page.get_by_label("Subject").fill("Typed")
+    address = page.get_by_label("Mail address")
+    expect(address).to_have_value("admin@example.com")
+    address.fill("nobody")
+    press(page, "Save and test SMTP")
+    expect(page.get_by_text("This is not a mail address.")).to_be_visible()
+    expect(page.get_by_label("Subject")).to_have_value("Typed")
+    page.get_by_label("Mail address").fill("me@example.com")
+    press(page, "Save and test SMTP")
+    says(page, "Test to me@example.com: Queued")
+    assert Delivery.objects.get().address == "me@example.com"
+    made.refresh_from_db()
+    assert made.current.channels.get(kind="smtp").texts.get().subject == "Typed"
 
 
 @case("log/bulk/")

@@ -55,7 +55,7 @@ class TestCarriers(ListContract):
 
 class TestTemplates(ListContract):
     view = "notification-templates"
-    unfit = {"name": "nobody's", "type": "adhoc"}
+    unfit = {"search": "nobody's", "type": "adhoc"}
 
     def add(self, count):
         for name in names("Template", count):

@@ -5,7 +5,9 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.utils.html import format_html
 
+from console.kit import registry
 from foundation.models import AuditEntry
 from templates_app import queries
 from templates_app.models import NotificationTemplate
@@ -73,7 +75,7 @@ def test_a_change_is_a_version_with_its_author_and_an_audit_entry(admin_client, 
 
 def test_the_list_shows_configured_channels_first_with_the_reasons_of_the_others(admin_client, jailbroken):
     world.smtp_server()
-    (row,) = admin_client.get(LIST, {"name": "Jailbroken or Rooted Device"}).context["rows"]
+    (row,) = admin_client.get(LIST, {"search": "Jailbroken or Rooted Device"}).context["rows"]
     channels = re.findall(r"<li>(.*?)</li>", row.cells[2])
     assert [re.sub("<[^>]+>", " ", channel).split(maxsplit=1) for channel in channels[:2]] == [
         ["SMTP"],
@@ -84,13 +86,15 @@ def test_the_list_shows_configured_channels_first_with_the_reasons_of_the_others
 def test_the_list_and_the_deletion_say_which_template_is_sent(admin_client, jailbroken):
     world.smtp_server()
     own = world.template(name="Mine")
-    (row,) = admin_client.get(LIST, {"name": "Jailbroken or Rooted Device"}).context["rows"]
-    assert "Sent instead: “Mine”" in row.cells[2]
+    rows = {row.name: row for row in admin_client.get(LIST, {"type": "device.jailbroken"}).context["rows"]}
+    assert "Sent instead: “Mine”" in rows["Jailbroken or Rooted Device"].cells[2]
     again = "The predefined template “Jailbroken or Rooted Device” is sent again by SMTP."
     assert again in admin_client.get(f"{LIST}{own.pk}/delete/").content.decode()
     words = re.sub(r"\s+", " ", admin_client.get(f"{LIST}{own.pk}/").content.decode())
-    assert "Events of this type send SMTP by “Mine”." in words
-    assert "Events of this type send SMS by “Jailbroken or Rooted Device”." in words
+    assert "Sent for events of this type: “Mine” (SMTP)." in words
+    world.sms_gateway()
+    words = re.sub(r"\s+", " ", admin_client.get(f"{LIST}{own.pk}/").content.decode())
+    assert "Sent for events of this type: “Mine” (SMTP), “Jailbroken or Rooted Device” (SMS)." in words
     world.template(name="Another")
     assert again not in admin_client.get(f"{LIST}{own.pk}/delete/").content.decode()
 
@@ -163,6 +167,96 @@ def test_two_people_change_different_fields_and_neither_is_lost(admin_client, ja
     admin_client.post(url, {**second, "lifetime_hours": "5"})
     jailbroken.refresh_from_db()
     assert (jailbroken.description, jailbroken.lifetime.total_seconds()) == ("Of the first", 5 * 3600)
+
+
+def test_a_name_that_somebody_else_changed_meanwhile_is_shown_and_replaced_by_a_second_save(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    mine = {**typed(admin_client, url), "name": "Mine", "lifetime_hours": "5"}
+    admin_client.post(url, {**typed(admin_client, url), "name": "Theirs", "on_unknown": "hold"})
+    refused = admin_client.post(url, mine)
+    assert refused.status_code == 409
+    assert "Name: stored “Theirs”, typed “Mine”." in refused.content.decode()
+    jailbroken.refresh_from_db()
+    assert (jailbroken.name, jailbroken.lifetime.days) == ("Theirs", 3)
+    shown = dict(re.findall(r'<input type="hidden" name="(initial-[^"]+)" value="([^"]*)"', refused.content.decode()))
+    assert shown["initial-name"] == "Theirs"
+    assert admin_client.post(url, {**mine, **shown}).status_code == 302
+    jailbroken.refresh_from_db()
+    assert (jailbroken.name, jailbroken.on_unknown, jailbroken.lifetime.total_seconds()) == ("Mine", "hold", 5 * 3600)
+
+
+def test_adding_a_language_does_not_lose_what_else_was_changed(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    data = {**typed(admin_client, url), "name": "Renamed"}
+    page = admin_client.post(url, {**data, "do": "language", "language": "de"}).content.decode()
+    shown = dict(re.findall(r'<input type="hidden" name="(initial-[^"]+)" value="([^"]*)"', page))
+    assert admin_client.post(url, {**data, **shown}).status_code == 302
+    jailbroken.refresh_from_db()
+    assert jailbroken.name == "Renamed"
+
+
+def test_saving_stays_in_the_editor_and_says_who_is_sent_now_and_closing_goes_to_the_list(admin_client):
+    world.smtp_server()
+    data = {**typed(admin_client, f"{LIST}add/?later"), "name": "Mine", "type": "device.jailbroken"}
+    data |= {"smtp.active": "on", "smtp.recipient": "${user.mail}", "smtp.subject": "S", "smtp.message": "M"}
+    page = admin_client.post(f"{LIST}add/?later", data, follow=True)
+    url = f"{LIST}{NotificationTemplate.objects.get(name='Mine').pk}/"
+    assert page.redirect_chain[-1][0] == url
+    said = [str(message) for message in page.context["messages"]]
+    silent = "The predefined template “Jailbroken or Rooted Device” is no longer sent by SMTP."
+    assert said == ["“Mine” was added.", f"{silent} “Mine” is sent by SMTP now."]
+    assert admin_client.post(url, typed(admin_client, url)).url == url
+    assert admin_client.post(url, {**typed(admin_client, url), "do": "close"}).url == LIST
+
+
+def test_return_in_a_box_saves_or_adds_the_language_that_was_typed(admin_client, jailbroken):
+    url = f"{LIST}{jailbroken.pk}/"
+    data = {**typed(admin_client, url), "do": "return", "smtp.subject": "New"}
+    assert "smtp.de.subject" in admin_client.post(url, {**data, "language": "de"}).context["form"].fields
+    assert jailbroken.versions.count() == 1
+    assert admin_client.post(url, data).status_code == 302
+    assert jailbroken.versions.count() == 2
+
+
+def test_a_copy_says_the_same_and_activates_no_channel_without_a_server(admin_client, jailbroken):
+    world.smtp_server()
+    url = f"{LIST}add/?from={jailbroken.pk}"
+    data = typed(admin_client, url)
+    answer = admin_client.post(url, {**data, "type": admin_client.get(url).context["types"]["type"].value()})
+    made = NotificationTemplate.objects.get(name="Copy of Jailbroken or Rooted Device")
+    assert (answer.status_code, made.type, made.predefined) == (302, "device.jailbroken", False)
+    copied = {channel.kind: channel for channel in current(made).channels}
+    for channel in current(jailbroken).channels:
+        assert copied[channel.kind].wordings == channel.wordings
+        assert copied[channel.kind].active == (channel.kind != "sms")
+    only = NotificationTemplate.objects.get(type="system.apns_certificate_expiring")
+    for pk in (only.pk, 0, "x"):
+        assert admin_client.get(f"{LIST}add/?from={pk}").status_code == 404
+
+
+@pytest.mark.parametrize("words", ["mine", "GRÜ", "rooted", "boss@", "described"])
+def test_the_list_is_searched_by_name_type_and_text(admin_client, words):
+    own = world.template(name="Mine", message="Viele Grüße", recipient="boss@example.com", description="As described")
+    rows = [row.name for row in admin_client.get(LIST, {"search": words}).context["rows"]]
+    assert own.name in rows
+    assert len(rows) <= 2
+
+
+def test_where_it_is_sent_by_hand_is_linked_as_soon_as_there_is_such_a_place(admin_client, jailbroken, monkeypatch):
+    url = f"{LIST}{jailbroken.pk}/"
+    assert b"Manual sending supported.\n" in admin_client.get(url).content
+    sources = [(100, lambda request, row: format_html('<a href="/notify/?template={}">Notify</a>', row.pk))]
+    monkeypatch.setitem(registry._registered.panels, "manual-sending", sources)
+    link = f'<a href="/notify/?template={jailbroken.pk}">Notify</a>'
+    assert link in admin_client.get(url).content.decode()
+    assert link in admin_client.get(LIST, {"type": jailbroken.type}).context["rows"][0].cells[4]
+
+
+def test_the_macros_are_listed_with_meanings_and_samples(admin_client):
+    page = admin_client.get(f"{LIST}macros/list/", headers={"HX-Request": "true"}).content.decode()
+    for words in ("user.mail", "Mail address", "ana.silva@example.com", "toUpperCase", "firstnotnull"):
+        assert words in page
+    assert admin_client.get(f"{LIST}macros/list/").url == "/help/macros/"
 
 
 def test_a_taken_name_is_refused_and_that_of_a_deleted_template_is_free(admin_client, jailbroken):

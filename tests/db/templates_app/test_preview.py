@@ -40,6 +40,17 @@ def test_without_a_choice_sample_values_are_shown_and_an_unknown_user_is_told(ad
     assert "No user has this login name" in preview(admin_client, preview_user="nobody")
 
 
+def test_a_user_comes_with_the_device_that_was_seen_last(admin_client):
+    owner = world.person(displayname="Ana Ode")
+    world.device(owner=owner, serial="S1", model="iPhone 17", last_access=world.NOW)
+    world.device(owner=owner, serial="S2", model="iPad Air")
+    page = preview(admin_client, preview_user="u1", **{"sms.message": "${user.displayname}: ${device.model}"})
+    assert '<p class="bubble">Ana Ode: iPhone 17</p>' in page
+    assert "With the values of Ana Ode · iPhone 17 S1" in page
+    chosen = preview(admin_client, preview_user="u1", preview_device="S2", **{"sms.message": "${device.model}"})
+    assert '<p class="bubble">iPad Air</p>' in chosen
+
+
 def test_the_event_that_is_chosen_supplies_its_data(admin_client):
     event = flow.event(type="device.jailbroken", payload={"data": {"app": "Chess"}, "user": {"displayname": "Told"}})
     text = {"sms.message": "${event.data.app} of ${user.displayname}"}

@@ -10,9 +10,11 @@ from msgspec import structs
 
 from foundation.audit import Actor
 from foundation.sql.statements import result_of
+from servers.models import SmsGateway
 from templates_app import edits, queries
 from templates_app.install import install
 from templates_app.models import NotificationTemplate, TemplateVersion
+from templates_app.queries import Turn
 from templates_app.texts import predefined
 from templates_app.texts.content import Channel, Content, Wording
 from templates_app.types import BY_CODE, TYPES
@@ -21,6 +23,7 @@ from tests.db.world import NOW
 from transports.types import ChannelKind
 
 pytestmark = pytest.mark.django_db
+PREDEFINED, SMS = "Jailbroken or Rooted Device", ChannelKind.SMS
 
 
 def content(message="hello", *, active=True):
@@ -93,11 +96,44 @@ def test_a_save_that_changes_nothing_makes_no_version(template):
 def test_a_roll_back_is_a_new_version_of_the_old_content(template):
     save(template, content("one"))
     save(template, content("two"))
-    version = edits.roll_back(template, number=1, actor=ADMIN, base=None)
+    version = edits.roll_back(template, number=1, actor=ADMIN, base=None).version
     assert (version.number, version.note) == (3, "Rolled back to version 1")
     assert queries.content_of(stored("Mine").current) == content("one")
     with pytest.raises(TemplateVersion.DoesNotExist):
         edits.roll_back(template, number=9, actor=ADMIN, base=None)
+
+
+def test_a_roll_back_is_checked_as_a_save_is(template):
+    save(template, content("one"))
+    save(template, content("two", active=False))
+    SmsGateway.objects.update(active=False)
+    with pytest.raises(ValidationError) as refused:
+        edits.roll_back(template, number=1, actor=ADMIN, base=None)
+    assert refused.value.message_dict == {"sms.active": ["Set up an active server for SMS first."]}
+    assert template.versions.count() == 2
+
+
+def test_a_column_that_somebody_else_changed_meanwhile_is_not_replaced_unseen(template):
+    save(template, content())
+    edits.change(template, None, values={"name": "Theirs"}, actor=ADMIN, base=None)
+    seen = {"name": "Mine", "description": ""}
+    mine = {"name": "Ours", "description": "New"}
+    with pytest.raises(edits.StaleError) as stale:
+        edits.change(template, content("two"), values=mine, actor=ADMIN, base=1, seen=seen)
+    assert (stale.value.current.number, stale.value.columns) == (1, {"name": "Theirs"})
+    assert template.versions.count() == 1
+    saved = edits.change(template, None, values=mine, actor=ADMIN, base=1, seen={**seen, "name": "Theirs"})
+    assert (saved.template.name, saved.template.description) == ("Ours", "New")
+
+
+def test_saving_tells_who_is_sent_by_other_channels_than_before():
+    mine = NotificationTemplate(name="Mine", type="device.jailbroken")
+    added = edits.add(mine, content(), actor=ADMIN).turns
+    assert added == (Turn(PREDEFINED, True, (), (SMS,)), Turn("Mine", False, (SMS,), ()))
+    changed = edits.change(mine, content(active=False), values={}, actor=ADMIN, base=None).turns
+    assert changed == (Turn("Mine", False, (), (SMS,)), Turn(PREDEFINED, True, (SMS,), ()))
+    assert edits.change(mine, None, values={"description": "x"}, actor=ADMIN, base=None).turns == ()
+    assert edits.roll_back(mine, number=1, actor=ADMIN, base=None).turns == added
 
 
 def test_a_version_is_read_from_the_database_once(template, django_assert_num_queries):
@@ -110,7 +146,7 @@ def test_a_version_is_read_from_the_database_once(template, django_assert_num_qu
 def test_reset_brings_the_predefined_text_back():
     template = stored("Device Wiped")
     save(template, addressed())
-    version = edits.reset(template, actor=ADMIN, base=None)
+    version = edits.reset(template, actor=ADMIN, base=None).version
     assert queries.content_of(version) == predefined.content(BY_CODE["device.wiped"])
     assert (version.number, version.note) == (3, "Reset to default")
 

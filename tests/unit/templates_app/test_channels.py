@@ -23,7 +23,6 @@ NAMED = {
     "templates_app.channels": "the table",
     "servers.values": "which kinds of server serve which channel",
     "dispatch.outbox.fanout": "a mail to each of many users, as one statement",
-    "dispatch.intake.sample": "a mail to whoever asks for a sample",
 }
 """The modules that name a channel, and what they mean it for."""
 LITERALS = {kind.value for kind in ChannelKind}
