@@ -23,6 +23,9 @@ NAMED = {
     "templates_app.channels": "the table",
     "servers.values": "which kinds of server serve which channel",
     "dispatch.outbox.fanout": "a mail to each of many users, as one statement",
+    "dispatch.broadcasts.planning": "what that statement plans",
+    "dispatch.management.commands.send": "an option for the text of each channel",
+    "dispatch.upkeep.alerts": "which macros are the addresses of administrators",
 }
 """The modules that name a channel, and what they mean it for."""
 LITERALS = {kind.value for kind in ChannelKind}
