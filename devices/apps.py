@@ -9,8 +9,9 @@ class DevicesConfig(AppConfig):
     name = "devices"
 
     def ready(self) -> None:
-        from devices import limits
+        from devices import import_runs, limits
         from devices.pages import views
 
         limits.register()
+        import_runs.register()
         views.register()

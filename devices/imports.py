@@ -42,17 +42,20 @@ class Kind(StrEnum):
 
 
 class Fault(Struct, frozen=True):
-    """What is wrong in which line; `reason` says what to do about it."""
+    """What is wrong in which line; `reason` says what to do about it. Nothing is read after one that `ends_reading`."""
 
     line: int
     column: str
     value: str
     code: str
     reason: str
+    ends_reading: bool = False
 
 
 class Report(Struct):
-    """What an import did, or would do. `faults` are the first of them; `unknown` are properties that no record has."""
+    """What an import did, or would do. `faults` are the first of them, the gravest before them; `unknown` are
+    properties that no record has.
+    """
 
     layout: Layout
     lines: int = 0
@@ -110,23 +113,32 @@ def _run(source: Source, *, now: datetime, actor: Actor | None) -> Report:
     with Seen() as seen:
         numbered = _items(source, report=report, seen=seen, known=known)
         while chunk := list(islice(numbered, AT_ONCE)):
-            results = edits.save_many(
-                _model(source.kind),
-                [item for _number, item in chunk],
-                scope=source.scope,
-                country=source.country,
-                now=now,
-                is_dry=actor is None,
+            results = iter(
+                edits.save_many(
+                    _model(source.kind),
+                    [each for _number, each in chunk if isinstance(each, Item)],
+                    scope=source.scope,
+                    country=source.country,
+                    now=now,
+                    is_dry=actor is None,
+                )
             )
-            for (number, item), result in zip(chunk, results, strict=True):
-                _count(result, number=number, item=item, report=report, source=source)
+            for number, each in chunk:
+                if isinstance(each, Item):
+                    _count(
+                        _judged(next(results), number=number, item=each, source=source), report=report, source=source
+                    )
+                else:
+                    _count(each, report=report, source=source)
             source.on_progress(report.lines, actor is None)
     report.is_stored = actor is not None
     return report
 
 
-def _items(source: Source, *, report: Report, seen: Seen, known: frozenset[str] | None) -> Iterator[tuple[int, Item]]:
-    """The right lines as items; what is wrong with the others goes into the report."""
+def _items(
+    source: Source, *, report: Report, seen: Seen, known: frozenset[str] | None
+) -> Iterator[tuple[int, Item | Fault]]:
+    """Each line with its number, as an item or what is wrong with it."""
     try:
         for line in lines.read(source.file, FORMS[source.kind], layout=source.layout):
             report.lines += 1
@@ -134,24 +146,34 @@ def _items(source: Source, *, report: Report, seen: Seen, known: frozenset[str] 
                 item = _item(line, kind=source.kind)
                 _once(item, line.number, seen=seen)
             except (FileError, FieldError) as error:
-                _fault(error, line=line.number, given=dict(line.cells), report=report, source=source)
+                yield line.number, _fault(error, line=line.number, given=dict(line.cells), source=source)
                 continue
             if known is not None:
                 _note_unknown(item, known=known, report=report)
             yield line.number, item
     except FileError as error:
-        _fault(error, line=error.line, given={}, report=report, source=source)
+        yield error.line, _fault(error, line=error.line, given={}, source=source, ends_reading=True)
 
 
-def _count(result: Any, *, number: int, item: Item, report: Report, source: Source) -> None:
-    if isinstance(result, FieldError):
-        given = {item.key: item.value, **item.given, **_by_path(item.given.get("properties") or {})}
-        _fault(result, line=number, given=given, report=report, source=source)
+def _judged(result: Saved[Any] | FieldError, *, number: int, item: Item, source: Source) -> Saved[Any] | Fault:
+    if isinstance(result, Saved):
+        return result
+    given = {item.key: item.value, **item.given, **_by_path(item.given.get("properties") or {})}
+    return _fault(result, line=number, given=given, source=source)
+
+
+def _count(result: Saved[Any] | Fault, *, report: Report, source: Source) -> None:
+    if isinstance(result, Saved):
+        report.created += result.created
+        report.changed += bool(result.changed) and not result.created
+        report.same += not result.changed and not result.created
         return
-    assert isinstance(result, Saved)
-    report.created += result.created
-    report.changed += bool(result.changed) and not result.created
-    report.same += not result.changed and not result.created
+    report.fault_count += 1
+    if result.ends_reading:
+        report.faults.insert(0, result)
+    elif len(report.faults) < MOST_FAULTS:
+        report.faults.append(result)
+    source.on_fault(result)
 
 
 def _by_path(properties: Mapping[str, str]) -> dict[str, str]:
@@ -159,17 +181,13 @@ def _by_path(properties: Mapping[str, str]) -> dict[str, str]:
 
 
 def _fault(
-    error: FileError | FieldError, *, line: int, given: Mapping[str, Any], report: Report, source: Source
-) -> None:
+    error: FileError | FieldError, *, line: int, given: Mapping[str, Any], source: Source, ends_reading: bool = False
+) -> Fault:
     column = error.field if isinstance(error, FieldError) else error.column
     value = error.value if isinstance(error, FileError) else given.get(column, "")
     form = FORMS[source.kind]
     shown = column.replace("properties.", form.properties, 1) if column.startswith("properties.") else column
-    found = Fault(line, shown, str(value or "")[:200], error.code, str(error))
-    report.fault_count += 1
-    if len(report.faults) < MOST_FAULTS:
-        report.faults.append(found)
-    source.on_fault(found)
+    return Fault(line, shown, str(value or "")[:200], error.code, str(error), ends_reading)
 
 
 def _item(line: Line, *, kind: Kind) -> Item:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from devices.scope import GroupScope
+from foundation.secrets import SealedField
 from foundation.sql.ids import new_uid
 
 
@@ -237,3 +240,63 @@ class RoleScope(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.group}"
+
+
+class ImportRun(models.Model):
+    """A CSV file that somebody handed in on the console: first looked through, then imported as that showed.
+
+    The file, its faults and the first of them lie sealed in `parts`: they are about people.
+    """
+
+    class State(models.TextChoices):
+        RECEIVED = "received", _("Received")
+        CHECKING = "checking", _("Being checked")
+        CHECKED = "checked", _("Checked")
+        STORING = "storing", _("Being imported")
+        STORED = "stored", _("Imported")
+        BROKEN = "broken", _("Broken off")
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10)
+    name = models.CharField(_("file"), max_length=255)
+    size = models.PositiveBigIntegerField()
+    country = models.CharField(max_length=2, blank=True)
+    encoding = models.CharField(_("encoding"), max_length=16, blank=True)
+    delimiter = models.CharField(_("separator"), max_length=1, blank=True)
+    created_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RECEIVED)
+    beat_at = models.DateTimeField(help_text=_("when it last went on"))
+    percent = models.PositiveSmallIntegerField(default=0)
+    lines = models.PositiveIntegerField(default=0)
+    created = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    same = models.PositiveIntegerField(default=0)
+    fault_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImportPart(models.Model):
+    """A piece of the file of an import, or of what was found in it."""
+
+    class What(models.TextChoices):
+        FILE = "file", _("File")
+        FAULTS = "faults", _("Faults")
+        REPORT = "report", _("Report")
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    what = models.CharField(max_length=6, choices=What.choices)
+    number = models.PositiveIntegerField()
+    sealed = SealedField()
+
+    class Meta:
+        ordering = ["run", "what", "number"]
+        constraints = [models.UniqueConstraint(fields=["run", "what", "number"], name="part_once_an_import")]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.number}"

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from django.urls import path
 
+from devices.import_runs import PATHS
+from devices.pages import importing
 from devices.pages.views import DeviceList, DevicePage, DevicesExport, UserList, UserPage, UsersExport
 
+_DEVICES_IMPORT, _USERS_IMPORT = PATHS
 urlpatterns = [
     path("devices/", DeviceList.as_view(), name="devices"),
     path("devices/devices.csv", DevicesExport.as_view(), name="devices-export"),
+    path(_DEVICES_IMPORT, importing.DevicesUpload.as_view(), name="devices-upload"),
+    path(f"{_DEVICES_IMPORT}<uuid:pk>/", importing.DevicesRun.as_view(), name="devices-import"),
+    path(f"{_DEVICES_IMPORT}<uuid:pk>/faults.csv", importing.DevicesFaults.as_view(), name="devices-import-faults"),
     path("devices/<int:pk>/", DevicePage.as_view(), name="device"),
     path("users/", UserList.as_view(), name="users"),
     path("users/users.csv", UsersExport.as_view(), name="users-export"),
+    path(_USERS_IMPORT, importing.UsersUpload.as_view(), name="users-upload"),
+    path(f"{_USERS_IMPORT}<uuid:pk>/", importing.UsersRun.as_view(), name="users-import"),
+    path(f"{_USERS_IMPORT}<uuid:pk>/faults.csv", importing.UsersFaults.as_view(), name="users-import-faults"),
     path("users/<int:pk>/", UserPage.as_view(), name="user"),
 ]

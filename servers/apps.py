@@ -9,10 +9,12 @@ class ServersConfig(AppConfig):
     name = "servers"
 
     def ready(self) -> None:
-        from servers import health
+        from devices import country
+        from servers import health, queries
         from servers.carriers import health as carriers_health
         from servers.testing import runs
 
         health.register()
         carriers_health.register()
         runs.register()
+        country.supply(queries.country)

@@ -20,6 +20,7 @@ from devices.lines import FileError
 from servers.queries import country
 
 MOST_BYTES = 256 * 1024 * 1024
+IMPORTS = "/imports/"
 
 
 class ImportQuery(Struct, forbid_unknown_fields=True):
@@ -158,7 +159,7 @@ def export_attributes(call: Call) -> StreamingHttpResponse:
 def _importing(view: Callable[[Call], HttpResponse], kind: Kind, summary: str) -> Operation:
     return Operation(
         HTTPMethod.POST,
-        f"/imports/{kind}",
+        f"{IMPORTS}{kind}",
         view,
         summary,
         answer=ImportAnswer,

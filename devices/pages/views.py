@@ -52,6 +52,9 @@ class DeviceList(DevicesView, ListPage[Device]):
     empty_filtered = gettext_lazy("No device fits this filter.")
     orders: ClassVar = {"device": ("pk",), "access": ("last_access",)}
 
+    def bar(self) -> Iterable[Button]:
+        yield Button(_("Import"), reverse("devices-upload"), "devices.add_device", how=How.LINK)
+
     def beside_filter(self, query: str) -> Iterable[Button]:
         yield Button("CSV", f"{reverse('devices-export')}?{query}", how=How.LINK)
 
@@ -77,6 +80,9 @@ class UserList(UsersView, ListPage[Person]):
     empty = gettext_lazy("No user is known yet. Users come in by the HTTP interface, by import, or with an event.")
     empty_filtered = gettext_lazy("No user fits this filter.")
     orders: ClassVar = {"user": ("loginname",), "mail": ("mail",)}
+
+    def bar(self) -> Iterable[Button]:
+        yield Button(_("Import"), reverse("users-upload"), "devices.add_person", how=How.LINK)
 
     def beside_filter(self, query: str) -> Iterable[Button]:
         yield Button("CSV", f"{reverse('users-export')}?{query}", how=How.LINK)

@@ -6,6 +6,9 @@ from django.utils import timezone
 
 from console.accounts import second_factor
 from console.models import SecondFactor
+from devices import import_runs
+from devices.imports import Kind
+from devices.scope import EVERYBODY
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
@@ -41,7 +44,12 @@ def objects(transactional_db, admin_user, monkeypatch):
     eve.groups.add(group)
     SecondFactor.objects.create(user=eve, secret=second_factor.new_secret())
     record(Actor("ada"), action=Action.CHANGE, instance=server, before={"host": "a"}, after={"host": "b"})
-    return [server.pk, template.pk, person.pk, device.pk, eve.pk, group.pk, str(test.pk), str(held), str(failed)]
+    checked = import_runs.receive(
+        [b"serial,platform\nS7,ios\nS8,beos\n"], name="a.csv", kind=Kind.DEVICES, owner=admin_user
+    )
+    import_runs.carry_out(checked, scope=EVERYBODY)
+    uids = map(str, (test.pk, checked.pk, held, failed))
+    return [server.pk, template.pk, person.pk, device.pk, eve.pk, group.pk, *uids]
 
 
 def pages(client, objects):

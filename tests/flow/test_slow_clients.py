@@ -93,3 +93,12 @@ def test_a_body_that_comes_slowly_but_comes_is_taken(web):
             client.sendall(body[start : start + 20])
         assert raw.answer(client)[0] == HTTPStatus.ACCEPTED
     assert Event.objects.count() == 1
+
+
+def test_a_file_that_is_larger_than_a_batch_is_taken_where_files_are_imported(web):
+    key = keys.create("mine", scopes=[ApiScope.DEVICES])
+    table = b"serial,model\n" + b"\n" * 9_000_000 + b"S1,iPhone\n"
+    about = (f"Authorization: Bearer {key}", f"Content-Length: {len(table)}")
+    taken = raw.head("POST", "/api/v1/imports/devices", "Content-Type: text/csv", *about)
+    refused = raw.head("POST", "/api/v1/devices/batch", "Content-Type: application/json", *about)
+    assert [raw.exchange(web, head + table)[0] for head in (taken, refused)] == [200, 413]

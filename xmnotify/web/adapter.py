@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any
+from io import SEEK_END, BytesIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -62,7 +64,7 @@ class Application:
         length = environ.length(scope)
         closes = False
         if length == 0:
-            _bring(request, b"")
+            _bring(request, BytesIO())
         elif (body := await self._body(scope, proto, request, length=length)) is not None:
             _bring(request, body)
         else:
@@ -76,18 +78,21 @@ class Application:
 
     async def _body(
         self, scope: Scope, proto: HTTPProtocol, request: dict[str, Any], *, length: int | None
-    ) -> bytes | None:
+    ) -> IO[bytes] | None:
         """None where it is too large for its sender; then it is read to its end, as far as that is not too far."""
         most = limits.of(request)
         with Reader(
             self._watch, proto, address=request["REMOTE_ADDR"], length=length, http1=scope.http_version != "2"
         ) as body:
             if await body.read(most.most):
-                return body.whole()
+                return BytesIO(body.whole())
             if most.known_most > most.most and await self._pool.run(partial(limits.is_known, request)):
                 body.seconds = KNOWN_SECONDS
-                if await body.read(most.known_most):
-                    return body.whole()
+                if most.to_file:
+                    if (file := await _in_file(body, most.known_most)) is not None:
+                        return file
+                elif await body.read(most.known_most):
+                    return BytesIO(body.whole())
             if body.received or "HTTP_EXPECT" not in request:  # who waits for 100 has sent nothing yet
                 await body.drop(DROPPED)
             return None
@@ -103,10 +108,22 @@ class Application:
             return answer
         finally:
             response.close()
+            request["wsgi.input"].close()
 
 
-def _bring(request: dict[str, Any], body: bytes) -> None:
-    request |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+async def _in_file(body: Reader, most: int) -> IO[bytes] | None:
+    with ExitStack() as unless_whole:
+        file = unless_whole.enter_context(tempfile.TemporaryFile())
+        if not await body.read_into(file, most):
+            return None
+        unless_whole.pop_all()
+    return file
+
+
+def _bring(request: dict[str, Any], body: IO[bytes]) -> None:
+    size = body.seek(0, SEEK_END)
+    body.seek(0)
+    request |= {"CONTENT_LENGTH": str(size), "wsgi.input": body}
 
 
 class _TooLarge:
@@ -116,3 +133,6 @@ class _TooLarge:
         raise RequestDataTooBig("The body is larger than its sender may send.")
 
     readline = read
+
+    def close(self) -> None:
+        """There is nothing to close."""

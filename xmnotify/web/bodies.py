@@ -10,7 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from msgspec import Struct
 
@@ -34,10 +34,11 @@ _PREFIX_OF_A_SITE = 64
 
 
 class Limits(Struct, frozen=True):
-    """`most` bytes while it is not known who sends them, `known_most` afterwards."""
+    """`most` bytes while it is not known who sends them, `known_most` afterwards: these `to_file`, where it says so."""
 
     most: int
     known_most: int
+    to_file: bool = False
 
 
 class Refusal(Enum):
@@ -98,6 +99,19 @@ class Reader:
         while chunk := await self._next():
             self._parts.append(chunk)
             self._watch.hold(len(chunk))
+            if self.received > most:
+                return False
+        return True
+
+    async def read_into(self, file: IO[bytes], most: int) -> bool:
+        """As `read`, and nothing of it stays in memory."""
+        if self._length is not None and self._length > most:
+            return False
+        file.write(self.whole())
+        self._watch.hold(-sum(map(len, self._parts)))
+        self._parts.clear()
+        while chunk := await self._next():
+            file.write(chunk)
             if self.received > most:
                 return False
         return True

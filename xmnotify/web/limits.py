@@ -16,6 +16,9 @@ from api.access import keys
 from api.kit import problems
 from api.kit.operation import BATCH_BYTES, EVENT_BYTES
 from api.receipts.views import LONGEST_RECEIPT
+from api.v1.transfer import IMPORTS
+from api.v1.transfer import MOST_BYTES as MOST_IMPORTED
+from devices import import_runs
 from foundation.sql import trouble
 from servers.values import RECEIPT_PATH
 from xmnotify.web.bodies import Limits
@@ -25,12 +28,19 @@ _SIGNED = Limits(EVENT_BYTES, EVENT_BYTES)
 _WITH_KEY = Limits(EVENT_BYTES, BATCH_BYTES)
 _RECEIPT = Limits(LONGEST_RECEIPT, LONGEST_RECEIPT)
 _FORM = Limits(64 * 1024, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+_FILE_WITH_KEY = Limits(EVENT_BYTES, MOST_IMPORTED, to_file=True)
+_FILE_IN_FORM = Limits(64 * 1024, import_runs.MOST_BYTES + 64 * 1024, to_file=True)
+_UPLOADS = tuple(f"/{path}" for path in import_runs.PATHS)
 
 
 def of(environ: dict[str, Any]) -> Limits:
     path = environ["PATH_INFO"]
     if path.startswith(_API):
+        if path.startswith(f"{_API}v1{IMPORTS}"):
+            return _FILE_WITH_KEY
         return _SIGNED if "HTTP_WEBHOOK_SIGNATURE" in environ else _WITH_KEY
+    if path in _UPLOADS:
+        return _FILE_IN_FORM
     return _RECEIPT if path.startswith(f"/{RECEIPT_PATH}") else _FORM
 
 

@@ -110,20 +110,20 @@ def test_every_bad_line_is_named_and_nothing_is_stored():
         on_fault=seen.append,
     )
     assert faults(report) == [
+        (3, "platform", "invalid"),
         (4, "serial", "required"),
         (5, "jailbroken", "invalid"),
         (6, "last_access", "invalid"),
-        (9, "serial", "twice"),
-        (10, "", "too_many"),
-        (14, "imei", "twice"),
-        (3, "platform", "invalid"),
         (7, "last_access", "no_offset"),
         (8, "user", "unknown"),
+        (9, "serial", "twice"),
+        (10, "", "too_many"),
         (11, "serial", "invisible_character"),
+        (14, "imei", "twice"),
     ]
     assert seen == report.faults
-    assert report.faults[6].value == "iSO"
-    assert "Line 2" in report.faults[3].reason
+    assert report.faults[0].value == "iSO"
+    assert "Line 2" in report.faults[6].reason
     assert not report.is_stored
     assert not Device.objects.exists()
     assert not AuditEntry.objects.exists()
