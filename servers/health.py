@@ -159,9 +159,10 @@ def _state() -> State:
     worst = max((level(server) for server in active), key=[Level.OK, Level.WARNING, Level.ERROR].index)
     untested = sum(server.last_test_at is None for server in servers)
     words = _("%d active") % len(active)
-    return State(
-        _("%(active)s, %(count)d untested") % {"active": words, "count": untested} if untested else words, worst
-    )
+    if untested:
+        words = _("%(active)s, %(count)d untested") % {"active": words, "count": untested}
+        worst = Level.NEUTRAL if worst is Level.OK else worst
+    return State(words, worst)
 
 
 def _list() -> str:

@@ -49,6 +49,19 @@ class Absence(Struct, frozen=True):
     link: Words
 
 
+class Provider(Struct, frozen=True):
+    """A well-known service: `fields` are what the form is filled with, `steps` what is to be done over there first.
+
+    User name and secrets are the customer's own. `limits` says what the service allows.
+    """
+
+    key: str
+    name: str
+    fields: Mapping[str, str | int | float | bool]
+    steps: tuple[Words, ...] = ()
+    limits: Words = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedTest:
     """A server's settings ready to be tested: those of equal settings are equal.
@@ -96,8 +109,8 @@ class Kind(Generic[S]):
 
     `endpoint`, `security` and `unencrypted` (a warning in place of `security`) are what its list shows; `risks` are for
     Health, of active servers and of those that `watched` finds; `looked_at` are the fields that they are made from.
-    `private` are facts about a stored server for those alone who may change it, by name. `note` explains its fields in
-    the description of the HTTP interface.
+    `providers` are offered above the form of a new one. `private` are facts about a stored server for those alone who
+    may change it, by name. `note` explains its fields in the description of the HTTP interface.
     """
 
     value: ServerKind
@@ -125,7 +138,7 @@ class Kind(Generic[S]):
     warns_of_new: bool = True
     usual_test_to: Callable[[User], str] = lambda _user: ""
     template: str = "servers/form.html"
-    page_context: Callable[[S], dict[str, Any]] = _nothing
+    providers: tuple[Provider, ...] = ()
     private: Callable[[S], dict[str, Any]] = _nothing
 
     @property

@@ -109,7 +109,7 @@ def _unfit_texts(row: models.Model) -> Problems:
         elif isinstance(field, models.TextField) and field.max_length and len(value) > field.max_length:
             yield field.name, ValidationError(_("At most %d characters.") % field.max_length, code="max_length")
     for column in row._meta.concrete_fields:  # noqa: SLF001 - as above
-        words = _words(getattr(row, column.attname)) if isinstance(column, SecretField) else ""
+        words = revealed(getattr(row, column.attname)) if isinstance(column, SecretField) else ""
         if len(words) > MAX_SECRET or any(unicodedata.category(character) in {"Cc", "Cs"} for character in words):
             message = _("At most %d characters, none of them a control character.") % MAX_SECRET
             yield column.name, ValidationError(message, code="secret")
@@ -121,7 +121,8 @@ def _is_unfit(character: str, *, lines: bool) -> bool:
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-def _words(secret: Secret | str | None) -> str:
+def revealed(secret: Secret | str | None) -> str:
+    """Its words; empty without one, and where its key is lost."""
     try:
         return secret.reveal() if isinstance(secret, Secret) else secret or ""
     except SecretUnreadableError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -28,7 +29,7 @@ from foundation import audit
 from foundation.audit import Snapshot
 from servers import edits, health, kept_secrets, kinds
 from servers.forms import ServerForm
-from servers.kind import MAY_TEST, Kind
+from servers.kind import MAY_TEST, Kind, Provider
 from servers.kinds import KINDS
 from servers.models import Server
 from servers.queries import child, with_children
@@ -48,9 +49,9 @@ class ServerListPage(SettingsChildView, ListPage[Server]):
         "One SMTP server and one SMS gateway are active at a time. Activating one turns the other of its type off."
     )
     orders: ClassVar = {
-        "active": ("-active", "kind", "name"),
+        "active": ("-active", "place", "name"),
         "name": ("name",),
-        "kind": ("kind", "name"),
+        "kind": ("place", "name"),
         "test": ("last_test_at", "name"),
     }
 
@@ -62,7 +63,8 @@ class ServerListPage(SettingsChildView, ListPage[Server]):
         yield Menu(_("Add"), offered)
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Server]:
-        return with_children(Server.objects.filter(kind__in=KINDS))
+        places = [When(kind=kind, then=place) for place, kind in enumerate(KINDS)]
+        return with_children(Server.objects.filter(kind__in=KINDS)).annotate(place=Case(*places))
 
     def columns(self, rows: Sequence[Server]) -> Iterable[Column]:
         return (
@@ -75,11 +77,7 @@ class ServerListPage(SettingsChildView, ListPage[Server]):
         )
 
     def _state(self, row: Server) -> Words:
-        paused = health.is_paused(row)
-        trouble = health.trouble(row) if row.stopped_at or paused else ""
-        return self.render_cell(
-            "servers/state.html", server=row, level=health.level(row), trouble=trouble, is_paused=paused
-        )
+        return self.render_cell("servers/state.html", **_state(row))
 
     def buttons(self, rows: Sequence[Server]) -> Callable[[Server], Iterable[Button]]:
         return _row_buttons
@@ -163,11 +161,30 @@ class ServerPage(ServerView, FormPage[Server]):
     def get_form(self, **kwargs: Any) -> ServerForm[Server]:
         """With secrets that were kept of the same form, when it was refused before."""
         if "data" not in kwargs:
-            return self.kind.form(instance=self.instance)
+            chosen = self._provider()
+            return self.kind.form(instance=self.instance, initial=dict(chosen.fields) if chosen else None)
         self.restored, lost = self._keeper().restore(kwargs["data"])
         form = self.kind.form(self.restored, instance=self.instance)
         form.lost_secrets = lost
         return form
+
+    def _provider(self) -> Provider | None:
+        """The one that the address names; without script it fills the form."""
+        wanted = "" if self.instance.pk else self.request.GET.get("for")
+        return next((provider for provider in self.kind.providers if provider.key == wanted), None)
+
+    def _providers(self) -> list[dict[str, Any]]:
+        chosen = self._provider()
+        return [
+            {"known": known, "fill": json.dumps(known.fields), "is_chosen": known is chosen}
+            for known in self.kind.providers
+        ]
+
+    def _filled(self) -> str:
+        """By field, what stood there before and what the chosen provider filled in."""
+        chosen, empty = self._provider(), self.kind.form()
+        fields = chosen.fields.items() if chosen else ()
+        return json.dumps({name: (empty[name].value() or "", value) for name, value in fields})
 
     def _keeper(self) -> Keeper:
         return Keeper(self.request.user.pk or 0, self.form_url(), kept_secrets.bound(self.model))
@@ -187,7 +204,8 @@ class ServerPage(ServerView, FormPage[Server]):
         warnings = self.kind.warnings(self.instance) if warns else {}
         own = [self.instance.pk] if self.instance.pk else []
         context = {
-            **self.kind.page_context(self.instance),
+            **({} if self.instance.pk else {"providers": self._providers(), "filled": self._filled()}),
+            **({"state": _state(self.instance), "deletion": _deletion(self.instance)} if self.instance.pk else {}),
             **(self.kind.private(self.instance) if self.instance.pk and may_write else {}),
             "kept": self._kept(form),
             "main": [_field(form, name, warnings=warnings) for name in form.main],
@@ -230,6 +248,18 @@ class ServerDeletePage(ServerView, DeletePage[Server]):
 
     def remove(self, instance: Server) -> None:
         edits.delete(instance.pk, actor=audit.by_request(self.request))
+
+
+def _state(server: Server) -> dict[str, Any]:
+    """What servers/state.html shows of it."""
+    paused = health.is_paused(server)
+    trouble = health.trouble(server) if server.stopped_at or paused else ""
+    return {"server": server, "level": health.level(server), "trouble": trouble, "is_paused": paused}
+
+
+def _deletion(server: Server) -> list[Button]:
+    address = reverse("server-delete", args=[server.pk])
+    return [Button(_("Delete"), address, "servers.delete_server", how=How.DIALOG, style="danger")]
 
 
 def _learned(server: Server) -> list[dict[str, Any]]:
@@ -277,5 +307,4 @@ def _last_test(row: Server) -> Words:
 
 def _row_buttons(row: Server) -> Iterable[Button]:
     yield Button(_("Test"), f"{health.address(row)}#test", "servers.change_server", how=How.LINK)
-    address = reverse("server-delete", args=[row.pk])
-    yield Button(_("Delete"), address, "servers.delete_server", how=How.DIALOG, style="danger")
+    yield from _deletion(row)

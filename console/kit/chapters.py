@@ -19,6 +19,7 @@ from msgspec import Struct
 CHAPTERS: Mapping[str, str] = {
     "delivery-log": "retries",
     "notification-server": "smtp-test-configuration",
+    "smtp-server-add": "mail-providers",
     "sms-gateway": "sms-test-configuration",
     "sms-gateway-add": "sms-test-configuration",
     "carrier-gateways": "decisions-carrier-gateways",

@@ -72,6 +72,7 @@ def _credentials(server: SmtpServer, *, tokens: TokenSourceOf) -> Credentials:
             client_id=server.oauth_client_id,
             client_secret=server.oauth_client_secret.reveal(),
             scope=server.oauth_scope,
+            subject=server.username,
         )
         source = tokens(request, timeout=timedelta(seconds=server.timeout), policy=http_policy())
         return Credentials(username=server.username, mechanism=mechanism, tokens=source)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -34,11 +32,6 @@ def _risks(server: SmtpServer) -> Iterator[Risk]:
 
 def _own_mail(user: User) -> str:
     return str(getattr(user, "email", ""))
-
-
-def _page_context(server: SmtpServer) -> dict[str, Any]:
-    providers = [(provider.name, json.dumps(provider.fields)) for provider in PROVIDERS]
-    return {"providers": [] if server.pk else providers}
 
 
 SMTP = Kind(
@@ -76,6 +69,5 @@ SMTP = Kind(
         gettext_lazy("Set up an SMTP server"),
     ),
     usual_test_to=_own_mail,
-    template="servers/smtp.html",
-    page_context=_page_context,
+    providers=PROVIDERS,
 )

@@ -67,5 +67,5 @@ class SharedToken:
 
 def _key(request: TokenRequest) -> str:
     """Another secret is another key, so a changed one is tried immediately."""
-    parts = (request.url, request.client_id, request.client_secret, request.scope)
+    parts = (request.url, request.client_id, request.client_secret, request.scope, request.subject)
     return "oauth:" + salted_hmac("servers.smtp.tokens", "\0".join(parts), algorithm="sha256").hexdigest()

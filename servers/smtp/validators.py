@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from servers.kept_secrets import moved
 from servers.models import SmtpServer
-from servers.validators import Problems, check_mail, is_here, is_name, refuse, resolved_name, tidy
+from servers.validators import Problems, check_mail, is_here, is_name, refuse, resolved_name, revealed, tidy
+from transports.net.oauth import is_key_file, private_key
 
 Security = SmtpServer.Security
 Mechanism = SmtpServer.Mechanism
@@ -99,9 +100,30 @@ def _sign_in(server: SmtpServer) -> Problems:
     for name in ("username", *required):
         if not getattr(server, name):
             yield name, ValidationError(_("This field is required."), code="required")
+    if oauth:
+        yield from _token(server)
+
+
+def _token(server: SmtpServer) -> Problems:
+    secret, url = revealed(server.oauth_client_secret), server.oauth_token_url
+    if "{" in url:
+        message = _("Put the ID of your tenant in the place of {tenant}.")
+        yield "oauth_token_url", ValidationError(message, code="placeholder")
     address = urlsplit(server.oauth_token_url) if _is_url(server.oauth_token_url) else None
-    if oauth and server.oauth_token_url and (not address or address.scheme != "https" or address.username):
+    if url and (not address or address.scheme != "https" or address.username):
         yield "oauth_token_url", ValidationError(_("Enter an address that begins with https://."), code="https")
+    of_google = address and (address.hostname or "").endswith(".googleapis.com")
+    if secret and (is_key_file(secret) or of_google) and not _signs(secret):
+        message = _("Paste the whole text of the service account's key file (JSON).")
+        yield "oauth_client_secret", ValidationError(message, code="key_file")
+
+
+def _signs(key_file: str) -> bool:
+    try:
+        private_key(key_file)
+    except ValueError:
+        return False
+    return True
 
 
 def _encryption(server: SmtpServer) -> Problems:

@@ -111,6 +111,25 @@ function askAgain(form) {
   });
 }
 
+// A switch with data-needs="other" switches the other one on with itself, and goes off with it.
+function keepTogether(box) {
+  if (box.type !== "checkbox") return;
+  const other = box.dataset.needs && box.form.elements[box.dataset.needs];
+  if (other && box.checked) other.checked = true;
+  if (!box.checked) box.form.querySelectorAll(`[data-needs="${CSS.escape(box.name)}"]`).forEach((needy) => { needy.checked = false; });
+}
+
+// A box with data-warns-of='{"old.example": "..."}' says what is wrong with what stands in it, while it is typed.
+function warnOf(box) {
+  const known = JSON.parse(box.dataset.warnsOf);
+  const words = known[plain(box.value).toLowerCase().replace(/^@|\.$/g, "")] || "";
+  const note = document.getElementById(`${box.id}_warns`);
+  if (note.hidden === !words) return;
+  note.hidden = !words;
+  note.querySelector("span").textContent = words;
+  if (words) announce(`${box.labels[0].textContent.trim()}: ${words}`);
+}
+
 // Forms with data-guard ask before what was typed is lost.
 const dirty = new Set();
 window.addEventListener("beforeunload", (event) => { if (dirty.size) event.preventDefault(); });
@@ -122,6 +141,8 @@ document.addEventListener("input", (event) => {
   const form = event.target.form;
   if (!form) return;
   if (form.matches("[data-guard]") && !event.target.closest("[data-unguarded]")) dirty.add(form);
+  keepTogether(event.target);
+  if (event.target.matches("[data-warns-of]")) warnOf(event.target);
   showRows(form);
   askAgain(form);
 });
@@ -130,19 +151,32 @@ document.addEventListener("change", (event) => {
   if (event.target.form) askAgain(event.target.form);
 });
 
-// A button with data-fill='{"host": "..."}' fills the form; the box named by data-focus comes next.
+// A link with data-fill='{"host": "..."}' fills the form; the box named by data-focus comes next. What another one filled
+// before is taken back where it still stands; the form's data-filled has by field what stood there before, and what since.
+const held = (field) => field.type === "checkbox" ? field.checked : field.value;
+function put(field, value) {
+  if (field.type === "checkbox") field.checked = Boolean(value); else field.value = value;
+}
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-fill]");
-  if (!button) return;
-  const form = document.getElementById(button.dataset.form) || button.form;
-  Object.entries(JSON.parse(button.dataset.fill)).forEach(([name, value]) => {
+  const link = event.target.closest("[data-fill]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const form = document.getElementById(link.dataset.form);
+  Object.entries(JSON.parse(form.dataset.filled || "{}")).forEach(([name, [before, filled]]) => {
     const field = form.elements[name];
-    if (field.type === "checkbox") field.checked = value; else field.value = value;
+    if (String(held(field)) === String(filled)) put(field, before);
+  });
+  const fill = Object.entries(JSON.parse(link.dataset.fill));
+  form.dataset.filled = JSON.stringify(Object.fromEntries(fill.map(([name, value]) => [name, [held(form.elements[name]), value]])));
+  fill.forEach(([name, value]) => put(form.elements[name], value));
+  document.querySelectorAll("[data-steps]").forEach((steps) => {
+    steps.hidden = steps.dataset.steps !== link.dataset.key;
+    if (!steps.hidden) announce(steps.querySelector("h2").textContent.trim());
   });
   showRows(form);
   askAgain(form);
   if (form.matches("[data-guard]")) dirty.add(form);
-  form.elements[button.dataset.focus].focus();
+  form.elements[link.dataset.focus].focus();
 });
 
 // Enter in a box does what the button beside it does, and not what the form's own button does.
@@ -219,6 +253,15 @@ document.addEventListener("htmx:responseError", () => showProblem(words().refuse
 document.addEventListener("htmx:afterSettle", (event) => {
   const said = event.target.querySelector("[data-announce]") || event.target.closest("[data-announce]");
   if (said) announce(said.dataset.announce);
+});
+// A button that is swapped away while it has the focus gives it to the one beside, which fills the same place.
+let swapped = null;
+document.addEventListener("htmx:beforeRequest", (event) => {
+  swapped = event.detail.target.contains(document.activeElement) ? event.detail.target : null;
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target !== swapped || document.activeElement !== document.body) return;
+  document.querySelector(`button[hx-target="#${CSS.escape(swapped.id)}"]`)?.focus();
 });
 document.addEventListener("htmx:load", (event) => readyForms(event.target.parentNode || document));
 

@@ -106,15 +106,52 @@ def test_authentication_shows_its_rows_and_ssl_sets_465_but_keeps_a_typed_port(s
     protocol.select_option("ssl")
     expect(port).to_have_value("2525")
     staff_page.get_by_text("Advanced Settings").click()
+    expect(staff_page.get_by_label("Send the password unencrypted")).to_be_hidden()
+    protocol.select_option("none")
+    expect(staff_page.get_by_label("Send the password unencrypted")).to_be_visible()
     looks.check(staff_page, show=show, name="smtp-form")
 
 
-def test_a_provider_fills_the_form_and_leads_to_the_user_name(staff_page):
+def test_a_provider_fills_the_form_and_another_takes_back_what_it_filled_and_nothing_typed(staff_page, show):
     staff_page.goto(f"{LIST}smtp/add/")
-    staff_page.get_by_role("button", name="Microsoft 365").click()
-    expect(staff_page.get_by_role("textbox", name="SMTP Server")).to_have_value("smtp.office365.com")
-    expect(staff_page.get_by_label("SMTP server port")).to_have_value("587")
-    expect(staff_page.locator("[name=username]")).to_be_focused()
+    host, user_name = staff_page.get_by_role("textbox", name="SMTP Server"), staff_page.locator("[name=username]")
+    staff_page.get_by_text("Advanced Settings").click()
+    staff_page.get_by_label("Envelope sender").fill("bounces@example.com")
+    staff_page.get_by_role("link", name="Microsoft 365").click()
+    expect(host).to_have_value("smtp.office365.com")
+    expect(user_name).to_be_focused()
+    expect(staff_page.get_by_label("Token endpoint")).to_be_visible()
+    expect(staff_page.locator("#id_password")).to_be_hidden()
+    expect(staff_page.get_by_label("Rate limit")).to_have_value("0.5")
+    expect(staff_page.get_by_role("heading", name="To be done at Microsoft 365 first")).to_be_visible()
+    looks.check(staff_page, show=show, name="provider")
+    user_name.fill("it@example.com")
+    staff_page.get_by_label("Parallel connections").fill("2")
+    staff_page.get_by_role("link", name="SendGrid").click()
+    expect(host).to_have_value("smtp.sendgrid.net")
+    expect(staff_page.get_by_label("SASL mechanism")).to_have_value("AUTO")
+    expect(staff_page.locator("#id_oauth_scope")).to_have_value("")
+    expect(staff_page.get_by_label("Rate limit")).to_have_value("0")
+    expect(staff_page.get_by_label("Parallel connections")).to_have_value("2")
+    expect(user_name).to_have_value("it@example.com")
+    expect(staff_page.get_by_label("Envelope sender")).to_have_value("bounces@example.com")
+    expect(staff_page.get_by_role("heading", name="To be done at")).to_have_count(0)
+
+
+def test_what_belongs_together_goes_together_and_a_retired_domain_is_told_while_typing(staff_page):
+    staff_page.goto(f"{LIST}smtp/add/")
+    spa = staff_page.get_by_role("switch", name="Microsoft Secure Password")
+    authentication = staff_page.get_by_role("switch", name="Authentication", exact=True)
+    spa.check()
+    expect(authentication).to_be_checked()
+    authentication.uncheck()
+    expect(spa).not_to_be_checked()
+    staff_page.goto("/settings/carrier-sms-gateway/add/")
+    note = staff_page.get_by_text("AT&T switched this domain off")
+    staff_page.get_by_label("Gateway SMTP domain").press_sequentially("TXT.att.net")
+    expect(note).to_be_visible()
+    staff_page.get_by_label("Gateway SMTP domain").press_sequentially("work")
+    expect(note).to_be_hidden()
 
 
 def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, show):
@@ -122,6 +159,7 @@ def test_unsaved_values_are_tested_and_the_stages_arrive(staff_page, simulator, 
     fill(staff_page, simulator.port)
     staff_page.get_by_role("button", name="Test Configuration").click()
     shown(staff_page.get_by_text("The test passed: the server took the message to anna@example.org.").first)
+    expect(staff_page.get_by_role("button", name="Test Configuration")).to_be_focused()
     looks.check(staff_page, show=show, name="test-passed")
     expect(staff_page.get_by_role("textbox", name="SMTP Server")).to_have_value("127.0.0.1")
     assert not SmtpServer.objects.exists()
@@ -185,6 +223,7 @@ def test_a_test_with_the_stored_password_asks_for_the_own_one_by_keyboard(staff_
     staff_page.keyboard.press("Enter")
     staff_page.locator("#test-result .stages").wait_for()
     expect(box).to_have_count(0)
+    expect(staff_page.get_by_role("button", name="Test Configuration")).to_be_focused()
     assert ServerTest.objects.get().to == "anna@example.org"
 
 

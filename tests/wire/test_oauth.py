@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.wire.certificates import Authority
 from tests.wire.token_endpoint import Endpoint, token_endpoint
@@ -107,3 +113,43 @@ def test_a_silent_endpoint_costs_the_time_limit_and_no_more() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         token_request = TokenRequest(f"https://127.0.0.1:{server.getsockname()[1]}/", "c", SECRET)
         assert refusal(token_request, seconds=0.3).code is ReasonCode.AUTH_TEMPORARY
+
+
+def key_file(key: RSAPrivateKey) -> str:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return json.dumps({"type": "service_account", "private_key": pem})
+
+
+def read(part: str) -> Any:
+    return json.loads(urlsafe_b64decode(part + "=="))
+
+
+def test_a_service_account_signs_for_the_mailbox_and_its_key_stays_here(endpoint: Endpoint) -> None:
+    key = generate_private_key(65537, 2048)
+    asked = TokenRequest(
+        endpoint.url, "x@y.iam.gserviceaccount.com", key_file(key), "https://mail.google.com/", "it@example.com"
+    )
+    assert fetch(asked, timeout=timedelta(seconds=30), policy=LOOPBACK).value == "ya29.token"
+    (said,) = endpoint.requests
+    assert said.keys() == {"grant_type", "assertion"}
+    assert said["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    head, claims, signature = said["assertion"].split(".")
+    assert read(head) == {"alg": "RS256", "typ": "JWT"}
+    told = read(claims)
+    assert told["exp"] - told["iat"] == 3600
+    assert {name: told[name] for name in ("iss", "sub", "scope", "aud")} == {
+        "iss": "x@y.iam.gserviceaccount.com",
+        "sub": "it@example.com",
+        "scope": "https://mail.google.com/",
+        "aud": endpoint.url,
+    }
+    signed = f"{head}.{claims}".encode()
+    key.public_key().verify(urlsafe_b64decode(signature + "=="), signed, PKCS1v15(), SHA256())
+
+
+@pytest.mark.parametrize("secret", ["{", "{}", '{"private_key": "no key"}', '{"private_key": 7}'])
+def test_a_key_file_that_can_not_be_read_is_said_and_not_sent(endpoint: Endpoint, secret: str) -> None:
+    asked = TokenRequest(endpoint.url, "x@y.iam.gserviceaccount.com", secret)
+    with pytest.raises(ConnectionFailed, match="key file can't be read"):
+        fetch(asked, timeout=timedelta(seconds=30), policy=LOOPBACK)
+    assert endpoint.requests == []

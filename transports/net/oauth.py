@@ -1,4 +1,6 @@
-"""Access tokens by OAuth 2.0 client credentials (RFC 6749 4.4), fetched over a guarded connection."""
+"""Access tokens by OAuth 2.0, fetched over a guarded connection: client credentials (RFC 6749 4.4), or a signed
+assertion where the secret is the key file of a service account (RFC 7523 2.1, as Google wants it).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,17 @@ import http.client
 import io
 import json
 import socket
+import time
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
 from transports.net import guard
@@ -22,17 +30,24 @@ from transports.types import Reason, ReasonCode, Scope
 _MAX_ANSWER = 65536
 _MAX_DETAIL = 300
 _DEFAULT_LIFETIME = timedelta(minutes=5)  # expires_in is only recommended: RFC 6749 5.1
+_ASSERTED_FOR = timedelta(hours=1)  # the longest that Google takes
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _WHERE = "token endpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a token is asked for with. `url` is https."""
+    """What a token is asked for with. `url` is https.
+
+    Where the secret is a key file, `client_id` is the service account's mail address and `subject` the mailbox that it
+    signs in as.
+    """
 
     url: str
     client_id: str
     client_secret: str = field(repr=False)
     scope: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +84,9 @@ class FreshToken(Struct, frozen=True):
 
 def fetch(request: TokenRequest, *, timeout: timedelta, policy: Policy = HTTP_POLICY) -> Token:
     """A new token, asked for within `timeout` as a whole; redirects are not followed. Raises ConnectionFailed."""
-    deadline = Deadline(timeout)
+    deadline, body = Deadline(timeout), _body(request)
     try:
-        octets = _ask(request, deadline=deadline, policy=policy)
+        octets = _ask(request, body=body, deadline=deadline, policy=policy)
     except ConnectionFailed as failure:
         raise _unreachable(failure.reason.detail) from failure
     except OSError as error:
@@ -79,7 +94,7 @@ def fetch(request: TokenRequest, *, timeout: timedelta, policy: Policy = HTTP_PO
     return _read(octets, request=request)
 
 
-def _ask(request: TokenRequest, *, deadline: Deadline, policy: Policy) -> bytes:
+def _ask(request: TokenRequest, *, body: bytes, deadline: Deadline, policy: Policy) -> bytes:
     parts = urlsplit(request.url)
     host, port = parts.hostname or "", parts.port or 443
     addresses = guard.resolve(host, port=port, policy=policy, deadline=deadline)
@@ -90,23 +105,70 @@ def _ask(request: TokenRequest, *, deadline: Deadline, policy: Policy) -> bytes:
         except (OSError, ValueError) as error:
             raise ConnectionFailed(handshake_failure(error)) from error
         with secured:
-            secured.sendall(_request(request, path=parts.path or "/", query=parts.query, host=parts.netloc))
+            secured.sendall(_head(len(body), path=parts.path or "/", query=parts.query, host=parts.netloc) + body)
             return _receive(secured, deadline)
 
 
-def _request(request: TokenRequest, *, path: str, query: str, host: str) -> bytes:
+def _body(request: TokenRequest) -> bytes:
+    return urlencode(_asserted(request) if is_key_file(request.client_secret) else _credentials(request)).encode()
+
+
+def _head(length: int, *, path: str, query: str, host: str) -> bytes:
+    target = f"{path}?{query}" if query else path
+    head = (
+        f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Accept: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii", "replace")
+
+
+def _credentials(request: TokenRequest) -> dict[str, str]:
     fields = {
         "grant_type": "client_credentials",
         "client_id": request.client_id,
         "client_secret": request.client_secret,
     }
-    body = urlencode(fields | ({"scope": request.scope} if request.scope else {})).encode()
-    target = f"{path}?{query}" if query else path
-    head = (
-        f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Accept: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode("ascii", "replace") + body
+    return fields | ({"scope": request.scope} if request.scope else {})
+
+
+def is_key_file(secret: str) -> bool:
+    """Whether a secret is meant to be the key file of a service account."""
+    return secret.lstrip().startswith("{")
+
+
+def private_key(key_file: str) -> RSAPrivateKey:
+    """The key in the file. Raises ValueError where there is none that signs."""
+    try:
+        key = load_pem_private_key(json.loads(key_file)["private_key"].encode(), password=None)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("no private key") from error
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("no RSA key")  # noqa: TRY004 - it is about what the file says
+    return key
+
+
+def _asserted(request: TokenRequest) -> dict[str, str]:
+    """See https://developers.google.com/identity/protocols/oauth2/service-account."""
+    now = int(time.time())
+    claims = {
+        "iss": request.client_id,
+        "sub": request.subject,
+        "scope": request.scope,
+        "aud": request.url,
+        "iat": now,
+        "exp": now + int(_ASSERTED_FOR.total_seconds()),
+    }
+    said = b".".join(_part(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+    try:
+        signature = private_key(request.client_secret).sign(said, PKCS1v15(), hashes.SHA256())
+    except ValueError as error:
+        reason = Reason(ReasonCode.CONFIGURATION, Scope.SERVER, f"{_WHERE}: the key file can't be read")
+        raise ConnectionFailed(reason) from error
+    return {"grant_type": _JWT_BEARER, "assertion": b".".join((said, _part(signature))).decode()}
+
+
+def _part(octets: bytes) -> bytes:
+    return urlsafe_b64encode(octets).rstrip(b"=")
 
 
 def _receive(connection: socket.socket, deadline: Deadline) -> bytes:

@@ -133,9 +133,27 @@ _ROWS: tuple[AdviceRow, ...] = (
     ),
     AdviceRow(
         ReasonCode.CREDENTIALS_REFUSED,
+        _("The token endpoint gives this application no token for this scope."),
+        _(
+            "Google: enter the service account's ID and the scope https://mail.google.com/ under domain-wide "
+            "delegation. Microsoft 365: grant SMTP.SendAsApp, with the consent of an administrator."
+        ),
+        words="^token endpoint: unauthorized_client",
+    ),
+    AdviceRow(
+        ReasonCode.CREDENTIALS_REFUSED,
         _("The token endpoint refused the client ID or the client secret."),
         _("Type both again; a client secret may have run out."),
         words="^token endpoint",
+    ),
+    AdviceRow(
+        ReasonCode.CONFIGURATION,
+        _("The token endpoint does not take what the key file signed."),
+        _(
+            "Client ID has to be the service account's mail address, User name a mailbox of the domain, and the clock "
+            "of this machine has to be right."
+        ),
+        words="^token endpoint: invalid_grant",
     ),
     AdviceRow(
         ReasonCode.CONFIGURATION,

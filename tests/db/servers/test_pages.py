@@ -8,13 +8,13 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from console.kit import registry, typed_secrets
-from console.kit.registry import Level
+from console.kit.registry import Level, State
 from foundation.audit import MASK, NEW_MASK
 from foundation.models import AuditEntry
 from servers import health
 from servers.models import Server, ServerTest, SmtpServer
 from tests import waiting
-from tests.db.world import smtp_server, template
+from tests.db.world import NOW, sms_gateway, smtp_server, template
 from tests.wire.scripted import Peer, Received, honest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -323,3 +323,38 @@ def test_a_test_that_broke_off_says_so(admin_client):
         actor="user:1", to="anna@example.org", started_at=now, ends_by=now, finished_at=now, passed=False
     )
     assert "The test broke off" in text(admin_client.get(f"{LIST}tests/{row.pk}/"))
+
+
+def test_without_script_a_provider_fills_the_form_by_its_address(admin_client):
+    shown = admin_client.get(f"{LIST}smtp/add/?for=google-workspace")
+    form, words = shown.context["form"], shown.content.decode()
+    assert (form["host"].value(), form["mechanism"].value(), form["connections"].value()) == (
+        "smtp.gmail.com",
+        "XOAUTH2",
+        3,
+    )
+    assert "To be done at Google Workspace first" in words
+    assert admin_client.get(f"{LIST}smtp/add/?for=nobody").context["form"]["host"].value() == ""
+
+
+def test_a_servers_own_page_says_whether_it_is_active_and_has_it_deleted_or_activated(admin_client):
+    active, other = smtp_server(), smtp_server(name="Other", active=False)
+    shown = admin_client.get(f"{LIST}smtp/{active.pk}/").content.decode()
+    assert "Active" in shown
+    assert f'href="/settings/notification-server/{active.pk}/delete/"' in shown
+    assert (
+        f'action="/settings/notification-server/{other.pk}/activate/"'
+        in admin_client.get(f"{LIST}smtp/{other.pk}/").content.decode()
+    )
+
+
+def test_the_list_has_smtp_servers_before_sms_gateways_and_the_tile_no_tick_for_what_is_untested(admin_client):
+    sms_gateway(name="A gateway")
+    server = smtp_server(name="Z server")
+    shown = admin_client.get(LIST).content.decode()
+    assert shown.index("Z server") < shown.index("A gateway")
+    assert health._state() == State("2 active, 2 untested", Level.NEUTRAL)
+    Server.objects.update(last_test_at=NOW)
+    assert health._state().level is Level.OK
+    Server.objects.filter(pk=server.pk).update(stopped_at=NOW, last_test_at=None)
+    assert health._state().level is Level.ERROR

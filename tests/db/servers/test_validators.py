@@ -7,7 +7,9 @@ from foundation.audit import Actor
 from foundation.secrets import Secret
 from servers.edits import create
 from servers.models import SmtpServer
+from servers.smtp.forms import SmtpServerForm
 from servers.smtp.kind import SMTP
+from servers.smtp.providers import GOOGLE, MICROSOFT_365, PROVIDERS
 from servers.smtp.validators import clean_smtp, port_for, smtp_warnings
 from tests.wire.certificates import Authority
 
@@ -258,3 +260,32 @@ def test_what_stands_unseen_around_a_text_is_cut_off(outer):
 )
 def test_nothing_unseen_stands_inside_an_address_a_host_or_a_user_name(name, value, inner):
     assert list(problems(**{**SIGNED_IN, name: value.format(inner)})) == [name]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (MICROSOFT_365.fields, {"oauth_token_url": ["placeholder"]}),
+        (
+            MICROSOFT_365.fields | {"oauth_token_url": "https://login.microsoftonline.com/a-tenant/oauth2/v2.0/token"},
+            {},
+        ),
+        (GOOGLE.fields, {"oauth_client_secret": ["key_file"]}),
+        (
+            GOOGLE.fields | {"oauth_client_secret": Secret.of('{"private_key": "none"}')},
+            {"oauth_client_secret": ["key_file"]},
+        ),
+    ],
+)
+def test_what_a_provider_fills_in_lacks_what_is_the_customers_own_alone(fields, expected):
+    own = {"username": "it@example.com", "oauth_client_id": "id", "oauth_client_secret": Secret.of("secret")}
+    if expected:
+        assert problems(**own | fields) == expected
+    else:
+        clean_smtp(server(**own | fields))
+
+
+def test_every_provider_fills_fields_of_the_form_and_has_four_steps_or_none():
+    for provider in PROVIDERS:
+        assert set(provider.fields) <= {*SmtpServerForm.main, *SmtpServerForm.advanced}
+        assert len(provider.steps) in {0, 4}
