@@ -13,6 +13,17 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import get_day_names, get_month_names, get_period_names
 from babel.numbers import format_decimal
 
+from templates_app.macros.problems import Words
+from transports.marks import gettext_noop as _
+
+
+class PatternError(ValueError):
+    """The pattern of a date is none; `words` say why."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words.said(_))
+        self.words = words
+
 
 class UnfitError(ValueError):
     """A value is not of the kind that a function needs; the text says which kind."""
@@ -48,15 +59,16 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 
 @lru_cache(maxsize=256)
 def date_pattern(pattern: str) -> tuple[str | _Field, ...]:
-    """The pattern as plain texts and fields. Raises ValueError for letters that mean nothing, or an open quote."""
+    """The pattern as plain texts and fields. Raises PatternError for letters that mean nothing, or an open quote."""
     parts: list[str | _Field] = []
     for match in _PATTERN.finditer(pattern):
         if match["letters"]:
             if match["letters"] not in FIELDS:
-                raise ValueError(f"“{match['letters']}” is no part of a date; known are {' '.join(FIELDS)}")
+                words = _("“%(letters)s” is no part of a date; known are %(known)s")
+                raise PatternError(Words(words, {"letters": match["letters"], "known": " ".join(FIELDS)}))
             parts.append(FIELDS[match["letters"]])
         elif match["stray"]:
-            raise ValueError("a quote in the date pattern is not closed")
+            raise PatternError(Words(_("a quote in the date pattern is not closed")))
         else:
             parts.append(match["plain"] or match["quoted"].replace("''", "'") or "'")
     return tuple(parts)

@@ -11,7 +11,8 @@ import regex
 from msgspec import Struct
 
 from templates_app.macros.budget import Budget
-from templates_app.macros.dates import date_pattern, format_date, format_number
+from templates_app.macros.dates import PatternError, date_pattern, format_date, format_number
+from templates_app.macros.problems import Words
 from templates_app.macros.tree import REASON, Argument, Literal, Number, Reference
 from templates_app.macros.values import Getter, Values, getter, is_empty
 from transports.marks import gettext_noop as _
@@ -141,48 +142,51 @@ def _for_a_copy(value: object, scope: Scope) -> str:
     return text
 
 
-Check = Callable[[Argument], str]
+Check = Callable[[Argument], Words | None]
+"""Returns what is wrong with an argument."""
 
 
-def _any_text(argument: Argument) -> str:
-    return "" if isinstance(argument, Literal) else "must be a text in single quotes"
+def _any_text(argument: Argument) -> Words | None:
+    return None if isinstance(argument, Literal) else Words(_("must be a text in single quotes"))
 
 
-def _text(argument: Argument) -> str:
-    return "" if isinstance(argument, Literal) and argument.value else "must be a text in single quotes, not empty"
+def _text(argument: Argument) -> Words | None:
+    fits = isinstance(argument, Literal) and argument.value
+    return None if fits else Words(_("must be a text in single quotes, not empty"))
 
 
-def _character(argument: Argument) -> str:
+def _character(argument: Argument) -> Words | None:
     fits = isinstance(argument, Literal) and len(argument.value) == 1
-    return "" if fits else "must be one character in single quotes"
+    return None if fits else Words(_("must be one character in single quotes"))
 
 
-def _pattern(argument: Argument) -> str:
+def _pattern(argument: Argument) -> Words | None:
     if not isinstance(argument, Literal) or not 0 < len(argument.value) <= MAX_PATTERN:
-        return "must be a date pattern such as 'yyyy-MM-dd HH:mm'"
+        return Words(_("must be a date pattern such as 'yyyy-MM-dd HH:mm'"))
     try:
         date_pattern(argument.value)
-    except ValueError as error:
-        return f"is no date pattern: {error}"
-    return ""
+    except PatternError as error:
+        return Words(_("is no date pattern: %(reason)s"), {"reason": error.words})
+    return None
 
 
-def _value(argument: Argument) -> str:
-    return ""
+def _value(argument: Argument) -> Words | None:
+    return None
 
 
-def _name(argument: Argument) -> str:
-    return "" if isinstance(argument, Reference) else "must be a name"
+def _name(argument: Argument) -> Words | None:
+    return None if isinstance(argument, Reference) else Words(_("must be a name"))
 
 
-def _word(argument: Argument) -> str:
-    return "" if isinstance(argument, Reference) and len(argument.parts) == 1 else "must be a bare word"
+def _word(argument: Argument) -> Words | None:
+    return None if isinstance(argument, Reference) and len(argument.parts) == 1 else Words(_("must be a bare word"))
 
 
 def _whole(least: int, *, most: int) -> Check:
-    def check(argument: Argument) -> str:
+    def check(argument: Argument) -> Words | None:
         fits = isinstance(argument, Number) and least <= argument.value <= most
-        return "" if fits else f"must be a whole number from {least} to {most}"
+        words = _("must be a whole number from %(least)d to %(most)d")
+        return None if fits else Words(words, {"least": least, "most": most})
 
     return check
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 from templates_app.macros.functions import MAX_TEXT, OPERANDS, PIPES, Function
-from templates_app.macros.problems import MacroError, nearest, shown
+from templates_app.macros.problems import MacroError, Words, either, nearest, shown
 from templates_app.macros.tree import (
     START,
     Call,
@@ -20,6 +20,7 @@ from templates_app.macros.tree import (
     Template,
     Text,
 )
+from transports.marks import gettext_noop as _
 
 MAX_MACROS = 1_000
 MAX_PIPES = 20
@@ -59,9 +60,9 @@ def parse(text: str) -> Template:
     more than 100,000 characters, 1,000 macros, 20 pipes in one macro, or 1,000 characters between quotes.
     """
     if len(text) > MAX_TEXT:
-        raise MacroError(f"the text has more than {MAX_TEXT:,} characters.", at=START)
+        raise MacroError(_("the text has more than %(most)s characters."), at=START, most=f"{MAX_TEXT:,}")
     if text.count("${") > MAX_MACROS:
-        raise MacroError(f"the text has more than {MAX_MACROS:,} macros.", at=START)
+        raise MacroError(_("the text has more than %(most)s macros."), at=START, most=f"{MAX_MACROS:,}")
     try:
         template = cast("Template", _PARSER.parse(text))
     except UnexpectedInput as error:
@@ -91,7 +92,7 @@ class _Builder(Transformer[Token, Any]):
     def number(self, parts: list[Token]) -> Number:
         digits, at = str(parts[0]), _at(parts[0])
         if len(digits) > MAX_DIGITS:
-            raise MacroError("the number is too large.", at=at)
+            raise MacroError(_("the number is too large."), at=at)
         return Number(value=int(digits), at=at)
 
     def reference(self, parts: list[Token]) -> Reference:
@@ -123,7 +124,7 @@ def _joined(parts: Iterable[Token | Macro]) -> list[Text | Macro]:
 def _unquoted(token: Token) -> str:
     text = str(token)[1:-1].replace("''", "'")
     if len(text) > MAX_LITERAL:
-        raise MacroError(f"a text in quotes has at most {MAX_LITERAL:,} characters.", at=_at(token))
+        raise MacroError(_("a text in quotes has at most %(most)s characters."), at=_at(token), most=f"{MAX_LITERAL:,}")
     return text
 
 
@@ -131,46 +132,55 @@ def _at(token: Token) -> Position:
     return Position(line=token.line or 1, column=token.column or 1)
 
 
+_AFTER_A_PIPE = _("%(name)s goes after a pipe, as in ${name | %(usage)s}.")
+_AT_THE_BEGINNING = _("%(name)s stands at the beginning of a macro, as in ${%(usage)s}.")
+
+
 def _check(macro: Macro) -> None:
     if isinstance(macro.operand, Call):
-        _check_call(macro.operand, known=OPERANDS, others=PIPES, misplaced="goes after a pipe, as in ${name | %s}.")
+        _check_call(macro.operand, known=OPERANDS, others=PIPES, misplaced=_AFTER_A_PIPE)
     if len(macro.pipes) > MAX_PIPES:
-        raise MacroError(f"a macro may have {MAX_PIPES} pipes at most.", at=macro.pipes[MAX_PIPES].at)
+        raise MacroError(_("a macro may have %(most)d pipes at most."), at=macro.pipes[MAX_PIPES].at, most=MAX_PIPES)
     for call in macro.pipes:
-        _check_call(call, known=PIPES, others=OPERANDS, misplaced="stands at the beginning of a macro, as in ${%s}.")
+        _check_call(call, known=PIPES, others=OPERANDS, misplaced=_AT_THE_BEGINNING)
 
 
 def _check_call(call: Call, *, known: dict[str, Function], others: dict[str, Function], misplaced: str) -> None:
     if call.name in others:
-        raise MacroError(f"{call.name} {misplaced % others[call.name].usage}", at=call.at)
+        raise MacroError(misplaced, at=call.at, name=call.name, usage=others[call.name].usage)
     if call.name not in known:
         suggestions = nearest(call.name.rpartition(".")[2], known=(*known, *others))
-        raise MacroError(f"there is no function {shown(call.name)}.", at=call.at, suggestions=suggestions)
+        raise MacroError(
+            _("there is no function %(name)s."), at=call.at, suggestions=suggestions, name=shown(call.name)
+        )
     function = known[call.name]
     if not function.least <= len(call.arguments) <= function.most:
-        raise MacroError(f"{call.name} needs {_amount(function)}, as in {function.usage}.", at=_surplus(call, function))
+        words, amount = _("%(name)s needs %(amount)s, as in %(usage)s."), _amount(function)
+        raise MacroError(words, at=_surplus(call, function), name=call.name, amount=amount, usage=function.usage)
     for position, argument in enumerate(call.arguments):
         if objection := function.checks[position](argument):
-            raise MacroError(f"argument {position + 1} of {call.name} {objection}.", at=argument.at)
+            words, place = _("argument %(place)d of %(name)s %(objection)s."), position + 1
+            raise MacroError(words, at=argument.at, place=place, name=call.name, objection=objection)
 
 
 def _surplus(call: Call, function: Function) -> Position:
     return call.arguments[function.most].at if len(call.arguments) > function.most else call.at
 
 
-def _amount(function: Function) -> str:
-    if function.most == 0:
-        return "no arguments"
-    if function.least == function.most:
-        return f"{function.least} argument{'s' if function.least > 1 else ''}"
-    return f"{function.least} to {function.most} arguments"
+def _amount(function: Function) -> Words:
+    least, most = function.least, function.most
+    if most == 0:
+        return Words(_("no arguments"))
+    if least < most:
+        return Words(_("%(least)d to %(most)d arguments"), {"least": least, "most": most})
+    return Words(_("1 argument")) if least == 1 else Words(_("%(least)d arguments"), {"least": least})
 
 
 _WORDS = {
-    "NAME": "a name",
-    "PART": "a name",
-    "STRING": "a text in single quotes",
-    "INTEGER": "a number",
+    "NAME": _("a name"),
+    "PART": _("a name"),
+    "STRING": _("a text in single quotes"),
+    "INTEGER": _("a number"),
     "DOT": "“.”",
     "COMMA": "“,”",
     "LPAR": "“(”",
@@ -186,20 +196,18 @@ def _syntax_error(error: UnexpectedInput) -> MacroError:
     accepted = cast("Callable[[], set[str]]", parser.accepts)()
     if token.type == "$END":
         opening = next(value for value in reversed(parser.parser_state.value_stack) if _is_opening(value))
-        return MacroError("this macro is not closed; “}” is missing.", at=_at(opening))
+        return MacroError(_("this macro is not closed; “}” is missing."), at=_at(opening))
     if token.startswith("'"):
-        message = "the closing quote is missing." if "STRING" in accepted else "a text in quotes can't stand here."
-        return MacroError(message, at=_at(token))
+        if "STRING" in accepted:
+            return MacroError(_("the closing quote is missing."), at=_at(token))
+        return MacroError(_("a text in quotes can't stand here."), at=_at(token))
     wanted = [words for name, words in _WORDS.items() if name in accepted]
-    return MacroError(f"“{token[:1]}” can't stand here; expected {_either(wanted)}.", at=_at(token))
+    words = _("“%(found)s” can't stand here; expected %(wanted)s.")
+    return MacroError(words, at=_at(token), found=token[:1], wanted=either(wanted))
 
 
 def _is_opening(value: object) -> bool:
     return isinstance(value, Token) and value.type == "OPEN"
-
-
-def _either(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 _PARSER = Lark(GRAMMAR, parser="lalr", start="template", maybe_placeholders=False, transformer=_Builder())

@@ -8,9 +8,15 @@ from collections.abc import Collection, Iterator
 from templates_app.macros.evaluate import BREAKS, HEADERS, Mode
 from templates_app.macros.grammar import parse
 from templates_app.macros.names import OPEN_PREFIXES, PATHS, PREFIXES
-from templates_app.macros.problems import MacroError, Problem, Severity, nearest, shown
+from templates_app.macros.problems import MacroError, Problem, Severity, Words, nearest, shown
 from templates_app.macros.tree import Position, Reference, Template, Text, text_source
+from transports.marks import gettext_noop as _
 
+_UNKNOWN = {
+    "user": _("no stored user has the property %(name)s; it may stay empty."),
+    "device": _("no stored device has the property %(name)s; it may stay empty."),
+    "custom": _("no stored device or user has the property %(name)s; it may stay empty."),
+}
 _PLAIN_MACRO = re.compile(r"\$\{[^{}]*\}")
 
 
@@ -47,11 +53,12 @@ def _unknown_name(reference: Reference) -> Problem:
     prefix, *rest = reference.parts
     if prefix in PREFIXES:
         siblings = [path for path in PATHS if path.startswith(f"{prefix}.")]
-        message, suggestions = f"there is no name {shown(reference.name)}.", nearest(".".join(rest), known=siblings)
+        words = Words(_("there is no name %(name)s."), {"name": shown(reference.name)})
+        suggestions = nearest(".".join(rest), known=siblings)
     else:
-        message = f"there are no names that begin with {shown(prefix)}."
+        words = Words(_("there are no names that begin with %(name)s."), {"name": shown(prefix)})
         suggestions = tuple(".".join((near, *rest)) for near in nearest(prefix, known=PREFIXES))
-    return Problem(message, line=reference.at.line, column=reference.at.column, suggestions=suggestions)
+    return Problem(words, line=reference.at.line, column=reference.at.column, suggestions=suggestions)
 
 
 def _unknown_property(reference: Reference, *, known: frozenset[str]) -> Iterator[Problem]:
@@ -61,9 +68,8 @@ def _unknown_property(reference: Reference, *, known: frozenset[str]) -> Iterato
         return
     siblings = [path for path in known if path.partition(".")[0] in prefixes]
     suggestions = nearest(name, known=siblings)
-    whose = " or ".join(prefixes)
-    message = f"no stored {whose} has the property {shown(name)}; it may stay empty."
-    yield Problem(message, reference.at.line, reference.at.column, suggestions, severity=Severity.WARNING)
+    words = Words(_UNKNOWN[prefix], {"name": shown(name)})
+    yield Problem(words, reference.at.line, reference.at.column, suggestions, severity=Severity.WARNING)
 
 
 def _plain_macros(template: Template) -> Iterator[Problem]:
@@ -75,11 +81,11 @@ def _plain_macros(template: Template) -> Iterator[Problem]:
 
 def _plain_macro(part: Text, found: re.Match[str]) -> Problem:
     at, macro = _place(part, before=text_source(part.value[: found.start()])), shown(found[0])
-    message = (
-        f"“$${{” writes a plain “${{”, so “{macro}” is sent as it stands and not filled in; "
-        f"for a “$” before the macro's value write ${{'$'}}{macro}"
+    words = _(
+        "“$${” writes a plain “${”, so “%(macro)s” is sent as it stands and not filled in; "
+        "for a “$” before the macro's value write ${'$'}%(macro)s"
     )
-    return Problem(message, at.line, at.column, severity=Severity.WARNING)
+    return Problem(Words(words, {"macro": macro}), at.line, at.column, severity=Severity.WARNING)
 
 
 def _is_macro(text: str) -> bool:
@@ -101,4 +107,4 @@ def _line_breaks(template: Template) -> Iterator[Problem]:
     for part in template.parts:
         if isinstance(part, Text) and (found := BREAKS.search(source := text_source(part.value))):
             at = _place(part, before=source[: found.start()])
-            yield Problem("a line break can't stand in this field.", line=at.line, column=at.column)
+            yield Problem(Words(_("a line break can't stand in this field.")), line=at.line, column=at.column)

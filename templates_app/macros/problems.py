@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
 from templates_app.macros.tree import Position
+from transports.marks import gettext_noop as _
 
+Translate = Callable[[str], str]
 MAX_SHOWN = 60
 
 
@@ -20,25 +22,62 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+class Words(Struct, frozen=True):
+    """A text that is marked for translation, with what stands in it: texts, numbers, and Words again."""
+
+    text: str
+    values: Mapping[str, object] = {}
+
+    def said(self, translate: Translate) -> str:
+        filled = {
+            name: value.said(translate) if isinstance(value, Words) else value for name, value in self.values.items()
+        }
+        return translate(self.text) % filled if filled else translate(self.text)
+
+
 class Problem(Struct, frozen=True):
     """One finding; line and column count from 1; `suggestions` are the nearest known names, best first."""
 
-    message: str
+    words: Words
     line: int
     column: int
     suggestions: tuple[str, ...] = ()
     severity: Severity = Severity.ERROR
 
+    @property
+    def message(self) -> str:
+        return self.words.said(_)
+
     def __str__(self) -> str:
-        hint = f" Did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
-        return f"Line {self.line}, column {self.column}: {self.message}{hint}"
+        return self.said(_)
+
+    def said(self, translate: Translate) -> str:
+        """All of it, in the language that `translate` translates marked texts into."""
+        place = {"line": self.line, "column": self.column, "message": self.words}
+        found = Words(_("Line %(line)d, column %(column)d: %(message)s"), place)
+        if self.suggestions:
+            found = Words(
+                _("%(problem)s Did you mean %(names)s?"), {"problem": found, "names": either(self.suggestions)}
+            )
+        return found.said(translate)
+
+
+def either(words: Sequence[str]) -> Words:
+    """One of them: "a, b or c"."""
+    *first, last = (Words(each) for each in words)
+    if not first:
+        return last
+    before = first[0]
+    for each in first[1:]:
+        before = Words(_("%(before)s, %(next)s"), {"before": before, "next": each})
+    return Words(_("%(before)s or %(last)s"), {"before": before, "last": last})
 
 
 class MacroError(ValueError):
-    """The text is no template."""
+    """The text is no template. `text` is marked for translation, `values` stand in it."""
 
-    def __init__(self, message: str, *, at: Position, suggestions: tuple[str, ...] = ()) -> None:
-        self.problem = Problem(message=message, line=at.line, column=at.column, suggestions=suggestions)
+    def __init__(self, text: str, *, at: Position, suggestions: tuple[str, ...] = (), **values: object) -> None:
+        self.problem = Problem(Words(text, values), line=at.line, column=at.column, suggestions=suggestions)
         super().__init__(str(self.problem))
 
     @property

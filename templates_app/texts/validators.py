@@ -164,7 +164,7 @@ def _foreign_fields(channel: Channel) -> Iterator[Finding]:
 
 def _lint(field: str, text: str, *, mode: Mode, properties: Collection[str] | None) -> Iterator[Finding]:
     for problem in lint(text, mode=mode, properties=properties):
-        yield Finding(field, "macro", str(problem), warning=problem.severity is Severity.WARNING)
+        yield Finding(field, "macro", problem.said(_), warning=problem.severity is Severity.WARNING)
 
 
 def _sender(channel: Channel) -> Iterator[Finding]:

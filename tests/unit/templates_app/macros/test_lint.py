@@ -124,3 +124,31 @@ def test_an_endless_name_is_not_repeated_in_full(source):
     problem = only(source % ("x" * 9_000), properties=STORED | {"device.a"})
     assert "x…" in problem.message
     assert len(str(problem)) < 200
+
+
+GERMAN = {
+    "Line %(line)d, column %(column)d: %(message)s": "Zeile %(line)d, Spalte %(column)d: %(message)s",
+    "argument %(place)d of %(name)s %(objection)s.": "Argument %(place)d von %(name)s %(objection)s.",
+    "is no date pattern: %(reason)s": "ist kein Datumsmuster: %(reason)s",
+    "a quote in the date pattern is not closed": "ein Anführungszeichen ist nicht geschlossen",
+    "%(problem)s Did you mean %(names)s?": "%(problem)s Meinten Sie %(names)s?",
+    "%(before)s or %(last)s": "%(before)s oder %(last)s",
+    "there is no function %(name)s.": "es gibt keine Funktion %(name)s.",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "${a | date('''')}",
+            "Zeile 1, Spalte 12: Argument 1 von date ist kein Datumsmuster: ein Anführungszeichen ist nicht geschlossen.",
+        ),
+        (
+            "${a | toerCase}",
+            "Zeile 1, Spalte 7: es gibt keine Funktion toerCase. Meinten Sie toLowerCase oder toUpperCase?",
+        ),
+    ],
+)
+def test_a_problem_is_said_in_another_language_with_all_its_parts(source, words):
+    assert only(source).said(lambda text: GERMAN.get(text, text)) == words
