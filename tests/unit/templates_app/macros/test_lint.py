@@ -130,7 +130,7 @@ GERMAN = {
     "Line %(line)d, column %(column)d: %(message)s": "Zeile %(line)d, Spalte %(column)d: %(message)s",
     "argument %(place)d of %(name)s %(objection)s.": "Argument %(place)d von %(name)s %(objection)s.",
     "is no date pattern: %(reason)s": "ist kein Datumsmuster: %(reason)s",
-    "a quote in the date pattern is not closed": "ein Anführungszeichen ist nicht geschlossen",
+    "a quote in the date pattern is not closed": "ein Zitat ist offen",
     "%(problem)s Did you mean %(names)s?": "%(problem)s Meinten Sie %(names)s?",
     "%(before)s or %(last)s": "%(before)s oder %(last)s",
     "there is no function %(name)s.": "es gibt keine Funktion %(name)s.",
@@ -142,11 +142,11 @@ GERMAN = {
     [
         (
             "${a | date('''')}",
-            "Zeile 1, Spalte 12: Argument 1 von date ist kein Datumsmuster: ein Anführungszeichen ist nicht geschlossen.",
+            "Zeile 1, Spalte 12: Argument 1 von date ist kein Datumsmuster: ein Zitat ist offen.",
         ),
         (
             "${a | toerCase}",
-            "Zeile 1, Spalte 7: es gibt keine Funktion toerCase. Meinten Sie toLowerCase oder toUpperCase?",
+            "Zeile 1, Spalte 7: es gibt keine Funktion toerCase. Meinten Sie toUpperCase, toLowerCase oder truncate?",
         ),
     ],
 )
