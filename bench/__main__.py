@@ -12,14 +12,14 @@ from pathlib import Path
 
 from bench import quickstart, surroundings
 
-PARTS = ("quickstart", "drain", "sms", "claim", "ingest", "broadcast", "pages")
+PARTS = ("quickstart", "drain", "sms", "push", "claim", "ingest", "broadcast", "pages")
 _BOTH = (("--database", "postgresql"), ("--database", "sqlite"))
 _DATABASES: dict[str, tuple[tuple[str, ...], ...]] = {"drain": _BOTH, "claim": _BOTH, "broadcast": _BOTH}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures the quick start, drains of mails and SMS, claims, intake, broadcasts and pages."
+        description="Measures the quick start, drains of mails and SMS, pushes, claims, intake, broadcasts and pages."
     )
     parser.add_argument("what", nargs="*", default=PARTS, type=partial(surroundings.one_of, PARTS))
     parser.add_argument("--rounds", type=int, default=4)
@@ -36,6 +36,7 @@ def main() -> None:
     runs = {
         "drain": (*rounds, "--mails", str(options.mails)),
         "sms": tuple(rounds),
+        "push": tuple(rounds),
         "claim": (*rounds, "--many", str(options.many)),
         "ingest": tuple(rounds),
         "broadcast": (*rounds, "--targets", str(options.targets)),

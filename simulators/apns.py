@@ -76,7 +76,7 @@ class ApnsSimulator:
         self.provider_tokens: set[str] = set()
         self._clock = clock
         self._ledger = Ledger(ledger) if ledger else None
-        self._known: dict[str, str] = {}
+        self._known: dict[str, tuple[str, int]] = {}
         self._lock = threading.Lock()
         site = Site(self.faults, _device, self._take, _refuse, streams=streams, shy=True, clock=clock, latency=latency)
         self._server = Http2Server(site, tls=tls, host=host, port=port)
@@ -166,20 +166,22 @@ class ApnsSimulator:
             self.provider_tokens.add(token)
             if token not in self._known:
                 self._known[token] = self._signature(token)
-            if self._known[token]:
-                return self._known[token]
-        made_at = jwt.decode(token, options={"verify_signature": False}).get("iat", 0)
+            refusal, made_at = self._known[token]
+        if refusal:
+            return refusal
         now = time.time() + self._clock
         return "" if -_MOST_AGE < now - made_at < _MOST_AGE else "ExpiredProviderToken"
 
-    def _signature(self, token: str) -> str:
+    def _signature(self, token: str) -> tuple[str, int]:
+        """Why it is refused, and when it was made."""
         try:
             key = self.account.keys[jwt.get_unverified_header(token)["kid"]]
             options: Any = {"verify_iat": False}
             claims = jwt.decode(token, key.public, algorithms=["ES256"], options=options)
         except (jwt.InvalidTokenError, KeyError):
-            return "InvalidProviderToken"
-        return "" if claims.get("iss") == key.team_id else "InvalidProviderToken"
+            return "InvalidProviderToken", 0
+        made_at = int(claims.get("iat", 0))
+        return ("" if claims.get("iss") == key.team_id else "InvalidProviderToken"), made_at
 
     def _device(self, posted: Posted) -> tuple[int, str] | None:
         account, token = self.account, _device(posted)

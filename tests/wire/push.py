@@ -73,7 +73,7 @@ def fcm_account(**fields: Any) -> FcmAccount:
 
 
 def key_file(token_uri: str, **fields: Any) -> str:
-    info = {
+    info: dict[str, Any] = {
         "type": "service_account",
         "project_id": PROJECT,
         "private_key_id": "1",
@@ -85,15 +85,17 @@ def key_file(token_uri: str, **fields: Any) -> str:
 
 
 def apns(tls: ssl.SSLContext, **fields: Any) -> ApnsSimulator:
-    return ApnsSimulator(**{"tls": tls, "account": apns_account()} | fields)
+    usual: dict[str, Any] = {"account": apns_account()}
+    return ApnsSimulator(tls=tls, **usual | fields)
 
 
 def fcm(tls: ssl.SSLContext, **fields: Any) -> FcmSimulator:
-    return FcmSimulator(**{"tls": tls, "account": fcm_account()} | fields)
+    usual: dict[str, Any] = {"account": fcm_account()}
+    return FcmSimulator(tls=tls, **usual | fields)
 
 
 def apns_config(port: int, *, authority: Authority, **fields: Any) -> ApnsConfig:
-    usual = {
+    usual: dict[str, Any] = {
         "topic": TOPIC,
         "key": signing_key(),
         "base_url": f"https://localhost:{port}",
@@ -108,7 +110,7 @@ def apns_channel(port: int, *, authority: Authority, **fields: Any) -> ApnsChann
 
 
 def fcm_config(simulator: FcmSimulator, *, authority: Authority, **fields: Any) -> FcmConfig:
-    usual = {
+    usual: dict[str, Any] = {
         "key_file": key_file(f"https://localhost:{simulator.token_port}/token"),
         "base_url": f"https://localhost:{simulator.port}",
         "timeout": timedelta(seconds=30),
