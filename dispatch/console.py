@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from console.kit import registry, times
 from console.kit.registry import Button, Entry, Finding, Level, Section
 from devices import limits
-from devices.scope import GroupScope
+from devices.scope import EVERYBODY, GroupScope
 from dispatch.dashboard import figures
 from dispatch.log import reasons, search, trial_views
 from dispatch.models import Event, Withheld
@@ -101,7 +101,7 @@ def _counted(number: int) -> str:
 
 def of_server(server: Server) -> Iterator[str]:
     """How many messages wait for a server that is about to be deleted."""
-    waiting = figures.waiting_for(server)
+    waiting = figures.waiting_for(server, scope=EVERYBODY)
     if waiting:
         yield (
             ngettext(

@@ -42,8 +42,10 @@ def create_key(
     return text
 
 
-def change_key(key: ApiKey, *, actor: Actor, before: Snapshot) -> None:
-    """How much it may post, and to whom, becomes what `key` says; `before` is its snapshot when it was read.
+def change_key(key: ApiKey, *, groups: Collection[int] | None, actor: Actor, before: Snapshot) -> None:
+    """How much it may post, and to whom, becomes what `key` says, and it is limited to `groups` (None: to none).
+
+    `before` is its snapshot when it was read.
 
     Raises grants.BeyondError, and StaleError where somebody changed or revoked it since.
     """
@@ -51,7 +53,10 @@ def change_key(key: ApiKey, *, actor: Actor, before: Snapshot) -> None:
         stored = ApiKey.objects.select_for_update().get(pk=key.pk)
         grants.require(actor, *keys.held_by([stored]).values())
         require_unchanged(stored, since=before)
-        key.save(update_fields=["rate_limit", "burst", "known_recipients_only"])
+        key.limited = groups is not None
+        key.save(update_fields=["rate_limit", "burst", "known_recipients_only", "limited"])
+        key.groups.set(groups or ())
+        grants.require(actor, *keys.held_by([key]).values())
 
 
 def revoke_key(key: ApiKey, *, actor: Actor, now: datetime) -> None:

@@ -12,6 +12,7 @@ from api.access import keys
 from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.accounts import grants
+from console.accounts.forms import LimitedForm
 from console.accounts.grants import Held
 
 _SCOPES = (
@@ -25,15 +26,19 @@ _SCOPES = (
 _LIFETIMES = (("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("", _("It does not expire")))
 
 
-class ApiKeyLimitsForm(forms.ModelForm[ApiKey]):
+class ApiKeyLimitsForm(LimitedForm, forms.ModelForm[ApiKey]):
     """What can be changed of a key: how much it may post, and to whom."""
 
     class Meta:
         model = ApiKey
         fields = ["rate_limit", "burst", "known_recipients_only"]
 
+    def __init__(self, *args: Any, holder: Held, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offer(holder, groups=keys.held_by([self.instance])[self.instance.pk].groups)
 
-class ApiKeyForm(forms.ModelForm[ApiKey]):
+
+class ApiKeyForm(LimitedForm, forms.ModelForm[ApiKey]):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
         widget=forms.CheckboxSelectMultiple,
@@ -47,9 +52,11 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
         help_texts = {"name": _("What will use it, for example the name of a system.")}
 
     def __init__(self, *args: Any, holder: Held, **kwargs: Any) -> None:
-        """Offers the scopes that `holder` may give."""
+        """Offers the scopes that `holder` may give; a key of who is limited is limited too."""
         super().__init__(*args, **kwargs)
-        given = [(scope.value, label) for scope, label in _SCOPES if grants.covers(holder, keys.held([scope]))]
+        self.offer(holder, groups=holder.groups)
+        held = {scope: keys.held([scope], groups=holder.groups) for scope, _label in _SCOPES}
+        given = [(scope.value, label) for scope, label in _SCOPES if grants.covers(holder, held[scope])]
         self.fields["scopes"].choices = given  # type: ignore[attr-defined]
         for name in ("rate_limit", "burst"):
             self.fields[name].required = False

@@ -24,7 +24,7 @@ from api.access.forms import ApiKeyForm, ApiKeyLimitsForm
 from api.kit.callers import ApiScope
 from api.models import ApiKey, Webhook
 from console.accounts import grants
-from console.accounts.grants import BeyondError
+from console.accounts.grants import BeyondError, Held
 from console.kit import cells, registry
 from console.kit.editing import FormPage
 from console.kit.filters import NameFilter
@@ -55,7 +55,8 @@ class ApiKeysPage(SettingsChildView, ListPage[ApiKey]):
     def prepare(self, rows: Sequence[ApiKey]) -> None:
         """Finds those that are in use and may do no more than whoever looks."""
         holder = grants.of_actor(audit.by_request(self.request))
-        self.open_to = {row.pk for row in rows if not row.revoked_at and grants.covers(holder, keys.held(row.scopes))}
+        held = keys.held_by(rows)
+        self.open_to = {row.pk for row in rows if not row.revoked_at and grants.covers(holder, held[row.pk])}
 
     def columns(self, rows: Sequence[ApiKey]) -> Iterable[Column]:
         now, unbacked = timezone.now(), keys.unbacked(rows)
@@ -81,6 +82,8 @@ def _named(key: ApiKey, *, opens: bool) -> Words:
 
 def _limits(key: ApiKey) -> Words:
     known = cells.small(_("known recipients only"), style="nowrap") if key.known_recipients_only else ""
+    if key.limited:
+        known = cells.small(_("limited to groups"), style="nowrap")
     if not key.rate_limit:
         return cells.joined(_("Any number"), known)
     rate = _("%s a second") % f"{key.rate_limit:,}"
@@ -140,6 +143,7 @@ class ApiKeyAddPage(TemplateResponseMixin, SettingsChildView):
             rate_limit=form.cleaned_data["rate_limit"],
             burst=form.cleaned_data["burst"],
             known_recipients_only=form.cleaned_data["known_recipients_only"],
+            groups=form.groups(),
         )
 
     def _form(self, data: QueryDict | None = None) -> ApiKeyForm:
@@ -162,14 +166,19 @@ class ApiKeyPage(SettingsChildView, FormPage[ApiKey]):
 
     def get_object(self) -> ApiKey:
         found = super().get_object()
-        if found.revoked_at or not grants.covers(
-            grants.of_actor(audit.by_request(self.request)), keys.held(found.scopes)
-        ):
+        if found.revoked_at or not grants.covers(self._holder(), keys.held_by([found])[found.pk]):
             raise Http404
         return found
 
+    def get_form(self, **kwargs: Any) -> ApiKeyLimitsForm:
+        return ApiKeyLimitsForm(instance=self.instance, holder=self._holder(), **kwargs)
+
+    def _holder(self) -> Held:
+        return grants.of_actor(audit.by_request(self.request))
+
     def store(self, form: ModelForm[ApiKey], *, before: Snapshot) -> ApiKey:
-        edits.change_key(form.instance, actor=audit.by_request(self.request), before=before)
+        assert isinstance(form, ApiKeyLimitsForm)
+        edits.change_key(form.instance, groups=form.groups(), actor=audit.by_request(self.request), before=before)
         return form.instance
 
     def get_success_url(self) -> str:

@@ -209,8 +209,9 @@ def list_broadcasts(call: Call) -> HttpResponse:
 
 
 def show_broadcast(call: Call, broadcast_id: UUID) -> HttpResponse:
-    row = _find(call, broadcast_id)
-    return operation.answer(_detail(row, found=progress.of(row, scope=call.caller.within, now=call.now)))
+    row, within = _find(call, broadcast_id), call.caller.within
+    found = progress.of(row, scope=within, now=call.now)
+    return operation.answer(_detail(row, found=found, is_whole=row.is_whole_within(within)))
 
 
 def pause_broadcast(call: Call, broadcast_id: UUID) -> HttpResponse:
@@ -318,16 +319,19 @@ def _summary(row: Broadcast) -> dict[str, Any]:
     return {"id": row.pk, "name": str(row), "state": _shown(row.state), **{name: getattr(row, name) for name in names}}
 
 
-def _detail(row: Broadcast, *, found: Progress) -> BroadcastDetail:
+def _detail(row: Broadcast, *, found: Progress, is_whole: bool) -> BroadcastDetail:
+    """Whom it goes to, and a server's words, may name somebody else: they are for those who see all that it reaches."""
     return BroadcastDetail(
         **_summary(row),
-        audience=row.audience,
+        audience=row.audience if is_whole else {},
         message=_message(row.texts),
         counts=dict(found.counts),
         rate=round(found.rate, 2),
         seconds_left=None if found.left is None else int(found.left.total_seconds()),
         failures=[FailuresBody(each.state, each.code, each.number) for each in found.failures],
-        pause=PauseBody(found.pause.code, found.pause.words, found.pause.since) if found.pause else None,
+        pause=PauseBody(found.pause.code, found.pause.words if is_whole else "", found.pause.since)
+        if found.pause
+        else None,
         stands_still=found.still,
     )
 

@@ -7,7 +7,6 @@ from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Prefetch
 from django.http import HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -19,7 +18,7 @@ from api.v1.bodies import Line, UserFields, filter_in, key_in, supplied
 from api.v1.records import MOST, Items, SavedAnswer, WarningBody, put, save_all, warnings_of
 from devices import edits, selection
 from devices.edits import Saved
-from devices.models import Group, Person, folded
+from devices.models import Person, folded
 from dispatch.outbox import removal
 from servers.queries import country
 from transports.addresses import invisible
@@ -80,13 +79,13 @@ def list_users(call: Call) -> HttpResponse:
     rows = rows.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
         rows = rows.filter(selection.searched(query.search, columns=selection.USER_SEARCH))
-    found, last = pages.page(rows.prefetch_related(_groups(call), "devices").order_by("-uid"), limit=query.limit)
+    found, last = pages.page(rows.prefetch_related("groups", "devices").order_by("-uid"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
-    return operation.answer(UsersPage([_detail(row) for row in found], following))
+    return operation.answer(UsersPage([_detail(row, call=call) for row in found], following))
 
 
 def show_user(call: Call, loginname: str) -> HttpResponse:
-    return operation.answer(_detail(_find(call, loginname)))
+    return operation.answer(_detail(_find(call, loginname), call=call))
 
 
 def put_user(call: Call, loginname: str) -> HttpResponse:
@@ -97,7 +96,7 @@ def put_user(call: Call, loginname: str) -> HttpResponse:
         save=lambda: edits.save_user(
             "loginname", loginname, given, scope=call.caller.within, country=country(), actor=call.actor
         ),
-        answer=lambda kept: _detail(kept.row, warnings=warnings_of(kept.warnings)),
+        answer=lambda kept: _detail(kept.row, call=call, warnings=warnings_of(kept.warnings)),
     )
 
 
@@ -119,23 +118,19 @@ def put_users(call: Call) -> HttpResponse:
 
 def _find(call: Call, loginname: str) -> Person:
     strict_json.check({"loginname": loginname})
-    rows = Person.objects.within(call.caller.within).prefetch_related(_groups(call))
+    rows = Person.objects.within(call.caller.within)
     row = rows.filter(loginname__lower=folded(invisible.trimmed(loginname))).first()
     if row is None:
         raise operation.not_found("user")
     return row
 
 
-def _groups(call: Call) -> Prefetch[str]:
-    return Prefetch("groups", Group.objects.within(call.caller.within))
-
-
-def _detail(row: Person, *, warnings: list[WarningBody] | None = None) -> UserDetail:
+def _detail(row: Person, *, call: Call, warnings: list[WarningBody] | None = None) -> UserDetail:
     names = ("loginname", "username", "domainname", "displayname", "mail", "mobile", "language", "time_zone")
     return UserDetail(
         id=row.uid,
         **{name: getattr(row, name) for name in (*names, "disabled", "properties", "updated_at")},
-        groups=sorted(group.name for group in row.groups.all()),
+        groups=sorted(group.name for group in row.groups.all() if call.caller.within.covers(frozenset({group.pk}))),
         devices=sorted(device.serial or device.imei for device in row.devices.all()),
         warnings=warnings or [],
     )

@@ -15,7 +15,8 @@ from django.db.models import Model
 from django.forms import ModelForm
 from django.utils.translation import gettext as _
 
-from console.accounts import grants, second_factor
+from console.accounts import grants, limits, second_factor
+from console.accounts.forms import RoleForm
 from console.accounts.grants import Held
 from console.models import Profile, RoleRule, SecondFactor
 from foundation import audit
@@ -38,17 +39,25 @@ def save_administrator(form: ModelForm[User], *, actor: Actor, before: Snapshot)
         return form.save()
 
 
-def save_role(form: ModelForm[Group], *, actor: Actor, before: Snapshot) -> Group:
-    """As `save_administrator`; whether its members need a second factor is an entry of its own."""
+def save_role(form: RoleForm, *, actor: Actor, before: Snapshot) -> Group:
+    """As `save_administrator`; whether its members need a second factor, and which groups it is limited to, is an entry
+    of its own.
+    """
     with _saving(form.instance, actor=actor, before=before):
         role = form.save()
         rule, _is_new = RoleRule.objects.get_or_create(role=role)
-        required = form.cleaned_data["second_factor"]
-        if rule.second_factor != required:
-            with audit.change(actor, action=Action.CHANGE, instance=rule):
-                rule.second_factor = required
-                rule.save()
+        old, wanted = limits.of_roles([role.pk]).get(role.pk), form.groups()
+        shown = _shown_rule(rule, groups=old)
+        rule.second_factor, rule.limited = form.cleaned_data["second_factor"], wanted is not None
+        if shown != (new := _shown_rule(rule, groups=wanted)):
+            rule.save()
+            limits.groups().store(role.pk, wanted or ())
+            audit.record(actor, action=Action.CHANGE, instance=rule, before=shown, after=new)
         return role
+
+
+def _shown_rule(rule: RoleRule, *, groups: frozenset[int] | None) -> Snapshot:
+    return {**audit.snapshot(rule), "groups": limits.groups().names(groups) if groups else []}
 
 
 def delete_administrator(user: User, *, actor: Actor) -> None:

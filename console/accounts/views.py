@@ -240,7 +240,7 @@ class RolePage(_RoleView, FormPage[Group]):
     template_name = "console/role.html"
     add_title = gettext_lazy("Add role")
 
-    def get_form(self, **kwargs: Any) -> ModelForm[Group]:
+    def get_form(self, **kwargs: Any) -> RoleForm:
         return RoleForm(instance=self.instance, holder=None if self._is_beyond() else self._holder(), **kwargs)
 
     def all_permissions(self) -> tuple[str, ...]:
@@ -253,6 +253,7 @@ class RolePage(_RoleView, FormPage[Group]):
         return super().post(request, *args, **kwargs)
 
     def store(self, form: ModelForm[Group], *, before: Snapshot) -> Group:
+        assert isinstance(form, RoleForm)
         return edits.save_role(form, actor=audit.by_request(self.request), before=before)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Case, Count, F, Value, When
+from django.db.models import Case, Count, F, QuerySet, Value, When
+from django.db.models.functions import TruncHour
 from msgspec import Struct
 
 from dispatch.models import Delivery, HourFigures
@@ -48,6 +49,26 @@ def count(*, now: datetime) -> int:
         if time.monotonic() > until:
             break
     return counted
+
+
+Counts = dict[str, dict[str, int]]
+
+
+def hours_of(rows: QuerySet[Delivery], *, now: datetime) -> list[tuple[datetime, Counts, int | None]]:
+    """The last two weeks of some deliveries as HourFigures has those of all: start, counts, and median in milliseconds.
+
+    The median is that of the newest alone.
+    """
+    among = rows.filter(id__gte=first_id(first_hour(now))).order_by()
+    counts: dict[datetime, Counts] = {}
+    start = TruncHour("created_at", tzinfo=UTC)
+    for hour, kind, state, number in among.values_list(start, _KIND, "state").annotate(number=Count("*")):
+        counts.setdefault(hour, {}).setdefault(kind, {})[state] = number
+    sample: dict[datetime, list[tuple[datetime, datetime | None]]] = {}
+    for pair in among.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE]:
+        sample.setdefault(_floor(pair[0]), []).append(pair)
+    medians = {hour: _milliseconds(found.median) for hour, pairs in sample.items() if (found := latency(pairs))}
+    return [(hour, by_kind, medians.get(hour)) for hour, by_kind in sorted(counts.items())]
 
 
 def latency(sample: list[tuple[datetime, datetime | None]]) -> Latency | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from django.db.models import OuterRef, Subquery
+from django.core.cache import cache
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from msgspec import Struct
 
-from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, latency
+from devices.scope import GroupScope
+from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, hours_of, latency
 from dispatch.models import Delivery, HourFigures, Priority
 from dispatch.outbox.indexes import RARE_ONES, in_state
 from dispatch.rules import states
@@ -18,6 +20,7 @@ from foundation.sql.ids import first_id
 from servers.models import Server
 
 MOST_COUNTED = 100_000
+KEPT_SECONDS = 60
 _WAITING = timedelta(minutes=5)
 _HASTY = (Priority.SYSTEM, Priority.EVENT)
 
@@ -51,27 +54,35 @@ class Hour(Struct, frozen=True):
     counted_at: datetime
 
 
-def hours(*, now: datetime) -> list[Hour]:
-    """Those of the last two weeks that were counted."""
+def hours(*, scope: GroupScope, now: datetime) -> list[Hour]:
+    """Those of the last two weeks that were counted; those of a limited scope are counted here, once a minute."""
+    if scope.is_limited:
+        key = f"dispatch.dashboard.hours.{scope.key}"
+        known: list[Hour] | None = cache.get(key)
+        if known is None:
+            known = [Hour(*row, now) for row in hours_of(Delivery.objects.within(scope), now=now)]
+            cache.set(key, known, KEPT_SECONDS)
+        return known
     rows = HourFigures.objects.filter(start__gte=first_hour(now)).order_by()
     return [Hour(*row) for row in rows.values_list("start", "counts", "median_ms", "counted_at")]
 
 
-def now_figures(hours: Sequence[Hour], *, now: datetime) -> Now:
+def now_figures(hours: Sequence[Hour], *, scope: GroupScope, now: datetime) -> Now:
     day_ago = now - timedelta(days=1)
     lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
-    recent = _newest()
+    rows = Delivery.objects.within(scope).order_by()
+    recent = _newest(rows, now=now)
     failed = sum(
-        Delivery.objects.filter(RARE_ONES, in_state(state), id__gte=first_id(day_ago)).order_by()[:MOST_COUNTED].count()
+        rows.filter(RARE_ONES, in_state(state), id__gte=first_id(day_ago))[:MOST_COUNTED].count()
         for state in states.LOST
     )
     return Now(
         sent=sum(_count(hour.counts, states.TAKEN) for hour in lately),
         failed=min(failed, MOST_COUNTED),
-        queued=Delivery.objects.filter(in_state(DeliveryState.DUE)).order_by()[:MOST_COUNTED].count(),
+        queued=rows.filter(in_state(DeliveryState.DUE))[:MOST_COUNTED].count(),
         latency=latency([pair for pair in recent if pair[0] >= day_ago]),
         counted_at=max((hour.counted_at for hour in lately), default=None),
-        anything_sent=any(sent for _accepted, sent in recent) or _was_counted_as_sent(),
+        anything_sent=any(sent for _accepted, sent in recent) or scope.is_limited or _was_counted_as_sent(),
     )
 
 
@@ -86,9 +97,10 @@ def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
     return [_day(on, rows) for on, rows in by_day.items()]
 
 
-def _newest() -> list[tuple[datetime, datetime | None]]:
-    """When the newest deliveries were accepted and sent."""
-    return list(Delivery.objects.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
+def _newest(rows: QuerySet[Delivery], *, now: datetime) -> list[tuple[datetime, datetime | None]]:
+    """When the newest deliveries of two weeks were accepted and sent."""
+    lately = rows.filter(id__gte=first_id(first_hour(now)))
+    return list(lately.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
 
 
 def _was_counted_as_sent() -> bool:
@@ -96,9 +108,10 @@ def _was_counted_as_sent() -> bool:
     return any(_count(counts, states.TAKEN) for counts in newest)
 
 
-def recent_failures(*, limit: int = 8) -> list[Delivery]:
+def recent_failures(*, scope: GroupScope, limit: int = 8) -> list[Delivery]:
     return list(
-        Delivery.objects.filter(RARE_ONES, in_state(DeliveryState.FAILED))
+        Delivery.objects.within(scope)
+        .filter(RARE_ONES, in_state(DeliveryState.FAILED))
         .order_by("-id")
         .only(
             "id", "server_id", "server_kind", "address", "address_kind", "reason_code", "reason_detail", "created_at"
@@ -126,9 +139,10 @@ def _oldest(priority: Priority) -> Subquery:
     return Subquery(waiting.order_by("due_at").values("due_at")[:1])
 
 
-def waiting_for(server: Server) -> int:
-    """How many messages wait for this server; stops at MOST_COUNTED."""
-    return Delivery.objects.filter(in_state(DeliveryState.DUE), server_id=server.pk).order_by()[:MOST_COUNTED].count()
+def waiting_for(server: Server, *, scope: GroupScope) -> int:
+    """How many messages in the scope wait for this server; stops at MOST_COUNTED."""
+    rows = Delivery.objects.within(scope).filter(in_state(DeliveryState.DUE), server_id=server.pk)
+    return rows.order_by()[:MOST_COUNTED].count()
 
 
 def _count(counts: Mapping[str, Mapping[str, int]], wanted: Iterable[str]) -> int:

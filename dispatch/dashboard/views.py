@@ -15,8 +15,9 @@ from django.views.generic.base import TemplateView
 from console.kit import charts, registry
 from console.kit.charts import Chart, Series
 from console.kit.registry import Words
-from console.kit.views import ConsoleView
+from devices.limits import ScopedView
 from devices.models import Device, Person
+from devices.scope import GroupScope
 from dispatch.dashboard import figures as queries
 from dispatch.dashboard.figures import Day
 from dispatch.log import reasons
@@ -31,7 +32,7 @@ _STYLES = ((ServerKind.SMTP, "s1"), (ServerKind.SMS, "s2"), (ServerKind.APNS, "s
 _SHOWN = ("kind", "name", "active", "stopped_at", "paused_until", "last_test_passed")
 
 
-class DashboardPage(ConsoleView, TemplateView):
+class DashboardPage(ScopedView, TemplateView):
     """How sending goes: now, over two weeks, each server, the latest failures; what to set up, until mail goes out."""
 
     template_name = "dispatch/dashboard.html"
@@ -41,8 +42,8 @@ class DashboardPage(ConsoleView, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         now = timezone.now()
-        hours = queries.hours(now=now)
-        days, figures = queries.days(hours, now=now), queries.now_figures(hours, now=now)
+        hours = queries.hours(scope=self.scope, now=now)
+        days, figures = queries.days(hours, now=now), queries.now_figures(hours, scope=self.scope, now=now)
         every = list(Server.objects.only(*_SHOWN))
         servers, names = [server for server in every if server.active], {server.pk: server.name for server in every}
         context = {
@@ -51,8 +52,8 @@ class DashboardPage(ConsoleView, TemplateView):
             "yesterday": now - timedelta(days=1),
             "messages_chart": _messages_chart(days),
             "latency_chart": _latency_chart(days),
-            "servers": [_server(server) for server in servers],
-            "failures": [_failure(row, names=names) for row in queries.recent_failures()],
+            "servers": [_server(server, scope=self.scope) for server in servers],
+            "failures": [_failure(row, names=names) for row in queries.recent_failures(scope=self.scope)],
             "steps": [] if figures.anything_sent else _steps(servers),
             "panels": registry.panels("dashboard", self.request),
         }
@@ -84,7 +85,7 @@ def _labels(days: Sequence[Day]) -> list[str]:
     return [f"{day.on:%d %b}" for day in days]
 
 
-def _server(server: Server) -> dict[str, Any]:
+def _server(server: Server, *, scope: GroupScope) -> dict[str, Any]:
     level = health.level(server)
     words = {registry.Level.OK: _("Active"), registry.Level.WARNING: _("Paused"), registry.Level.ERROR: _("Stopped")}
     return {
@@ -92,7 +93,7 @@ def _server(server: Server) -> dict[str, Any]:
         "url": health.address(server),
         "level": level,
         "words": words[level],
-        "waiting": queries.waiting_for(server),
+        "waiting": queries.waiting_for(server, scope=scope),
     }
 
 

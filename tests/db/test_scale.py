@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device
+from devices.scope import EVERYBODY
 from dispatch.dashboard import figures
 from dispatch.models import Attempt, Delivery, Event
 from foundation.sql.ids import moment_of
@@ -41,7 +42,7 @@ def test_every_delivery_has_an_event_its_attempts_and_an_id_of_its_time():
 @pytest.mark.usefixtures("_demo")
 def test_the_figures_of_two_weeks_are_counted():
     make()
-    days = figures.days(figures.hours(now=timezone.now()), now=timezone.now())
+    days = figures.days(figures.hours(scope=EVERYBODY, now=timezone.now()), now=timezone.now())
     assert all(day.sent["smtp"] > 100 and day.failed for day in days[:-1])
 
 

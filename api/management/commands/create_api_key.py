@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from api.access import edits
 from api.kit.callers import ApiScope
 from api.models import DEFAULT_BURST, DEFAULT_RATE, MOST_BURST, MOST_RATE
+from devices.models import Group
 from foundation.audit import Actor
 
 
@@ -40,6 +41,13 @@ class Command(BaseCommand):
             help="its events may name no addresses but those of known users and devices",
         )
 
+        parser.add_argument(
+            "--group",
+            action="append",
+            dest="groups",
+            help="it sees and notifies the users of this group and their devices alone; may be given several times",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = [word.strip() for word in options["scopes"].split(",") if word.strip()]
         unknown = [word for word in wanted if word not in set(ApiScope)]
@@ -48,6 +56,9 @@ class Command(BaseCommand):
         for name, least, most in (("rate", 0, MOST_RATE), ("burst", 1, MOST_BURST)):
             if not least <= options[name] <= most:
                 raise CommandError(f"--{name} is a number from {least} to {most}.")
+        groups = dict(Group.objects.filter(name__in=options["groups"] or ()).values_list("name", "pk"))
+        if missing := [name for name in options["groups"] or () if name not in groups]:
+            raise CommandError(f"--group: there is no group {missing[0]!r}.")
         try:
             text = edits.create_key(
                 options["name"],
@@ -56,6 +67,7 @@ class Command(BaseCommand):
                 rate_limit=options["rate"],
                 burst=options["burst"],
                 known_recipients_only=options["known_recipients"],
+                groups=list(groups.values()) if options["groups"] else None,
             )
         except IntegrityError:
             raise CommandError(f"There is a key named {options['name']!r} already; choose another name.") from None

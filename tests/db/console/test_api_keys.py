@@ -103,7 +103,7 @@ def test_a_key_that_changed_since_it_was_read_is_not_changed_by_anybody(key):
     edits.revoke_key(key[0], actor=Actor("other"), now=timezone.now())
     read.rate_limit = 5
     with pytest.raises(StaleError):
-        edits.change_key(read, actor=Actor("one"), before=before)
+        edits.change_key(read, groups=None, actor=Actor("one"), before=before)
     assert ApiKey.objects.get().rate_limit == 1_000
 
 

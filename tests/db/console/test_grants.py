@@ -206,7 +206,7 @@ def test_a_scope_is_given_by_whoever_holds_all_that_it_needs(client, scope):
         assert client.post(f"/settings/api-keys/{theirs.pk}/revoke/").status_code == 403
         assert client.post(f"/settings/api-keys/{theirs.pk}/", {"rate_limit": 1, "burst": 1}).status_code == 404
         with pytest.raises(BeyondError):
-            api_edits.change_key(theirs, actor=Actor("maker", user=maker), before=audit.snapshot(theirs))
+            api_edits.change_key(theirs, groups=None, actor=Actor("maker", user=maker), before=audit.snapshot(theirs))
         maker.user_permissions.add(*named(name))
     assert client.post(f"/settings/api-keys/{theirs.pk}/revoke/").status_code == 302
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from devices.scope import EVERYBODY
 from dispatch.dashboard import counting
 from dispatch.dashboard import figures as queries
 from dispatch.models import Delivery, Event, HourFigures
@@ -114,8 +115,8 @@ def test_figures_of_the_last_day_and_of_two_weeks():
     deliveries(S.SENT, S.FAILED, at=NOW - timedelta(days=3), took=timedelta(seconds=9))
     while counting.count(now=NOW):
         pass
-    hours = queries.hours(now=NOW)
-    now = queries.now_figures(hours, now=NOW)
+    hours = queries.hours(scope=EVERYBODY, now=NOW)
+    now = queries.now_figures(hours, scope=EVERYBODY, now=NOW)
     assert (now.sent, now.failed, now.queued) == (3, 1, 1)
     assert now.latency.median == timedelta(seconds=2)
     days = queries.days(hours, now=NOW)
@@ -140,7 +141,7 @@ def test_a_message_that_waits_too_long_for_its_server_is_noticed_and_a_broadcast
     Delivery.objects.filter(pk=old.pk).update(state=S.CANCELLED)
     Delivery.objects.filter(pk=broadcast.pk).update(priority=9)
     assert not list(queries.waiting_long(now=NOW))
-    assert queries.waiting_for(server) == 1
+    assert queries.waiting_for(server, scope=EVERYBODY) == 1
 
 
 def test_counting_an_hour_reads_one_range_of_the_primary_key():
@@ -153,8 +154,8 @@ def test_counting_an_hour_reads_one_range_of_the_primary_key():
 def test_queued_and_failed_messages_are_counted_by_their_partial_indexes():
     full()
     with CaptureQueriesContext(connection) as caught:
-        queries.now_figures(queries.hours(now=NOW), now=NOW)
-        queries.recent_failures()
+        queries.now_figures(queries.hours(scope=EVERYBODY, now=NOW), scope=EVERYBODY, now=NOW)
+        queries.recent_failures(scope=EVERYBODY)
     selects = [query["sql"] for query in caught if "state = '" in query["sql"]]
     assert len(selects) == 4
     with connection.cursor() as cursor:
