@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -49,7 +48,6 @@ class DashboardPage(ScopedView, TemplateView):
         context = {
             "figures": figures,
             "most": queries.MOST_COUNTED,
-            "yesterday": now - timedelta(days=1),
             "messages_chart": _messages_chart(days),
             "latency_chart": _latency_chart(days),
             "servers": [_server(server, scope=self.scope) for server in servers],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -40,6 +41,10 @@ class LogFilter(ListFilter):
     )
     template = forms.ChoiceField(label=_("Template"))
     server = forms.ChoiceField(label=_("Server"))
+    within = forms.ChoiceField(
+        label=_("Within"),
+        choices=choices(("1", _("Last hour")), ("24", _("Last 24 hours")), ("168", _("Last 7 days"))),
+    )
     since = Day(label=_("From day"))
     until = Day(label=_("To day"))
     event = forms.UUIDField(widget=forms.HiddenInput)
@@ -58,11 +63,13 @@ class LogFilter(ListFilter):
             self.fields[field].choices = choices(*offered)  # type: ignore[attr-defined]
 
 
-def wanted(given: Mapping[str, Any]) -> Wanted:
-    """What a filter asks for."""
+def wanted(given: Mapping[str, Any], *, now: datetime) -> Wanted:
+    """What a filter asks for at this moment."""
     state = given.get("state", "")
+    begins = [start_of(given["since"])] if "since" in given else []
+    begins += [now - timedelta(hours=int(given["within"]))] if "within" in given else []
     return Wanted(
-        since=start_of(given["since"]) if "since" in given else None,
+        since=max(begins, default=None),
         until=end_of(given["until"]) if "until" in given else None,
         channel=given.get("channel", ""),
         states=frozenset(GROUPS[state][1] if state in GROUPS else {state} if state else ()),

@@ -76,7 +76,7 @@ class LogPage(LogView, ListPage[Delivery]):
         yield Button("CSV", f"{reverse('delivery-log-export')}?{query}", how=How.LINK)
 
     def fetch(self, given: Mapping[str, Any], *, after: str) -> Slice:
-        found = search.page(wanted(given), scope=self.scope, after=_uid(after))
+        found = search.page(wanted(given, now=timezone.now()), scope=self.scope, after=_uid(after))
         return Slice(found.rows, after=str(found.after or ""), searched_to=found.searched_to)
 
     def name_of(self, row: Delivery) -> str:
@@ -183,7 +183,7 @@ def _chunks(marked: Chosen, *, deed: Deed, scope: GroupScope) -> Iterable[list[U
         named = [uid for text in marked.keys if (uid := _uid(text))]
         ticked = list(Delivery.objects.within(scope).filter(pk__in=named).values_list("pk", flat=True))
         return [ticked] if ticked else []
-    sought = wanted(LogFilter(marked.query).given())
+    sought = wanted(LogFilter(marked.query).given(), now=timezone.now())
     fitting = frozenset(deed.states) & sought.states if sought.states else frozenset(deed.states)
     if not fitting:
         return []
@@ -195,7 +195,9 @@ class LogExport(LogView):
     """What the filter matches, as CSV."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        found = search.pages(wanted(LogFilter(request.GET).given()), scope=self.scope, most=MOST_EXPORTED)
+        found = search.pages(
+            wanted(LogFilter(request.GET).given(), now=timezone.now()), scope=self.scope, most=MOST_EXPORTED
+        )
         response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
         return response

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from api.models import ApiKey, Webhook
 from devices.scope import EVERYBODY
 from dispatch.log import reasons, search
+from dispatch.log.forms import LogFilter, wanted
 from dispatch.log.search import Wanted
 from dispatch.models import Attempt, Delivery, Event
 from foundation.models import AuditEntry
@@ -87,6 +88,15 @@ def test_time_bounds_are_those_of_acceptance(server):
     assert all_pages(Wanted(since=made + timedelta(seconds=1))) == []
     assert all_pages(Wanted(until=made + timedelta(seconds=1))) == [new, old]
     assert all_pages(Wanted(until=moment_of(old) - timedelta(seconds=1))) == []
+
+
+def test_the_filter_within_is_that_many_hours_or_the_later_day():
+    now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    given = LogFilter({"within": "24"}).given()
+    assert wanted(given, now=now).since == now - timedelta(hours=24)
+    day = {"since": date(2026, 11, 22)}
+    assert wanted({**given, **day}, now=now).since == wanted(day, now=now).since
+    assert wanted(LogFilter({"within": "25"}).given(), now=now).since is None
 
 
 @pytest.mark.parametrize("key", ["u1", "U1", "u1@example.com", "S1", "+4917012345"])
