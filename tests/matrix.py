@@ -1,8 +1,8 @@
 """`make test`: all tests on SQLite and the embedded broker, and those with a database on PostgreSQL and Redis as well.
 
-Three processes share the work, for the tests in `wire` and `flow` wait most of the time. The lines of the first are
-shown as they come, those of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name servers to use; without
-them private ones are started where their binaries are found. What is left out is said at the end; with
+Four processes share the work, two of which wait most of the time. The lines of the first are shown as they come, those
+of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name servers to use, one after the other; without them
+private ones are started where their binaries are found. What is left out is said at the end; with
 XMNOTIFY_REQUIRE_ALL=1 it is a failure.
 """
 
@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ from typing import IO
 
 from tests import private_servers
 
-_WITH_DATABASE = ("tests/db", "tests/flow")
+_ROWS, _PROCESSES = "tests/db", "tests/flow"
 _WITH_BROWSER = "tests/browser"
-_WAITING = ("tests/wire", "tests/flow")
-_AT_ONCE = 3
+_AT_ONCE = 4
 _EMBEDDED_ONLY = "tests/flow/test_quickstart.py"
 _NOT_INHERITED = ("DJANGO_SETTINGS_MODULE", "TEST_DATABASE_URL", "TEST_BROKER_URL")
 _NO_TEST_RAN = 5
+_named_servers = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +70,21 @@ def parts(given: list[str]) -> list[Part]:
     options = _options(given)
     paths = [argument for argument in given if argument not in options] or ["tests"]
     if "tests" in paths:
-        elsewhere = [f"--ignore={path}" for path in (_WITH_BROWSER, *_WAITING)]
+        elsewhere = [f"--ignore={path}" for path in (_WITH_BROWSER, _PROCESSES)]
         return [
             Part("SQLite, browser", [_WITH_BROWSER, *options]),
-            _on_servers(_WITH_DATABASE, options),
-            Part("SQLite, wire and flow", [*_WAITING, *options]),
+            _on_servers("PostgreSQL, rows", [_ROWS], options),
+            Part("SQLite, flow", [_PROCESSES, *options]),
+            _on_servers("PostgreSQL, Redis, flow", [_PROCESSES], options),
             Part("SQLite, all else", ["tests", *elsewhere, *options]),
         ]
-    stored = [path for path in paths if path.startswith(_WITH_DATABASE) and not path.startswith(_EMBEDDED_ONLY)]
+    stored = [path for path in paths if path.startswith((_ROWS, _PROCESSES)) and not path.startswith(_EMBEDDED_ONLY)]
     embedded = Part("SQLite", [*paths, *options])
-    return [embedded, _on_servers(stored, options)] if stored else [embedded]
+    return [embedded, _on_servers("PostgreSQL, Redis", stored, options)] if stored else [embedded]
 
 
-def _on_servers(paths: Iterable[str], options: list[str]) -> Part:
-    return Part("PostgreSQL, Redis", [*paths, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
+def _on_servers(name: str, paths: list[str], options: list[str]) -> Part:
+    return Part(name, [*paths, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
 
 
 def _options(given: list[str]) -> list[str]:
@@ -113,9 +115,10 @@ def _servers() -> Iterator[dict[str, str] | None]:
     if not (database_url or binaries) or not (broker_url or redis):
         yield None
         return
+    alone = _named_servers if database_url or broker_url else nullcontext()
     database = nullcontext(database_url) if database_url or not binaries else private_servers.postgres(binaries)
     broker = nullcontext(broker_url) if broker_url or not redis else private_servers.redis(redis)
-    with database as first, broker as second:
+    with alone, database as first, broker as second:
         yield {"TEST_DATABASE_URL": str(first), "TEST_BROKER_URL": str(second)}
 
 

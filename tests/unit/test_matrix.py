@@ -14,13 +14,23 @@ SERVERS = "PostgreSQL, Redis"
 
 
 @pytest.mark.parametrize("given", [[], ["tests"]])
-def test_everything_runs_in_four_parts_of_which_one_has_what_no_other_has(given):
-    browser, servers, waiting, rest = matrix.parts(given)
-    assert browser == Part("SQLite, browser", ["tests/browser"])
-    assert servers == Part(SERVERS, ["tests/db", "tests/flow", OURS], on_servers=True)
-    assert waiting == Part("SQLite, wire and flow", ["tests/wire", "tests/flow"])
-    ignored = [f"--ignore={path}" for path in [*browser.arguments, *waiting.arguments]]
-    assert rest == Part("SQLite, all else", ["tests", *ignored])
+def test_everything_runs_in_five_parts_of_which_one_has_what_no_other_has(given):
+    assert matrix.parts(given) == [
+        Part("SQLite, browser", ["tests/browser"]),
+        Part("PostgreSQL, rows", ["tests/db", OURS], on_servers=True),
+        Part("SQLite, flow", ["tests/flow"]),
+        Part("PostgreSQL, Redis, flow", ["tests/flow", OURS], on_servers=True),
+        Part("SQLite, all else", ["tests", "--ignore=tests/browser", "--ignore=tests/flow"]),
+    ]
+
+
+def test_servers_that_were_named_have_one_part_at_a_time(monkeypatch):
+    monkeypatch.setenv("TEST_DATABASE_URL", "postgresql://a/b")
+    monkeypatch.setenv("TEST_BROKER_URL", "redis://a")
+    with matrix._servers() as urls:
+        assert urls == {"TEST_DATABASE_URL": "postgresql://a/b", "TEST_BROKER_URL": "redis://a"}
+        assert matrix._named_servers.locked()
+    assert not matrix._named_servers.locked()
 
 
 def test_what_is_chosen_runs_on_both_databases_with_its_options():
