@@ -126,6 +126,15 @@ def delete(template: NotificationTemplate, *, actor: Actor, now: datetime) -> No
         NotificationTemplate.objects.filter(pk=locked.pk).update(deleted_at=now)
 
 
+@transaction.atomic
+def acknowledge(template: NotificationTemplate, *, actor: Actor) -> None:
+    """Health no longer tells by which channels an update began to send it. Raises DoesNotExist when it is deleted."""
+    locked = _locked(template)
+    with audit.change(actor, action=Action.CHANGE, instance=locked, show=_shown):
+        locked.resumed = ""
+        locked.save(update_fields=["resumed"])
+
+
 def store(content: Content, *, version: Any, channels: Any, texts: Any) -> None:
     """Write the rows of a version that has none yet; a migration passes its own models."""
     for channel in content.channels:

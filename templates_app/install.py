@@ -39,6 +39,26 @@ def install(models: Models) -> None:
             _renew(template, predefined.content(kind), models=models)
 
 
+@transaction.atomic
+def note_resumed(models: Models) -> None:
+    """Note with predefined templates by which channels they are sent now that their own kind takes over per channel.
+
+    Before, one own template with an active channel silenced the predefined one on all channels.
+    """
+    templates = models.get_model("templates_app", "NotificationTemplate")
+    channels = models.get_model("templates_app", "TemplateChannel")
+    rows = templates.objects.filter(deleted_at=None, current__isnull=False)
+    for template in rows.filter(predefined=True):
+        own = [
+            read(row.current_id, channels=channels).active_kinds()
+            for row in rows.filter(type=template.type, predefined=False)
+        ]
+        taken = frozenset[str]().union(*own)
+        rest = [kind for kind in read(template.current_id, channels=channels).active_kinds() if kind not in taken]
+        if taken and rest:
+            templates.objects.filter(pk=template.pk).update(resumed=",".join(sorted(rest)))
+
+
 def _free_name(kind: TemplateType, *, templates: Any) -> str:
     taken = templates.objects.filter(name=kind.name).exists()
     return f"{kind.name} (predefined)" if taken else kind.name

@@ -44,6 +44,14 @@ class NotificationTemplate(models.Model):
     )
 
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    resumed = models.CharField(
+        _("resumed channels"),
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("by which an update began to send it, until somebody has read so on Health"),
+    )
 
     objects = TemplateQuerySet.as_manager()
 

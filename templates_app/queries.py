@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache, reduce
 from typing import Any
@@ -232,6 +232,13 @@ def heard(type_code: str, *, without: int | None = None) -> dict[int, Heard]:
 
 def _saying(template: Template) -> frozenset[ChannelKind]:
     return frozenset(kind for kind, texts in template.texts.channels.items() if texts.active and not texts.is_empty)
+
+
+def resumed() -> Iterator[tuple[NotificationTemplate, frozenset[ChannelKind]]]:
+    """The predefined templates that an update began to send by further channels, with those by which it still does."""
+    for row in NotificationTemplate.objects.kept().exclude(resumed="").order_by(Lower("name")):
+        if kinds := heard(row.type)[row.pk].kinds.intersection(row.resumed.split(",")):
+            yield row, kinds
 
 
 def turns(before: Mapping[int, Heard], after: Mapping[int, Heard]) -> tuple[Turn, ...]:

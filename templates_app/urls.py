@@ -6,7 +6,7 @@ from django.urls import path
 
 from templates_app.pages.preview_views import MacroList, MacroNames, PreviewFrame, PreviewView
 from templates_app.pages.version_views import ResetPage, VersionList, VersionPage
-from templates_app.pages.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList
+from templates_app.pages.views import AddTemplate, DeleteTemplate, EditTemplate, TemplateList, Understood
 
 _BASE = "settings/notification-templates/"
 
@@ -19,6 +19,7 @@ urlpatterns = [
     path(f"{_BASE}macros/list/", MacroList.as_view(), name="template-macro-list"),
     path(f"{_BASE}<int:pk>/", EditTemplate.as_view(), name="template"),
     path(f"{_BASE}<int:pk>/delete/", DeleteTemplate.as_view(), name="template-delete"),
+    path(f"{_BASE}<int:pk>/understood/", Understood.as_view(), name="template-understood"),
     path(f"{_BASE}<int:pk>/reset/", ResetPage.as_view(), name="template-reset"),
     path(f"{_BASE}<int:pk>/versions/", VersionList.as_view(), name="template-versions"),
     path(f"{_BASE}<int:pk>/versions/<int:number>/", VersionPage.as_view(), name="template-version"),

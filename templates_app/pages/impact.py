@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from console.kit import registry
+from console.kit.registry import Button, Finding, Level
 from servers.models import Server
 from servers.values import KINDS_OF_CHANNEL, ServerKind
 from templates_app import queries
@@ -50,6 +52,28 @@ def of_template(template: NotificationTemplate) -> Iterator[str]:
         yield _("Events of this type send nothing by %s any more.") % silent
 
 
+def resumed() -> Iterator[Finding]:
+    """The predefined templates that are sent by further channels since an update, until somebody has read it."""
+    for template, kinds in queries.resumed():
+        words = _(
+            "Since an update it is sent by %s too: own templates of its type take over the channels that they have "
+            "active, no longer all. To stop that, deactivate these channels in it."
+        )
+        read = Button(
+            _("Understood"),
+            reverse("template-understood", args=[template.pk]),
+            "templates_app.change_notificationtemplate",
+        )
+        yield Finding(
+            template.name,
+            words % queries.channel_names(kinds),
+            Level.WARNING,
+            url=reverse("template", args=[template.pk]),
+            link=_("Open the template"),
+            buttons=(read,),
+        )
+
+
 def said(turns: Iterable[Turn]) -> Iterator[str]:
     """What changes for events of the type of these templates, a sentence each."""
     for turn in turns:
@@ -72,3 +96,4 @@ def said(turns: Iterable[Turn]) -> Iterator[str]:
 def register() -> None:
     registry.add_impact("servers.Server", source=of_server)
     registry.add_impact("templates_app.NotificationTemplate", source=of_template)
+    registry.add_health(resumed)

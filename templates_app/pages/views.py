@@ -363,6 +363,19 @@ class DeleteTemplate(DeletePage[NotificationTemplate], TemplatePage):
         edits.delete(instance, actor=audit.by_request(self.request), now=timezone.now())
 
 
+class Understood(TemplatePage):
+    """POST only: what Health told of a template was read."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            edits.acknowledge(self.get_object(), actor=audit.by_request(request))
+        except NotificationTemplate.DoesNotExist:
+            raise Http404 from None
+        return redirect("health")
+
+
 def missing_channels() -> list[Traits]:
     """The channels that need a server of ours and have no active one."""
     ready = queries.ready_kinds()

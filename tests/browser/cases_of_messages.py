@@ -6,7 +6,7 @@ from django.apps import apps
 from playwright.sync_api import expect
 
 from dispatch.models import Delivery, Withheld
-from templates_app.install import install
+from templates_app.install import install, note_resumed
 from templates_app.models import NotificationTemplate
 from tests.browser.without_script import case, press, refused, says
 from tests.db import world
@@ -95,6 +95,20 @@ def going_back_to_a_version_and_to_the_predefined_text(page):
         expect(page.get_by_label("Subject")).not_to_have_value(re.compile("^Changed"))
     row.refresh_from_db()
     assert row.current.number == 5
+
+
+@case("settings/notification-templates/<int:pk>/understood/")
+def having_read_that_an_update_began_to_send_a_template(page):
+    row = jailbroken()
+    world.template(name="Mine")
+    world.sms_gateway()
+    note_resumed(apps)
+    page.goto("/settings/health/")
+    says(page, "Since an update it is sent by SMS too")
+    press(page, f"Understood {row.name}")
+    assert page.get_by_text("Since an update").count() == 0
+    row.refresh_from_db()
+    assert row.resumed == ""
 
 
 @case("settings/notification-templates/<int:pk>/test/")

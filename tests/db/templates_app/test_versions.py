@@ -12,7 +12,7 @@ from foundation.audit import Actor
 from foundation.sql.statements import result_of
 from servers.models import SmsGateway
 from templates_app import edits, queries
-from templates_app.install import install
+from templates_app.install import install, note_resumed
 from templates_app.models import NotificationTemplate, TemplateVersion
 from templates_app.queries import Turn
 from templates_app.texts import predefined
@@ -277,3 +277,15 @@ def test_saves_at_the_same_time_each_get_a_number():
         numbers = sorted(pool.map(one, range(8)))
     assert numbers == list(range(1, 9))
     assert stored("Busy").current.number == 8
+
+
+def test_health_tells_once_which_predefined_templates_an_update_began_to_send_by_further_channels():
+    note_resumed(apps)
+    assert list(queries.resumed()) == []
+    edits.add(NotificationTemplate(name="Mine", type="device.jailbroken"), content(), actor=ADMIN)
+    note_resumed(apps)
+    row = stored(PREDEFINED)
+    assert row.resumed == "secure_hub,smtp"
+    assert list(queries.resumed()) == [(row, {ChannelKind.SMTP})]  # no push service is active
+    edits.acknowledge(row, actor=ADMIN)
+    assert list(queries.resumed()) == []
