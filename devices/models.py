@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value
-from django.db.models.functions import Lower
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Lower, Upper
 from django.utils.translation import gettext_lazy as _
 
 from devices.scope import GroupScope
@@ -45,6 +45,16 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         return self.filter(person__in=members(scope)) if scope.is_limited else self
 
 
+def _search_text(*columns: str) -> models.GeneratedField:
+    """All that somebody may remember of a row, in capitals, which the database keeps: see `selection.named`.
+
+    Line ends stand between the columns, across which no word goes.
+    """
+    parts = [part for column in columns for part in (F(column), Value("\n"))]
+    joined = Func(*parts, template="(%(expressions)s)", arg_joiner=" || ", output_field=models.TextField())
+    return models.GeneratedField(expression=Upper(joined), output_field=models.TextField(), db_persist=True)
+
+
 class Group(models.Model):
     """Users, as a directory or an administrator puts them together. `by_hand`: it was added on its page."""
 
@@ -78,6 +88,7 @@ class Person(models.Model):
     groups = models.ManyToManyField(Group, blank=True, related_name="people", verbose_name=_("groups"))
     properties = models.JSONField(_("properties"), default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+    search_text = _search_text("loginname", "displayname", "mail", "mobile")
 
     objects = PersonQuerySet.as_manager()
 
@@ -145,6 +156,7 @@ class Device(models.Model):
     )
     properties = models.JSONField(_("properties"), default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+    search_text = _search_text("serial", "imei", "name", "phone_number")
 
     objects = DeviceQuerySet.as_manager()
 

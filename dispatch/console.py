@@ -20,13 +20,12 @@ from console.kit.registry import Button, Entry, Finding, Level, Section
 from devices import limits
 from devices.scope import EVERYBODY, GroupScope
 from dispatch.dashboard import figures
-from dispatch.log import reasons, search, trial_views
+from dispatch.log import names, reasons, search, trial_views
 from dispatch.models import Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
 from dispatch.upkeep import alerts
 from servers.models import Server
-from templates_app.models import TemplateVersion
 from templates_app.texts import preview
 
 _RECENT = 10
@@ -45,21 +44,22 @@ def register() -> None:
     registry.add_health(alerts.findings)
     registry.add_impact("servers.Server", source=of_server)
     registry.add_panel("template-editor", source=trial_views.panel, order=20)
-    registry.add_panel("device", source=lambda request, row: _deliveries(request, row.serial or row.imei))
-    registry.add_panel("user", source=lambda request, row: _deliveries(request, row.loginname))
+    registry.add_panel("device", source=lambda request, row: _deliveries(request, device=row.pk))
+    registry.add_panel("user", source=lambda request, row: _deliveries(request, person=row.pk))
     preview.add_events(HappenedEvents())
 
 
-def _deliveries(request: HttpRequest, recipient: str) -> str:
+def _deliveries(request: HttpRequest, **subject: int) -> str:
     """The newest of a device or user, with why those were not sent that were not."""
     if not request.user.has_perm("dispatch.view_delivery"):
         return ""
-    found = search.page(search.Wanted(recipient=recipient), scope=limits.of_user(request.user))
-    versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in found.rows})
-    names = dict(versions.values_list("pk", "template__name"))
+    wanted = search.Wanted(**{f"{name}_id": pk for name, pk in subject.items()})  # type: ignore[arg-type]
+    found = search.page(wanted, scope=limits.of_user(request.user))
+    named = names.of(found.rows)
+    link = {"user" if name == "person" else name: pk for name, pk in subject.items()}
     context = {
-        "deliveries": [(row, names.get(row.template_version_id or 0, "")) for row in found.rows],
-        "more": f"{reverse('delivery-log')}?{urlencode({'recipient': recipient})}" if found.after else "",
+        "deliveries": [(row, named[row.pk]) for row in found.rows],
+        "more": f"{reverse('delivery-log')}?{urlencode(link)}" if found.after else "",
     }
     return render_to_string("dispatch/deliveries_panel.html", context, request)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.urls import path
 
 from dispatch.dashboard.views import DashboardPage
+from dispatch.log.bulk import LogBulk
 from dispatch.log.trial_views import Trial, TrialResult
-from dispatch.log.views import DeliveryHtml, DeliveryPage, Intervene, LogBulk, LogExport, LogPage
+from dispatch.log.views import DeliveryHtml, DeliveryPage, Intervene, LogExport, LogPage
 from dispatch.log.withheld_views import DecideWithheld
 
 urlpatterns = [

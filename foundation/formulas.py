@@ -9,6 +9,7 @@ _BEGINNING = (
 )
 _FORMULA = re.compile(_BEGINNING)
 _GUARDED = re.compile(_BEGINNING.replace("('*)", "('+)"))
+_MADE_A_NUMBER = re.compile(r"\+?[0-9]+([.,eE][+-]?[0-9]+)*")
 _NUMBER = re.compile(r"\+[0-9]+")
 
 
@@ -18,6 +19,11 @@ def guarded(cell: str) -> str:
     Phone numbers stay.
     """
     return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(r"\1'\2", cell)
+
+
+def as_text(cell: str) -> str:
+    """The same, and with an apostrophe where a spreadsheet would make a number of it: "+49..." would lose its sign."""
+    return f"'{cell}" if _MADE_A_NUMBER.fullmatch(cell) else guarded(cell)
 
 
 def unguarded(cell: str) -> str:

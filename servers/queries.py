@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
+from foundation.audit import Action
+from foundation.models import AuditEntry
 from foundation.sql import statements
 from foundation.sql.statements import Query
 from servers.models import CarrierGateway, Server, SmsGateway
@@ -79,3 +82,25 @@ def child(server: Server) -> Server:
 def country() -> str:
     """The country (ISO 3166) of the active SMS gateway, by which numbers without one are read; empty without it."""
     return SmsGateway.objects.filter(active=True).values_list("country", flat=True).first() or ""
+
+
+def deleted_servers(ids: Collection[int] | None = None) -> Iterator[tuple[str, str]]:
+    """The key, as text, and name of each of these, or of all, as the audit trail has them.
+
+    See docs/decisions/history-outlives-servers.md.
+    """
+    return _deleted(Server.__subclasses__(), "name", ids=ids)
+
+
+def deleted_carriers(ids: Collection[int]) -> Iterator[tuple[str, str]]:
+    """The same of carrier gateways."""
+    return _deleted([CarrierGateway], "carrier", ids=ids)
+
+
+def _deleted(models: Collection[type[Model]], name: str, *, ids: Collection[int] | None) -> Iterator[tuple[str, str]]:
+    kinds = [model._meta.label_lower for model in models]  # noqa: SLF001 - as above
+    rows = AuditEntry.objects.filter(object_type__in=kinds, action=Action.DELETE)
+    if ids is not None:
+        rows = rows.filter(object_id__in=[str(pk) for pk in ids])
+    for key, before in rows.order_by("object_name", "pk").values_list("object_id", "before"):
+        yield key, str(before.get(name, ""))

@@ -20,16 +20,16 @@ from api.kit.problems import FieldError, ProblemError
 from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from devices.models import Device, Person, folded, keyed
-from dispatch.log import search
+from dispatch.log import names, search
 from dispatch.models import Attempt, Delivery, Event, Receipt
-from dispatch.outbox import interventions
+from dispatch.outbox import interventions, withheld
 from dispatch.outbox.interventions import NotAllowedError
 from dispatch.rules.states import DeliveryState
 from dispatch.upkeep.retention import EVENTS
 from foundation import audit, retention
 from foundation.audit import Action
 from foundation.sql.ids import first_id
-from servers.models import CarrierGateway, Server
+from servers.models import Server
 from transports.types import ChannelKind
 
 READERS = (ApiScope.READ, ApiScope.EVENTS)
@@ -43,12 +43,15 @@ class ReasonBody(Struct):
 
 
 class DeliveryBody(Struct):
+    """`withheld`: it waits for a person, because a server refused its broadcast or its text message after message."""
+
     id: UUID
     event: UUID | None
     channel: str
     recipient: str
     state: str
     reason: ReasonBody | None
+    withheld: bool
     due_at: datetime
     sent_at: datetime | None
     provider_id: str
@@ -92,7 +95,9 @@ class ReceiptBody(Struct):
 
 
 class DeliveryDetail(DeliveryBody):
-    """`via` is the carrier of an SMS that goes as a mail; `empty_macros` had no value.
+    """`server` and `via`, the carrier of an SMS that goes as a mail, keep their names when they are deleted.
+
+    `empty_macros` had no value.
 
     `message` comes with the scope `messages`, once the text is made.
     """
@@ -198,6 +203,7 @@ def _fields(row: Delivery) -> dict[str, Any]:
         "recipient": row.address,
         "state": row.state,
         "reason": ReasonBody(row.reason_code, row.reason_detail) if row.reason_code else None,
+        "withheld": withheld.is_aside(row),
         "due_at": row.due_at,
         "sent_at": row.sent_at,
         "provider_id": row.provider_id,
@@ -207,16 +213,14 @@ def _fields(row: Delivery) -> dict[str, Any]:
 
 def _detail(row: Delivery, *, call: Call) -> DeliveryDetail:
     version, text = row.template_version, row.text
-    server = Server.objects.filter(pk=row.server_id).values_list("name", flat=True).first() if row.server_id else None
+    named = names.of([row])[row.pk]
     message: MessageBody | UnsetType | None = UNSET
     if ApiScope.MESSAGES in call.caller.scopes:
         message = MessageBody(text.subject, text.text, text.html) if text else None
     return DeliveryDetail(
         **_fields(row),
-        server=server,
-        via=CarrierGateway.objects.filter(pk=row.via_id).values_list("carrier", flat=True).first()
-        if row.via_id
-        else None,
+        server=named.server or None,
+        via=named.via or None,
         template=TemplateName(version.template.name, version.number) if version else None,
         expires_at=row.expires_at,
         empty_macros=text.empty if text else [],

@@ -37,7 +37,7 @@ class Slice(Struct, frozen=True):
     """One page of a list; the next begins with the token `after`, "" at the end.
 
     `first` is the number of the first row and `total` how many there are, where that is known. `searched_to` is set
-    where the search stopped before the page was full.
+    where the search stopped before the page was full. `searched` says, in sentences, what was searched.
     """
 
     rows: Sequence[Any]
@@ -45,6 +45,7 @@ class Slice(Struct, frozen=True):
     searched_to: datetime | None = None
     first: int = 0
     total: int = 0
+    searched: Sequence[Words] = ()
 
 
 class Heading(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from dispatch.log.search import Wanted
 from dispatch.models import DELIVERY_STATES
 from dispatch.rules import states
 from servers.models import Server
+from servers.queries import deleted_servers
 from templates_app.channels import TRAITS
 from templates_app.models import NotificationTemplate
 from transports.addresses import invisible
@@ -29,11 +30,14 @@ GROUPS = {
 """Choices of the state that stand for several."""
 
 
+MOST_KEY = 2**63 - 1
+
+
 class LogFilter(ListFilter):
     recipient = forms.CharField(
         label=_("Recipient"),
         max_length=320,
-        widget=forms.TextInput(attrs={"placeholder": _("Address, user or serial number")}),
+        widget=forms.TextInput(attrs={"placeholder": _("Any part of a name, address or number")}),
     )
     state = forms.ChoiceField(label=_("State"))
     channel = forms.ChoiceField(
@@ -47,25 +51,35 @@ class LogFilter(ListFilter):
     )
     since = Day(label=_("From day"))
     until = Day(label=_("To day"))
-    event = forms.UUIDField(widget=forms.HiddenInput)
+    event = forms.UUIDField(label=_("Event"), widget=forms.HiddenInput)
+    user = forms.IntegerField(label=_("User"), widget=forms.HiddenInput, min_value=1, max_value=MOST_KEY)
+    device = forms.IntegerField(label=_("Device"), widget=forms.HiddenInput, min_value=1, max_value=MOST_KEY)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         groups = [(key, words) for key, (words, _among) in GROUPS.items()]
         templates = NotificationTemplate.objects.order_by("name").values_list("pk", "name", "deleted_at")
         named = [(str(pk), _("%s (deleted)") % name if gone else name) for pk, name, gone in templates]
-        servers = Server.objects.order_by("name").values_list("pk", "name")
+        servers = [(str(pk), name) for pk, name in Server.objects.order_by("name").values_list("pk", "name")]
+        gone = [(pk, _("%s (deleted)") % name) for pk, name in deleted_servers()]
         for field, offered in (
             ("state", [*groups, *DELIVERY_STATES]),
             ("template", named),
-            ("server", [(str(pk), name) for pk, name in servers]),
+            ("server", [*servers, *gone]),
         ):
             self.fields[field].choices = choices(*offered)  # type: ignore[attr-defined]
 
+    def described(self) -> Iterator[tuple[str, str]]:
+        """Each field that is asked for, with its label and value as people read them."""
+        for name, value in self.given().items():
+            field = self.fields[name]
+            shown = dict(field.choices)[value] if isinstance(field, forms.ChoiceField) else value  # type: ignore[arg-type]
+            yield name, f"{field.label or name.capitalize()}: {shown}"
+
 
 def wanted(given: Mapping[str, Any], *, now: datetime) -> Wanted:
-    """What a filter asks for at this moment."""
-    state = given.get("state", "")
+    """What a filter asks for at this moment; who is typed goes before the one that a link named."""
+    state, recipient = given.get("state", ""), invisible.trimmed(given.get("recipient", ""))
     begins = [start_of(given["since"])] if "since" in given else []
     begins += [now - timedelta(hours=int(given["within"]))] if "within" in given else []
     return Wanted(
@@ -76,5 +90,7 @@ def wanted(given: Mapping[str, Any], *, now: datetime) -> Wanted:
         template_id=int(given["template"]) if "template" in given else None,
         server_id=int(given["server"]) if "server" in given else None,
         event_id=given.get("event"),
-        recipient=invisible.trimmed(given.get("recipient", "")),
+        person_id=None if recipient else given.get("user"),
+        device_id=None if recipient else given.get("device"),
+        recipient=recipient,
     )

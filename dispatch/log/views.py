@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,33 +18,37 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
-from msgspec import Struct, structs
 
 from console.kit import cells, registry
 from console.kit.csp import sandboxed
-from console.kit.lists import Chosen, ListPage, Slice, chosen
+from console.kit.lists import ListPage, Slice
 from console.kit.registry import Bulk, Button, Column, How, Words
 from console.kit.views import RemovedError
 from devices.limits import ScopedView
-from devices.scope import GroupScope
-from dispatch.log import reasons, search, timeline
+from devices.models import Device, Person
+from dispatch.log import exports, names, search, timeline
+from dispatch.log.deeds import DEEDS
 from dispatch.log.forms import LogFilter, wanted
+from dispatch.log.names import Named
+from dispatch.log.subjects import Found
 from dispatch.models import Attempt, Delivery
-from dispatch.outbox import interventions
 from dispatch.outbox.interventions import NotAllowedError
-from dispatch.rules import states
-from dispatch.rules.states import Change, DeliveryState
-from dispatch.templatetags.dispatch import channel_label, state_badge
+from dispatch.rules.states import Change
+from dispatch.templatetags.dispatch import channel_label, state_badge, why_cell
 from dispatch.upkeep.retention import EVENTS
-from foundation import audit, formulas, retention
+from foundation import audit, retention
 from foundation.audit import Action
-from servers.models import CarrierGateway, Server
-from templates_app.models import TemplateVersion
+from transports.addresses import phone_number
 
 PAGE = "delivery-log"
 MOST_AT_ONCE = 20_000
 MOST_EXPORTED = 100_000
 _LONGEST_NAME = 60
+_MOST_NAMED = 10
+_SEARCHED = gettext_lazy(
+    "“%(text)s” was searched for in login names, names, mail addresses and mobile numbers of users, in serial numbers, "
+    "IMEIs, names and phone numbers of devices, and in addresses and names that messages went to, in any part of them."
+)
 BODIES = "dispatch.view_deliverytext"
 
 
@@ -64,6 +67,10 @@ class LogPage(LogView, ListPage[Delivery]):
     newest_first = True
     bulk_most = MOST_AT_ONCE
 
+    def get_filter(self) -> LogFilter:
+        self.form = LogFilter(self.request.GET)
+        return self.form
+
     def bulk(self) -> Iterable[Bulk]:
         address, permission = reverse("delivery-log-bulk"), "dispatch.change_delivery"
         return (
@@ -73,26 +80,61 @@ class LogPage(LogView, ListPage[Delivery]):
         )
 
     def beside_filter(self, query: str) -> Iterable[Button]:
-        yield Button("CSV", f"{reverse('delivery-log-export')}?{query}", how=How.LINK)
+        export, usual = reverse("delivery-log-export"), self._usual_separator()
+        yield Button("CSV", f"{export}?{query}", how=How.LINK)
+        for key, sign in exports.SEPARATORS.items():
+            if key != usual:
+                yield Button(_("CSV with “%s”") % sign, f"{export}?{query}&separator={key}", how=How.LINK)
 
     def fetch(self, given: Mapping[str, Any], *, after: str) -> Slice:
-        found = search.page(wanted(given, now=timezone.now()), scope=self.scope, after=_uid(after))
-        return Slice(found.rows, after=str(found.after or ""), searched_to=found.searched_to)
+        sought = wanted(given, now=timezone.now())
+        found = search.page(sought, scope=self.scope, after=read_uid(after))
+        if not found.rows:
+            said = self._searched(given, found.found)
+        elif found.searched_to and (found.found.people or found.found.devices) and not found.found.many:
+            said = [_("That holds for other addresses: of users and devices that were found, all is listed.")]
+        else:
+            said = []
+        return Slice(found.rows, after=str(found.after or ""), searched_to=found.searched_to, searched=said)
+
+    def _searched(self, given: Mapping[str, Any], found: Found) -> list[Words]:
+        """What was searched for in vain, a sentence each, and who was found nevertheless."""
+        said: list[Words] = []
+        if text := given.get("recipient"):
+            said.append(_SEARCHED % {"text": text})
+            if digits := phone_number.part(text):
+                said.append(_("As a part of a phone number, in any spelling: %s.") % digits)
+        if links := list(self._links(found)):
+            known = cells.items(links, style="links")
+            said.append(cells.joined(_("These were found, and nothing was sent to them that fits the filter:"), known))
+        if others := [words for name, words in self.form.described() if name != "recipient"]:
+            said.append(_("Only these were searched: %s.") % "; ".join(others))
+        return said
+
+    def _links(self, found: Found) -> Iterator[Words]:
+        """The pages of the first few users and devices, for those who may see them."""
+        for model, keys, view, permission in (
+            (Person, found.people, "user", "devices.view_person"),
+            (Device, found.devices, "device", "devices.view_device"),
+        ):
+            if keys and self.request.user.has_perm(permission):
+                for row in model.objects.within(self.scope).filter(pk__in=keys[:_MOST_NAMED]):
+                    yield cells.link(reverse(view, args=[row.pk]), str(row))
+
+    def _usual_separator(self) -> str:
+        return exports.usual_separator(self.request.headers.get("Accept-Language", ""))
 
     def name_of(self, row: Delivery) -> str:
         return row.address or row.address_name
 
     def columns(self, rows: Sequence[Delivery]) -> Iterable[Column]:
-        log, named = reverse(PAGE), {one["row"].pk: one for one in _named(rows)}
+        log, named = reverse(PAGE), names.of(rows)
         return (
             Column("recipient", _("Recipient"), lambda row: _recipient(row, log=log), style="who", heads=True),
-            Column("state", _("State"), state_badge, style="nowrap"),
-            Column("why", _("Why"), lambda row: reasons.words(row.reason_code), style="wide"),
-            Column("channel", _("Channel"), lambda row: channel_label(row.channel)),
-            Column("template", _("Template"), lambda row: _template(named[row.pk]), style="named"),
-            Column("server", _("Server"), lambda row: _server(named[row.pk]), style="named"),
-            Column("tries", _("Tries"), lambda row: str(row.attempt_count), style="number"),
+            Column("state", _("State"), _state, style="nowrap"),
+            Column("why", _("Why"), lambda row: why_cell(named[row.pk].why), style="wide"),
             Column("at", _("Accepted"), lambda row: cells.moment(row.created_at)),
+            Column("template", _("Template and server"), lambda row: _what(row, named[row.pk]), style="named"),
         )
 
 
@@ -101,106 +143,39 @@ def _recipient(row: Delivery, *, log: str) -> Words:
     return cells.joined(cells.link(f"{log}{row.pk}/", words), cells.small(row.address_name))
 
 
-def _template(named: dict[str, Any]) -> Words:
-    version = named["version"]
-    return Truncator(version.template.name).chars(_LONGEST_NAME) if version else ""
+def _state(row: Delivery) -> Words:
+    tries = ngettext("%d try", "%d tries", row.attempt_count) % row.attempt_count if row.attempt_count else ""
+    return cells.joined(state_badge(row), cells.small(tries))
 
 
-def _server(named: dict[str, Any]) -> Words:
-    via = _("via %s") % named["via"] if named["via"] else ""
-    return cells.joined(Truncator(named["server"]).chars(_LONGEST_NAME), cells.small(via))
-
-
-class Deed(Struct, frozen=True):
-    """What a person may do to deliveries: one alone, or many of which only those in `states` are changed."""
-
-    states: tuple[DeliveryState, ...]
-    one: Callable[..., None]
-    many: Callable[..., int]
-    done: Words
-    counted: Callable[[int], str]
-
-
-DEEDS = {
-    "retry": Deed(
-        Change.RETRY.before,
-        interventions.retry,
-        interventions.retry_all,
-        gettext_lazy("The delivery will be sent again."),
-        lambda n: ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", n) % n,
-    ),
-    "cancel": Deed(
-        states.QUEUED,
-        interventions.cancel,
-        interventions.cancel_all,
-        gettext_lazy("The delivery was cancelled."),
-        lambda n: ngettext("%d delivery was cancelled.", "%d deliveries were cancelled.", n) % n,
-    ),
-    "sent": Deed(
-        Change.MARK_SENT.before,
-        interventions.mark_sent,
-        interventions.mark_sent_all,
-        gettext_lazy("The delivery was marked as sent."),
-        lambda n: ngettext("%d delivery was marked as sent.", "%d deliveries were marked as sent.", n) % n,
-    ),
-}
-
-
-class LogBulk(LogView):
-    """Does something to what is ticked, or to everything that the filter matches."""
-
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        marked, do = chosen(request), request.POST.get("do", "")
-        if do not in DEEDS:
-            raise Http404
-        deed, changed = DEEDS[do], 0
-        back = redirect(f"{reverse(PAGE)}?{marked.query.urlencode()}")
-        if not marked.everything and not marked.keys:
-            messages.error(request, _("Tick at least one delivery."))
-            return back
-        for chunk in _chunks(marked, deed=deed, scope=self.scope):
-            with transaction.atomic():
-                number = deed.many(chunk, now=timezone.now())
-                if number:
-                    self._audit(marked, do=do, ids=chunk, words=deed.counted(number))
-            changed += number
-        messages.success(request, deed.counted(changed))
-        return back
-
-    def _audit(self, marked: Chosen, *, do: str, ids: list[UUID], words: str) -> None:
-        """One entry a chunk: how many, and which were chosen or which filter chose them."""
-        by_filter = {"filter": marked.query.urlencode() or "everything"}
-        after = {"do": do, **(by_filter if marked.everything else {"chosen": [str(uid) for uid in ids]})}
-        actor = audit.by_request(self.request)
-        audit.record(actor, action=Action.CHANGE, instance=Delivery(), after=after, name=words)
-
-
-def _chunks(marked: Chosen, *, deed: Deed, scope: GroupScope) -> Iterable[list[UUID]]:
-    """The ids of what is to be changed, as many at a time as one transaction changes."""
-    if not marked.everything:
-        named = [uid for text in marked.keys if (uid := _uid(text))]
-        ticked = list(Delivery.objects.within(scope).filter(pk__in=named).values_list("pk", flat=True))
-        return [ticked] if ticked else []
-    sought = wanted(LogFilter(marked.query).given(), now=timezone.now())
-    fitting = frozenset(deed.states) & sought.states if sought.states else frozenset(deed.states)
-    if not fitting:
-        return []
-    found = search.pages(structs.replace(sought, states=fitting), scope=scope, most=MOST_AT_ONCE)
-    return ([row.pk for row in rows] for rows in list(found))
+def _what(row: Delivery, named: Named) -> Words:
+    """The template, and below it the way that the message takes."""
+    via = _("via %s") % named.shown_via if named.shown_via else ""
+    way = ", ".join(part for part in (channel_label(row.channel), named.shown_server, via) if part)
+    template = Truncator(named.template).chars(_LONGEST_NAME)
+    return cells.joined(template, cells.small(Truncator(way).chars(2 * _LONGEST_NAME)))
 
 
 class LogExport(LogView):
-    """What the filter matches, as CSV."""
+    """What the filter matches, as CSV; `separator` is a key of SEPARATORS."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        found = search.pages(
-            wanted(LogFilter(request.GET).given(), now=timezone.now()), scope=self.scope, most=MOST_EXPORTED
-        )
-        response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
+        usual = exports.usual_separator(request.headers.get("Accept-Language", ""))
+        asked = request.GET.get("separator", "")
+        separator = exports.SEPARATORS[asked if asked in exports.SEPARATORS else usual]
+        matching = search.pages(wanted(LogFilter(request.GET).given(), now=timezone.now()), scope=self.scope)
+        lines = exports.lines(_at_most(matching, MOST_EXPORTED), separator=separator)
+        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
         return response
+
+
+def _at_most(pages: Iterable[tuple[Delivery, ...]], most: int) -> Iterator[tuple[Delivery, ...]]:
+    for rows in pages:
+        yield rows[:most]
+        most -= len(rows)
+        if most <= 0:
+            return
 
 
 class DeliveryView(LogView):
@@ -233,14 +208,13 @@ class DeliveryPage(DeliveryView, TemplateView):
         state = self.delivery.state
         context = {
             "delivery": self.delivery,
-            "named": next(_named([self.delivery])),
+            "named": names.of([self.delivery])[self.delivery.pk],
             "tries": [
                 _described(attempt, delivery=self.delivery) for attempt in self.delivery.attempts.order_by("number")
             ],
             "receipts": self.delivery.receipts.all(),
             "text": text,
             "may_read": self.request.user.has_perm(BODIES),
-            "is_limited": self.scope.is_limited,  # a dialogue names whoever else the same mail went to
             "event": event,
             "payload": json.dumps(event.payload, indent=2, ensure_ascii=False) if event and event.payload else "",
             "posted_by": "".join(registry.panels("event-origin", self.request, instance=event)) if event else "",
@@ -248,7 +222,6 @@ class DeliveryPage(DeliveryView, TemplateView):
             "may_retry": state in Change.RETRY.before and bool(self.delivery.address),
             "may_cancel": state in Change.CANCEL.before,
             "may_mark": state in Change.MARK_SENT.before,
-            "is_due": state == DeliveryState.DUE,
             "can_expire": state in Change.EXPIRE.before,
         }
         return super().get_context_data(**context, **kwargs)
@@ -287,25 +260,6 @@ class Intervene(DeliveryView):
         return redirect("delivery", pk=pk)
 
 
-def _named(rows: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
-    """Deliveries with the names of their templates, servers and carrier gateways, read in a query each."""
-    rows = list(rows)
-    versions = TemplateVersion.objects.filter(pk__in={row.template_version_id for row in rows}).select_related(
-        "template"
-    )
-    templates = {version.pk: version for version in versions}
-    servers = dict(Server.objects.filter(pk__in={row.server_id for row in rows}).values_list("pk", "name"))
-    ways = {row.via_id for row in rows if row.via_id}
-    carriers = dict(CarrierGateway.objects.filter(pk__in=ways).values_list("pk", "carrier")) if ways else {}
-    for row in rows:
-        yield {
-            "row": row,
-            "version": templates.get(row.template_version_id),  # type: ignore[arg-type]
-            "server": servers.get(row.server_id, _("deleted") if row.server_id else ""),  # type: ignore[arg-type]
-            "via": carriers.get(row.via_id, _("a deleted carrier gateway")) if row.via_id else "",
-        }
-
-
 def _described(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
     took = timedelta(milliseconds=attempt.duration_ms)
     ended_at = attempt.started_at + took
@@ -321,39 +275,7 @@ def _described(attempt: Attempt, *, delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _csv(pages: Iterable[Iterable[Delivery]]) -> Iterator[str]:
-    columns = ("id", "accepted", "state", "channel", "recipient", "name", "template", "server", "via", "tries", "sent")
-    line = csv.writer(_Echo())
-    yield line.writerow([*columns, "code", "detail"])
-    for rows in pages:
-        for named in _named(rows):
-            row, version = named["row"], named["version"]
-            cells = (
-                row.pk,
-                row.created_at.isoformat(),
-                row.state,
-                row.channel,
-                row.address,
-                row.address_name,
-                version.template.name if version else "",
-                named["server"],
-                named["via"],
-                row.attempt_count,
-                row.sent_at.isoformat() if row.sent_at else "",
-                row.reason_code,
-                row.reason_detail,
-            )
-            yield line.writerow([formulas.guarded(str(cell)) for cell in cells])
-
-
-class _Echo:
-    """A file whose write returns the line."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _uid(text: str) -> UUID | None:
+def read_uid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

@@ -16,7 +16,7 @@ from dispatch.outbox import deliveries, indexes
 from dispatch.outbox.deliveries import Claim
 from dispatch.rules import states
 from dispatch.rules.alike import Blame, Refused
-from dispatch.rules.states import BroadcastChange, BroadcastState, DeliveryState
+from dispatch.rules.states import BroadcastChange, BroadcastState, Change, DeliveryState
 from dispatch.wakeup import wake_ups
 from foundation.sql import dialect, statements
 from servers.queries import active_routes
@@ -139,6 +139,11 @@ def decide(withheld: Withheld, decision: Withheld.Decision, *, now: datetime) ->
     if done:
         sweep(now=now)
     return done
+
+
+def is_aside(row: Delivery) -> bool:
+    """Whether it waits for a person's decision; what is of the same and still due goes aside before it is sent."""
+    return row.reason_code == CODE and row.state in Change.WITHHOLD.after
 
 
 def count(withheld: Withheld) -> int:

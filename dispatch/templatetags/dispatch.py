@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from django import template
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
+from console.kit import cells
 from console.kit.cells import badge
 from console.kit.registry import Level
 from dispatch.log import reasons
+from dispatch.log.waits import Why
 from dispatch.models import Attempt, Delivery
 from dispatch.rules.states import DeliveryState
 from templates_app.channels import TRAITS
@@ -36,6 +40,15 @@ def state_badge(delivery: Delivery) -> SafeString:
     """Where a delivery stands; one that was tried and waits says so."""
     level = _LEVELS.get(delivery.state, "info" if delivery.state == DeliveryState.DUE else Level.NEUTRAL)
     return badge(level, delivery.get_state_display())
+
+
+@register.simple_tag
+def why_cell(why: Why) -> SafeString:
+    """Why it stands where it does, and when the next try comes."""
+    if why.next_at is None:
+        return cells.joined(why.words)
+    next_try = cells.joined(_("Next try"), " ", cells.moment(max(why.next_at, timezone.now())))
+    return cells.joined(why.words, " ", cells.small(next_try))
 
 
 @register.simple_tag

@@ -238,6 +238,20 @@ document.addEventListener("change", (event) => {
   if (form && event.target.matches("select")) form.requestSubmit();
 });
 
+// On a phone the first filter stands alone until the others are asked for, or one of them is in use.
+function readyFilters(root) {
+  root.querySelectorAll(".filters .unfold").forEach((button) => {
+    const others = [...button.form.querySelectorAll(":scope > div:not(:first-of-type) :is(input, select)")];
+    const folds = others.every((field) => !field.value);
+    button.hidden = false;
+    button.form.classList.toggle("folded", folds);
+    button.setAttribute("aria-expanded", String(!folds));
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-expanded", String(!button.form.classList.toggle("folded")));
+    });
+  });
+}
+
 // htmx: the CSRF token goes along; what fails is said.
 document.addEventListener("htmx:configRequest", (event) => {
   const token = freshToken() || document.querySelector("[name=csrfmiddlewaretoken]")?.value;
@@ -276,6 +290,7 @@ function showCurrent(line) {
 document.addEventListener("DOMContentLoaded", () => {
   readyForms(document);
   readyLists(document);
+  readyFilters(document);
   document.querySelectorAll(".side, .tabs").forEach(showCurrent);
   const said = document.getElementById("messages").textContent.trim();
   if (said) announce(said);

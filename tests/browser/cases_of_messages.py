@@ -149,6 +149,8 @@ def doing_it_to_what_is_ticked_or_to_all(page):
         says(page, words)
     page.get_by_label("What").select_option("all")
     press(page, "Cancel (if queued)")
+    page.get_by_role("heading", name="Cancel 2 deliveries?").wait_for()
+    press(page, "Cancel the deliveries")
     says(page, "2 deliveries were cancelled.")
     states = dict(Delivery.objects.values_list("pk", "state"))
     assert states == {failed: "cancelled", held: "sent", queued[0]: "cancelled", queued[1]: "cancelled"}

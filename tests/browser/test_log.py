@@ -38,9 +38,33 @@ def test_the_log_and_the_pages_of_deliveries_have_no_fault_in_any_look(staff_pag
         looks.check(staff_page, show=show, name=f"delivery-{state}")
 
 
-def test_why_a_user_did_not_get_it_takes_two_clicks(staff_page, sent):
+def test_the_question_about_all_and_an_empty_answer_have_no_fault_in_any_look(staff_page, show, sent):
+    staff_page.goto("/log/?state=failed")
+    staff_page.get_by_label("What").select_option("all")
+    staff_page.get_by_role("button", name="Retry (if failed)").click()
+    staff_page.get_by_role("heading", name="Send 1 delivery again?").wait_for()
+    looks.check(staff_page, show=show, name="log-question")
+    staff_page.goto("/log/?state=failed&recipient=u1")
+    looks.check(staff_page, show=show, name="log-empty")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_state_why_and_time_are_seen_without_scrolling(staff_page, sent, width, monkeypatch):
+    world.all_is_well(monkeypatch)
+    Delivery.objects.filter(state="due").delete()
+    staff_page.set_viewport_size({"width": width, "height": 900})
+    staff_page.goto("/log/?recipient=u2")
+    row = staff_page.locator("tbody tr").first
+    for cell in ("Failed", "The address does not exist.", "2026-11-22"):
+        box = row.get_by_text(cell).first.bounding_box()
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= 900
+
+
+def test_why_a_user_did_not_get_it_takes_two_clicks_from_typing_a_part_of_the_name(staff_page, sent):
     staff_page.goto("/log/")
-    staff_page.get_by_label("State").select_option("trouble")
+    staff_page.get_by_label("Recipient").fill("U2")
+    staff_page.get_by_role("button", name="Filter", exact=True).click()
     expect(staff_page.locator("tbody tr")).to_have_count(1)
     staff_page.get_by_role("link", name="u2@example.com").click()
     shown(staff_page.get_by_text("The address does not exist.").first)

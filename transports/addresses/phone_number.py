@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from transports.addresses import invisible
 
 LONGEST_SHORT_CODE = 6
 _LONGEST = 100
+_SHORTEST_PART = 3
+_SPELLING = re.compile(r"[\s()+\uff0b./-]")
 _SCHEME = "tel:"  # RFC 3966
 _PLUS = ("+", "\N{FULLWIDTH PLUS SIGN}")
 _SEPARATORS = {"Zs": " ", "Pd": "-"}
@@ -48,6 +51,21 @@ def country_of(number: str) -> str:
 def national(number: str) -> str:
     """The national significant number of an E.164 number: Italy's keeps its leading zero, as it must."""
     return phonenumbers.national_significant_number(phonenumbers.parse(number))
+
+
+def part(text: str) -> str:
+    """The digits to look for in E.164 numbers where somebody writes one, or a part of it, in whatever spelling.
+
+    Without zeros before it, for its country or for another one, and without the "(0)" that some write after the country
+    code. Empty for what is no number, and for fewer than three digits, which are in nearly all.
+    """
+    try:
+        written = _written(text)
+    except ValueError:
+        return ""
+    digits = _SPELLING.sub("", written.replace("(0)", ""))
+    found = digits.lstrip("0")
+    return found if found.isascii() and found.isdigit() and len(found) >= _SHORTEST_PART else ""
 
 
 @lru_cache(maxsize=8192)

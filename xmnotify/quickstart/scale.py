@@ -226,7 +226,7 @@ def _insert(model: type[models.Model], source: str, /, **columns: str) -> None:
     for field in model._meta.concrete_fields:  # noqa: SLF001 - Django's documented name for it
         if field.attname in columns:
             values.append(columns[field.attname].replace("%", "%%"))
-        elif isinstance(field, models.AutoField | models.BigAutoField):
+        elif isinstance(field, models.AutoField | models.BigAutoField) or field.generated:
             continue
         else:
             values.append("%s")

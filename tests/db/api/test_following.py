@@ -10,9 +10,12 @@ from django.utils import timezone
 
 from devices.models import Device, Person
 from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Receipt
+from foundation.audit import Actor
 from foundation.sql.ids import new_uid
+from servers import edits
 from servers.models import Server
 from tests.db import world
+from tests.db.dispatch import flow
 
 pytestmark = pytest.mark.django_db
 JAILBROKEN = {"type": "device.jailbroken", "device": {"serial": "S1"}}
@@ -286,3 +289,22 @@ def test_a_delivery_tells_what_the_sms_service_told_of_each_part(posted):
     first, second = caller.get(f"/deliveries/{row.pk}").json()["receipts"]
     assert (first["part"], first["status"], first["code"], first["reason"]) == ("A1", "delivered", "0", None)
     assert (second["status"], second["reason"]) == ("failed", {"code": "number_unreachable", "detail": "gone"})
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "withheld"),
+    [("held", "refused_alike", True), ("held", "no_answer", False), ("due", "refused_alike", False)],
+)
+def test_a_delivery_says_whether_it_is_withheld(api, small_world, state, code, withheld):
+    (pk,) = flow.deliveries(1, server_id=Server.objects.get().pk)
+    Delivery.objects.filter(pk=pk).update(state=state, reason_code=code)
+    caller = api()
+    assert [row["withheld"] for row in caller.get("/deliveries").json()["deliveries"]] == [withheld]
+    assert caller.get(f"/deliveries/{pk}").json()["withheld"] is withheld
+
+
+def test_a_delivery_keeps_the_name_of_its_deleted_server(api, small_world):
+    old = world.smtp_server(name="Old relay", active=False)
+    (pk,) = flow.deliveries(1, server_id=old.pk)
+    edits.delete(old.pk, actor=Actor("test"))
+    assert api().get(f"/deliveries/{pk}").json()["server"] == "Old relay"

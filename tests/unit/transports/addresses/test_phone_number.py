@@ -167,3 +167,24 @@ def test_a_possible_number_may_not_be_valid():
 def test_a_number_tells_its_country_and_its_national_part(number, country, national):
     assert phone_number.country_of(number) == country
     assert phone_number.national(number) == national
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits"),
+    [
+        ("+49 170 1234567", "491701234567"),
+        ("0049-170/1234567", "491701234567"),
+        ("+49 (0)170 1234567", "491701234567"),
+        ("(0170) 123.45", "17012345"),
+        ("tel:+1-555-010-0000", "15550100000"),
+        ("\uff0b49\u2011170", "49170"),
+        ("170", "170"),
+        ("0017", ""),
+        ("+", ""),
+        ("S170", ""),
+        ("a@170.example", ""),
+        ("", ""),
+    ],
+)
+def test_a_part_of_a_number_in_any_spelling_is_its_digits_and_anything_else_is_none(typed, digits):
+    assert phone_number.part(typed) == digits
