@@ -10,8 +10,9 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from devices import import_runs, limits
-        from devices.pages import views
+        from devices.pages import editing, views
 
         limits.register()
         import_runs.register()
+        editing.register()
         views.register()

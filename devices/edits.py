@@ -20,10 +20,14 @@ from devices.models import Change, Device, Group, InstalledApp, Person, PushToke
 from devices.scope import GroupScope
 from foundation import audit
 from foundation.audit import Action, Actor, Snapshot
+from foundation.sql.locks import hold
 
 Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
 _OWN_TABLES = frozenset({"apps", "push"})  # the trail says that they are new; of a token nothing is shown
+
+
+_NEW_IMEI = "devices.new_imei"  # whoever makes devices that are known by their IMEI alone does so one after the other
 
 
 class Saved(Struct, Generic[Row], frozen=True):
@@ -138,6 +142,8 @@ def _saved(
     results: list[Saved[Any] | FieldError] = []
     groups: list[tuple[Person, Sequence[str]]] = []
     with transaction.atomic():
+        if not is_dry and any(item.key == "imei" for item in items):
+            hold(_NEW_IMEI)
         known = _known(model, items, locked=not is_dry)
         owners = _owners({item.given["user"].strip() for item in items if item.given.get("user")}, scope=scope)
         theirs = _theirs(known.values(), scope=scope)
@@ -361,6 +367,9 @@ def _find_or_make(
         raise FieldError("id", "unknown", "There is no record with this id.")
     if is_hidden:
         raise _taken(key)
+    if row is None and key == "imei":  # unlike the others it is not unique: two could make the same one
+        hold(_NEW_IMEI)
+        row = rows.first()
     if row is not None:
         return row, False
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from devices.import_runs import PATHS
-from devices.pages import importing
+from devices.pages import editing, importing
 from devices.pages.views import DeviceList, DevicePage, DevicesExport, UserList, UserPage, UsersExport
 
 _DEVICES_IMPORT, _USERS_IMPORT = PATHS
@@ -15,11 +15,19 @@ urlpatterns = [
     path(_DEVICES_IMPORT, importing.DevicesUpload.as_view(), name="devices-upload"),
     path(f"{_DEVICES_IMPORT}<uuid:pk>/", importing.DevicesRun.as_view(), name="devices-import"),
     path(f"{_DEVICES_IMPORT}<uuid:pk>/faults.csv", importing.DevicesFaults.as_view(), name="devices-import-faults"),
+    path("devices/add/", editing.DeviceAddPage.as_view(), name="device-add"),
+    path("devices/delete/", editing.DevicesDelete.as_view(), name="devices-delete"),
     path("devices/<int:pk>/", DevicePage.as_view(), name="device"),
+    path("devices/<int:pk>/edit/", editing.DeviceEditPage.as_view(), name="device-edit"),
+    path("devices/<int:pk>/delete/", editing.DeviceDeletePage.as_view(), name="device-delete"),
     path("users/", UserList.as_view(), name="users"),
     path("users/users.csv", UsersExport.as_view(), name="users-export"),
     path(_USERS_IMPORT, importing.UsersUpload.as_view(), name="users-upload"),
     path(f"{_USERS_IMPORT}<uuid:pk>/", importing.UsersRun.as_view(), name="users-import"),
     path(f"{_USERS_IMPORT}<uuid:pk>/faults.csv", importing.UsersFaults.as_view(), name="users-import-faults"),
+    path("users/add/", editing.UserAddPage.as_view(), name="user-add"),
+    path("users/delete/", editing.UsersDelete.as_view(), name="users-delete"),
     path("users/<int:pk>/", UserPage.as_view(), name="user"),
+    path("users/<int:pk>/edit/", editing.UserEditPage.as_view(), name="user-edit"),
+    path("users/<int:pk>/delete/", editing.UserDeletePage.as_view(), name="user-delete"),
 ]

@@ -9,8 +9,11 @@ class DispatchConfig(AppConfig):
     name = "dispatch"
 
     def ready(self) -> None:
+        from devices import removing
         from dispatch import console
+        from dispatch.outbox import removal
         from dispatch.upkeep import retention
 
         console.register()
         retention.register()
+        removing.supply(removal.of_person)

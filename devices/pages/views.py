@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
+from msgspec import Struct
 
 from console.kit import cells, registry
-from console.kit.lists import ListPage
-from console.kit.registry import Button, Column, Entry, How, Level, Section, Words
+from console.kit.lists import Chosen, ListPage
+from console.kit.registry import Bulk, Button, Column, Entry, How, Level, Section, Words
 from console.kit.views import ConsoleView
 from devices import exports, selection
 from devices.imports import Kind
@@ -53,10 +54,21 @@ class DeviceList(DevicesView, ListPage[Device]):
     orders: ClassVar = {"device": ("pk",), "access": ("last_access",)}
 
     def bar(self) -> Iterable[Button]:
+        yield Button(_("Add"), reverse("device-add"), "devices.add_device", how=How.LINK, style="primary")
         yield Button(_("Import"), reverse("devices-upload"), "devices.add_device", how=How.LINK)
 
     def beside_filter(self, query: str) -> Iterable[Button]:
         yield Button("CSV", f"{reverse('devices-export')}?{query}", how=How.LINK)
+
+    def bulk(self) -> Iterable[Bulk]:
+        yield Bulk(_("Delete"), reverse("devices-delete"), "ask", "devices.delete_device")
+
+    @staticmethod
+    def matching(marked: Chosen, *, scope: GroupScope) -> QuerySet[Device]:
+        """The rows that a bulk action is for."""
+        if marked.everything:
+            return selection.devices(wanted(DeviceFilter(marked.query).given()), scope=scope, now=timezone.now())
+        return Device.objects.within(scope).filter(pk__in=_ids(marked))
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Device]:
         rows = selection.devices(wanted(given), scope=self.scope, now=timezone.now())
@@ -82,10 +94,21 @@ class UserList(UsersView, ListPage[Person]):
     orders: ClassVar = {"user": ("loginname",), "mail": ("mail",)}
 
     def bar(self) -> Iterable[Button]:
+        yield Button(_("Add"), reverse("user-add"), "devices.add_person", how=How.LINK, style="primary")
         yield Button(_("Import"), reverse("users-upload"), "devices.add_person", how=How.LINK)
 
     def beside_filter(self, query: str) -> Iterable[Button]:
         yield Button("CSV", f"{reverse('users-export')}?{query}", how=How.LINK)
+
+    def bulk(self) -> Iterable[Bulk]:
+        yield Bulk(_("Delete"), reverse("users-delete"), "ask", "devices.delete_person")
+
+    @staticmethod
+    def matching(marked: Chosen, *, scope: GroupScope) -> QuerySet[Person]:
+        """The rows that a bulk action is for."""
+        if marked.everything:
+            return selection.people(wanted(UserFilter(marked.query).given()), scope=scope, now=timezone.now())
+        return Person.objects.within(scope).filter(pk__in=_ids(marked))
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Person]:
         rows = selection.people(wanted(given), scope=self.scope, now=timezone.now())
@@ -115,11 +138,22 @@ class UsersExport(UsersView):
         return _csv(Kind.USERS, UserFilter(request.GET).given(), scope=self.scope)
 
 
+def _ids(marked: Chosen) -> list[int]:
+    return [int(key) for key in marked.keys if key.isascii() and key.isdigit() and len(key) < 19]
+
+
 def _csv(kind: Kind, given: Mapping[str, Any], *, scope: GroupScope) -> StreamingHttpResponse:
     found = exports.table(kind, columns=_EXPORTED[kind], wanted=wanted(given), scope=scope, now=timezone.now())
     response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{kind}.csv"'
     return response
+
+
+class Part(Struct, frozen=True):
+    """A titled list of facts."""
+
+    title: Words
+    lines: Sequence[tuple[Words, Words]]
 
 
 class _OnePage(ConsoleView, TemplateView, Generic[Row]):
@@ -138,15 +172,23 @@ class _OnePage(ConsoleView, TemplateView, Generic[Row]):
         """What each channel reaches, or why it does not."""
         raise NotImplementedError
 
+    def buttons(self) -> Iterable[Button]:
+        """What can be done with it."""
+        raise NotImplementedError
+
+    def _parts(self) -> Iterator[tuple[Words, Sequence[tuple[Words, Words]]]]:
+        yield _("What is known"), [(label, value) for label, value in self.facts(self.row) if value]
+        yield _("Reached by"), list(self.reach(self.row))
+        yield _("Properties"), sorted(self.row.properties.items())
+
     def get_title(self) -> Words:
         return str(self.row)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         self.row: Row = get_object_or_404(self.rows(), pk=self.kwargs["pk"])
         context = {
-            "facts": [(label, value) for label, value in self.facts(self.row) if value],
-            "reach": list(self.reach(self.row)),
-            "properties": sorted(self.row.properties.items()),
+            "parts": [Part(title, lines) for title, lines in self._parts() if lines],
+            "buttons": list(self.buttons()),
             "panels": registry.panels(self.place, self.request, instance=self.row),
         }
         return super().get_context_data(**context | kwargs)
@@ -154,6 +196,11 @@ class _OnePage(ConsoleView, TemplateView, Generic[Row]):
 
 class DevicePage(DevicesView, _OnePage[Device]):
     place = "device"
+
+    def buttons(self) -> Iterable[Button]:
+        yield Button(_("Edit"), reverse("device-edit", args=[self.row.pk]), "devices.change_device", how=How.LINK)
+        url = reverse("device-delete", args=[self.row.pk])
+        yield Button(_("Delete"), url, "devices.delete_device", how=How.DIALOG, style="danger")
 
     def get_crumbs(self) -> list[tuple[Words, str]]:
         return [(DeviceList.title, reverse("devices"))]
@@ -183,6 +230,11 @@ class DevicePage(DevicesView, _OnePage[Device]):
 
 class UserPage(UsersView, _OnePage[Person]):
     place = "user"
+
+    def buttons(self) -> Iterable[Button]:
+        yield Button(_("Edit"), reverse("user-edit", args=[self.row.pk]), "devices.change_person", how=How.LINK)
+        url = reverse("user-delete", args=[self.row.pk])
+        yield Button(_("Delete"), url, "devices.delete_person", how=How.DIALOG, style="danger")
 
     def get_crumbs(self) -> list[tuple[Words, str]]:
         return [(UserList.title, reverse("users"))]
