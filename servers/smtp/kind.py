@@ -51,6 +51,7 @@ SMTP = Kind(
     advise=hints.advise,
     endpoint=lambda server: f"{server.host}:{server.port}",
     security=lambda server: server.get_security_display(),
+    unencrypted=lambda server: smtp_warnings(server).get("security", ""),
     risks=_risks,
     looked_at=(
         "security",
