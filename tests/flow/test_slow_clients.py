@@ -19,22 +19,24 @@ LOG_IN = raw.head("POST", "/admin/login/", "Content-Type: application/x-www-form
 CHUNKED = raw.head("POST", "/api/v1/events", "webhook-signature: v1,x", "Transfer-Encoding: chunked")
 
 
-@pytest.mark.parametrize("count", [8, 100, 2_000])
+@pytest.mark.parametrize("count", [100, 2_000])
 @pytest.mark.parametrize("slow", [SIGNED + b"{", LOG_IN + b"a", CHUNKED + b"1\r\n{\r\n"])
 def test_slow_bodies_hold_up_neither_probes_nor_console_nor_api(web, count, slow):
     key = keys.create("mine", scopes=[ApiScope.READ])
-    with raw.many(web, count, slow):
-        assert raw.seconds_to_health(web) < 1
+    with raw.many(web, count, slow) as clients:
+        assert raw.is_healthy(web)
         ping = raw.head("GET", "/api/v1/ping", f"Authorization: Bearer {key}")
         assert [raw.exchange(web, each)[0] for each in (raw.head("GET", "/readyz"), ping)] == [200, 200]
         assert raw.exchange(web, raw.head("GET", "/admin/login/"))[0] == 200
-        assert raw.seconds_to_health(web) < 1
+        assert raw.is_healthy(web)
+        assert all(raw.is_unanswered(client) for client in (clients[0], clients[-1]))
 
 
-@pytest.mark.parametrize("first", [b"", b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", b"POST / HTTP/1.1\r\nHost: "])
+@pytest.mark.parametrize("first", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", b"POST / HTTP/1.1\r\nHost: "])
 def test_connections_that_say_nothing_hold_up_nobody_and_are_ended(web, first):
     with raw.many(web, 1_150, first) as clients:
-        assert raw.seconds_to_health(web) < 1
+        assert raw.is_healthy(web)
+        assert raw.is_unanswered(clients[-1])
         assert raw.answer(clients[0])[0] == raw.answer(clients[-1])[0] == 0
 
 
