@@ -10,10 +10,13 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
+from devices.values import PUSH_STATES
+
 MOST_CONDITIONS = 50
 MOST_VALUES = 1_000
 LONGEST_VALUE = 1_000
 LARGEST_DAYS = 36_500
+LARGEST_HOURS = 24 * LARGEST_DAYS
 LARGEST = 10**15
 
 NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?\Z"
@@ -43,7 +46,7 @@ class FilterError(ValueError):
 
 
 class Condition(Struct, frozen=True):
-    """`value` is a text, a number of days, a truth value, or a tuple of texts for `in`."""
+    """`value` is a text, a number of days or hours, a truth value, or a tuple of texts for `in`."""
 
     field: str
     op: Op
@@ -162,10 +165,13 @@ def _flag(path: str, value: Any) -> bool:
     return value
 
 
-def _days(path: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_DAYS:
-        _refuse(path, f"Give a whole number of days, 0 to {LARGEST_DAYS}.")
-    return value
+def _up_to(most: int, *, unit: str) -> Callable[[str, Any], int]:
+    def read(path: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            _refuse(path, f"Give a whole number of {unit}, 0 to {most}.")
+        return value
+
+    return read
 
 
 def _one_of(*known: str) -> Callable[[str, Any], str]:
@@ -192,7 +198,11 @@ _FIELDS = {
     "out_of_compliance": _FLAG,
     "gateway_blocked": _FLAG,
     "managed": _FLAG,
-    "inactive_days": _Kind(frozenset({Op.IS, Op.IS_NOT, Op.GREATER, Op.LESS, Op.IS_SET}), _days),
+    "inactive_days": _Kind(
+        frozenset({Op.IS, Op.IS_NOT, Op.GREATER, Op.LESS, Op.IS_SET}), _up_to(LARGEST_DAYS, unit="days")
+    ),
+    "inactive_hours": _Kind(_ORDER, _up_to(LARGEST_HOURS, unit="hours")),
+    "push": _Kind(frozenset({Op.IS, Op.IS_NOT, Op.IN}), _one_of(*PUSH_STATES)),
     "carrier": _WORDS,
     "group": _WORDS,
     "app": _WORDS,

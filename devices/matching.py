@@ -14,21 +14,26 @@ from typing import Any, assert_never
 from msgspec import Struct
 
 from devices.filters import NUMBER, Condition, Filter, Op, digits, is_of_user, version
-from devices.values import DEVICE_NAMES
+from devices.values import DEVICE_NAMES, STALE_AFTER
 from foundation.casing import folded
 
 USER_SEARCH = ("loginname", "displayname", "mail", "mobile")
-DEVICE_SEARCH = ("serialNumber", "imei", "name", "model")
+DEVICE_SEARCH = ("serialNumber", "imei", "name", "model", "phoneNumber")
 _NUMBER = re.compile(NUMBER)
 
 
 class DeviceFacts(Struct, frozen=True):
-    """`values` are `device.*` as macros see them (see devices.queries.known_device); `flags` by their columns."""
+    """`values` are `device.*` as macros see them (see devices.queries.known_device); `flags` by their columns.
+
+    `push_at` is when the newest live token was registered; None without one, be it that dead ones are there.
+    """
 
     values: Mapping[str, Any]
     flags: Mapping[str, bool]
     last_access: datetime | None = None
     apps: Collection[str] = ()
+    has_tokens: bool = False
+    push_at: datetime | None = None
 
 
 class UserFacts(Struct, frozen=True):
@@ -77,12 +82,13 @@ def _of_device(condition: Condition, device: DeviceFacts, *, now: datetime) -> b
         return (device.flags[name] == condition.value) is (op is Op.IS)
     if name == "app":
         return _any_of(device.apps, condition)
-    if name == "inactive_days":
+    if name.startswith("inactive_"):
         return _inactive(device.last_access, condition, now=now)
     if name == "os_version" and op in _ORDER:
-        known = _text(device.values.get("osVersion"))
-        return bool(known) and _ORDER[op](version(known), version(condition.value))
-    return _compared(device.values.get(_NAMES.get(name, name.removeprefix("device."))), condition)
+        installed = _text(device.values.get("osVersion"))
+        return bool(installed) and _ORDER[op](version(installed), version(condition.value))
+    known = device.values.get(_NAMES.get(name, name.removeprefix("device.")))
+    return _compared(_push_state(device, now=now) if name == "push" else known, condition)
 
 
 def _compared(value: Any, condition: Condition) -> bool:
@@ -117,10 +123,16 @@ def _inactive(last_access: datetime | None, condition: Condition, *, now: dateti
         return (last_access is not None) is condition.value
     if last_access is None:
         return False
-    edge = now - timedelta(days=condition.value)
+    edge = now - timedelta(**{condition.field.removeprefix("inactive_"): condition.value})
     if condition.op in _ORDER:
         return _ORDER[condition.op](edge, last_access)
     return (edge - timedelta(days=1) < last_access <= edge) is (condition.op is Op.IS)
+
+
+def _push_state(device: DeviceFacts, *, now: datetime) -> str:
+    if device.push_at is None:
+        return "off" if device.has_tokens else "none"
+    return "live" if device.push_at > now - STALE_AFTER else "stale"
 
 
 def _text(value: Any) -> str:

@@ -52,14 +52,16 @@ def known_device(row: Device) -> KnownDevice:
 
 
 def facts(row: Device) -> Facts:
-    """What filters look at in memory; `row` with its user, groups and apps."""
-    device, person = known_device(row), row.person
+    """What filters look at in memory; `row` with its user, groups, apps and push tokens."""
+    device, person, tokens = known_device(row), row.person, row.push_tokens.all()
     return Facts(
         DeviceFacts(
             device.values,
             flags={name: getattr(row, name) for name in FLAGS},
             last_access=row.last_access,
             apps=frozenset(app.name for app in row.apps.all()),
+            has_tokens=bool(tokens),
+            push_at=max((token.registered_at for token in tokens if token.dead_at is None), default=None),
         ),
         user=facts_of_user(person) if person else None,
     )

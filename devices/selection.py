@@ -18,14 +18,14 @@ from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, GreaterThan, In, LessThan, Lookup, Regex
 
 from devices.filters import NUMBER, Condition, Filter, Op, is_of_user, version
-from devices.models import Device, InstalledApp, Person
+from devices.models import Device, InstalledApp, Person, PushToken
 from devices.scope import GroupScope
-from devices.values import DEVICE_NAMES, USER_FIELDS
+from devices.values import DEVICE_NAMES, STALE_AFTER, USER_FIELDS
 from foundation.sql.comparisons import Contains, EndsWith, PropertyText, StartsWith
 from transports.addresses import phone_number
 
 USER_SEARCH = ("loginname", "displayname", "mail", "mobile")
-DEVICE_SEARCH = ("serial", "imei", "name", "model", *(f"person__{column}" for column in USER_SEARCH))
+DEVICE_SEARCH = ("serial", "imei", "name", "model", "phone_number", *(f"person__{column}" for column in USER_SEARCH))
 _LOOKUPS: dict[Op, type[Lookup[Any]]] = {
     Op.IS: Exact,
     Op.IN: In,
@@ -99,11 +99,11 @@ def _of_device(condition: Condition, *, scope: GroupScope, now: datetime) -> Q:
     if field == "app":
         found = InstalledApp.objects.all() if op is Op.IS_SET else InstalledApp.objects.filter(_named(condition))
         return _signed(Q(pk__in=found.values("device")), condition)
-    if field == "inactive_days":
+    if field.startswith("inactive_"):
         return _inactive(condition, now=now)
     if field == "os_version" and op in {Op.GREATER, Op.LESS}:
         return Q(os_version__in=_versions(condition))
-    return _compared(_device_value(field), condition)
+    return _push(condition, now=now) if field == "push" else _compared(_device_value(field), condition)
 
 
 def _of_user(condition: Condition, *, prefix: str, scope: GroupScope) -> Q:
@@ -160,7 +160,7 @@ def _inactive(condition: Condition, *, now: datetime) -> Q:
     """How long ago the device was last seen; one that never was has no such time."""
     if condition.op is Op.IS_SET:
         return Q(last_access__isnull=not condition.value)
-    edge = now - timedelta(days=condition.value)
+    edge = now - timedelta(**{condition.field.removeprefix("inactive_"): condition.value})
     match condition.op:
         case Op.GREATER:
             return Q(last_access__lt=edge)
@@ -168,6 +168,18 @@ def _inactive(condition: Condition, *, now: datetime) -> Q:
             return Q(last_access__gt=edge)
     on_the_day = Q(last_access__lte=edge, last_access__gt=edge - timedelta(days=1))
     return Q(last_access__isnull=False) & _signed(on_the_day, condition)
+
+
+def _push(condition: Condition, *, now: datetime) -> Q:
+    """Each device is in one of the states."""
+    tokens = PushToken.objects.all()
+    alive = tokens.filter(dead_at__isnull=True)
+    any_of_it, living, fresh = (
+        Q(pk__in=each.values("device")) for each in (tokens, alive, alive.filter(registered_at__gt=now - STALE_AFTER))
+    )
+    states = {"live": fresh, "stale": living & ~fresh, "off": any_of_it & ~living, "none": ~any_of_it}
+    wanted = condition.value if condition.op is Op.IN else (condition.value,)
+    return _signed(reduce(operator.or_, (states[each] for each in wanted)), condition)
 
 
 def _versions(condition: Condition) -> list[str]:

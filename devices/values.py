@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from msgspec import Struct, field
@@ -22,6 +23,10 @@ DEVICE_NAMES = {
     "phoneNumber": "phone_number",
 }
 """What macros and filters call the columns of users and devices; every other name is a property."""
+PUSH_STATES = ("live", "stale", "off", "none")
+"""Of a device: a token that was registered lately, only older ones, only such as the push service refused, no token."""
+STALE_AFTER = timedelta(days=30)
+"""The age of a registration from which nobody knows whether the device still listens."""
 FLAGS = ("managed", "jailbroken", "out_of_compliance", "gateway_blocked")
 
 

@@ -12,9 +12,9 @@ from devices import edits, matching, queries, selection
 from devices.fields import FieldError
 from devices.filters import LARGEST, Op, parse
 from devices.matching import Facts
-from devices.models import Device, Person
+from devices.models import Device, Person, PushToken
 from devices.scope import EVERYBODY
-from devices.values import DEVICE_NAMES, FLAGS, USER_FIELDS
+from devices.values import DEVICE_NAMES, FLAGS, PUSH_STATES, STALE_AFTER, USER_FIELDS
 from tests.db.world import NOW
 
 SIGNS = "aAbBzZ019 .-%_*?[]^$\\|+(){}'\""  # with meaning to patterns
@@ -43,6 +43,13 @@ MOMENTS = st.one_of(
         st.sampled_from([-1, 0, 1, 43_200_000_000]),
     ),
 )
+TOKENS = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["apns", "fcm"]),
+        "registered_at": st.sampled_from([NOW, NOW - STALE_AFTER, NOW - STALE_AFTER + timedelta(microseconds=1)]),
+        "dead_at": st.sampled_from([None, NOW]),
+    }
+)
 VERSIONS = st.sampled_from(["", "17.9", "17.10", "17.10.0", "26", "v2", "beta"])
 
 
@@ -63,6 +70,7 @@ DEVICES = st.fixed_dictionaries(
         "name": lines(),
         "carrier": lines(),
         "phone_number": TEXTS,
+        "tokens": st.lists(TOKENS, max_size=2, unique_by=lambda token: token["kind"]),
         **dict.fromkeys(FLAGS, st.booleans()),
     },
 )
@@ -94,6 +102,9 @@ CONDITIONS = st.one_of(
     conditions(FLAGS, EXACT, st.booleans()),
     conditions(["inactive_days"], [*EXACT, *ORDER], DAYS),
     conditions(["inactive_days"], ["is_set"], st.booleans()),
+    conditions(["inactive_hours"], ORDER, st.integers(0, 100)),
+    conditions(["push"], EXACT, st.sampled_from(PUSH_STATES)),
+    conditions(["push"], ["in"], st.lists(st.sampled_from(PUSH_STATES), min_size=1, max_size=3)),
     conditions(["search"], ["contains"], WANTED),
     of(NAMED, st.one_of(WANTED, NUMBERS.filter(lambda number: abs(number) < LARGEST), st.booleans()), parts=PARTS),
     conditions(NAMED, ORDER, NUMBERS.filter(lambda number: abs(number) < LARGEST)),
@@ -113,7 +124,11 @@ def store(people, devices):
     for number, fields in enumerate(devices):
         owner = {"user": f"U{number}"} if Person.objects.filter(loginname=f"U{number}").exists() else {}
         with suppress(FieldError):
-            edits.save_device("serial", f"D{number}", {**fields, **owner}, scope=EVERYBODY, country="DE", now=NOW)
+            given = {name: value for name, value in fields.items() if name != "tokens"} | owner
+            row = edits.save_device("serial", f"D{number}", given, scope=EVERYBODY, country="DE", now=NOW).row
+            PushToken.objects.bulk_create(
+                PushToken(device=row, token="00", **token) for token in fields.get("tokens", ())
+            )
 
 
 @pytest.mark.django_db
