@@ -11,9 +11,11 @@ class DispatchConfig(AppConfig):
     def ready(self) -> None:
         from devices import removing
         from dispatch import console
+        from dispatch.notify import panels
         from dispatch.outbox import removal
         from dispatch.upkeep import retention
 
         console.register()
+        panels.register()
         retention.register()
         removing.supply(removal.of_person)

@@ -176,6 +176,13 @@ def manual_sending_supported(template: NotificationTemplate) -> bool:
     return BY_CODE[template.type].manual and current_content(template).allows_manual_sending()
 
 
+def manual_templates() -> list[NotificationTemplate]:
+    """The templates of the dashboard's Notifications list, by name."""
+    codes = [code for code, kind in BY_CODE.items() if kind.manual]
+    found = NotificationTemplate.objects.kept().filter(type__in=codes).select_related("current").order_by(Lower("name"))
+    return [template for template in found if manual_sending_supported(template)]
+
+
 class ChannelState(Struct, frozen=True):
     """A channel as the list shows it; `reason` says why it is not correctly configured, "" when it is."""
 

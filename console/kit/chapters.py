@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from msgspec import Struct
 
 CHAPTERS: Mapping[str, str] = {
+    "broadcasts": "sending-by-hand",
     "delivery-log": "retries",
     "notification-server": "smtp-test-configuration",
     "smtp-server-add": "mail-providers",

@@ -85,7 +85,7 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
     note: Words = ""
     newest_first = False
     bulk_most = 0
-    """How many rows "all that match" are at most."""
+    """How many rows "all that match" are at most; 0 for any number."""
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[M]:
         """All rows that a filter leaves."""

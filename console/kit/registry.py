@@ -110,7 +110,7 @@ class Bulk(Struct, frozen=True):
     """
 
     label: Words
-    url: str
+    url: Words
     do: str
     permission: str
 

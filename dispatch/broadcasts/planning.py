@@ -25,6 +25,7 @@ from devices.values import Target
 from dispatch.broadcasts import audiences
 from dispatch.models import Broadcast, Delivery, Event, Priority
 from dispatch.outbox import fanout, store
+from dispatch.outbox.store import NewEvent
 from dispatch.rules import plan as planning
 from dispatch.rules import states
 from dispatch.rules.clock import Clock
@@ -180,7 +181,7 @@ def _plan_some(broadcast_id: UUID, *, most: int, now: datetime) -> bool:
     targets = targets or _next_users(run, most=most, after=broadcast.users_planned_up_to)
     row = Broadcast.objects.filter(pk=broadcast_id)
     if targets is None:
-        if bare := _to_addresses(run):
+        if bare := to_addresses(run):
             store.add(bare, now=broadcast.created_at)
             _wake({each.server_id for each in bare})
         row.update(state=BroadcastState.RUNNING, lease_until=None)
@@ -206,22 +207,22 @@ def chosen(broadcast: Broadcast) -> list[Template]:
     )
 
 
-def run_of(broadcast: Broadcast, *, event: Event, chosen: Sequence[Template]) -> Run:
+def run_of(broadcast: Broadcast, *, event: Event | NewEvent, chosen: Sequence[Template]) -> Run:
     """With the templates that speak; the broadcast's own texts stand in place of theirs."""
     values = planning.event_values(
-        event_id=event.pk,
+        event_id=event.id,
         type_code=event.type,
         source=event.source,
         occurred_at=event.occurred_at,
         payload=event.payload,
     )
     occasion = Occasion(
-        event_id=event.pk,
+        event_id=event.id,
         values={**values, "console": compose.console_values()},
         received_at=event.received_at,
         expires_at=broadcast.expires_at,
         priority=Priority.BROADCAST,
-        new_id=lambda: event.pk,
+        new_id=lambda: event.id,
         admins=devices.administrators(),
     )
     said = [_in_own_words(template, broadcast=broadcast) for template in chosen]
@@ -373,7 +374,7 @@ def _targets(model: type[Device | Person], ids: Sequence[int], *, per_device: bo
     return [structs.replace(each, has_sim=None) if each.person_id in with_phone else each for each in found]
 
 
-def _to_addresses(run: Run) -> list[Planned]:
+def to_addresses(run: Run) -> list[Planned]:
     """What goes to bare addresses. Text about a user or a device says nothing of them there."""
     given = audiences.addresses(run.broadcast.audience, scope=run.broadcast.scope)
     occasion = structs.replace(run.occasion, extra=given)
@@ -389,7 +390,7 @@ def _to_addresses(run: Run) -> list[Planned]:
 
 def outline(run: Run) -> Iterator[Planned]:
     """Every delivery that planning would store, in its order, and again each that it would find there already."""
-    yield from _to_addresses(run)
+    yield from to_addresses(run)
     for model, following in ((Device, _next_devices), (Person, _next_users)):
         after = 0
         while targets := following(run, most=CHUNK, after=after):

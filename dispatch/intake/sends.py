@@ -104,6 +104,10 @@ class Prepared(Struct, frozen=True):
     event: NewEvent
     chosen: Sequence[Template]
 
+    @property
+    def kinds(self) -> frozenset[ChannelKind]:
+        return frozenset(channel.kind for _template, channel in self.run.channels())
+
 
 def prepare(send_in: SendIn, *, sender: Sender, now: datetime) -> Prepared:
     """Check what is to be sent as `begin` does, and store nothing. Raises RefusedError."""
@@ -212,9 +216,7 @@ def _event(
 
 
 def _prepared(broadcast: Broadcast, event: NewEvent, chosen: Sequence[Template]) -> Prepared:
-    names = ("id", "type", "source", "occurred_at", "received_at", "payload")
-    happened = Event(**{name: getattr(event, name) for name in names})
-    return Prepared(planning.run_of(broadcast, event=happened, chosen=chosen), event, chosen)
+    return Prepared(planning.run_of(broadcast, event=event, chosen=chosen), event, chosen)
 
 
 def shown(broadcast: Broadcast) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from console.kit import cells
 from console.kit.cells import badge
 from console.kit.registry import Level
+from dispatch.broadcasts.progress import Progress
+from dispatch.broadcasts.reach import SAME_ADDRESS, SAME_PERSON
 from dispatch.log import reasons
 from dispatch.log.waits import Why
-from dispatch.models import Attempt, Delivery
+from dispatch.models import DELIVERY_STATES, Attempt, Delivery
 from dispatch.rules.states import DeliveryState
 from templates_app.channels import TRAITS
 from transports.types import ChannelKind
@@ -32,6 +35,12 @@ _LEVELS: dict[str, Level] = {
     Attempt.Outcome.DEFERRED: Level.WARNING,
     Attempt.Outcome.REJECTED: Level.ERROR,
     Attempt.Outcome.UNKNOWN: Level.WARNING,
+}
+
+
+_LEFT_OUT = {
+    SAME_PERSON: gettext_lazy("The same person gets it already."),
+    SAME_ADDRESS: gettext_lazy("Somebody else with the same address gets it already."),
 }
 
 
@@ -65,3 +74,15 @@ def reason_words(code: str) -> str | Promise:
 @register.filter
 def channel_label(channel: str) -> str:
     return TRAITS[ChannelKind(channel)].name
+
+
+@register.filter
+def left_out_words(code: str) -> str | Promise:
+    """Why somebody is left out before a broadcast is sent."""
+    return _LEFT_OUT.get(code) or reasons.words(code)
+
+
+@register.filter
+def counted_states(progress: Progress) -> list[tuple[str, str | Promise, int]]:
+    """The states that any delivery is in, with their words and numbers."""
+    return [(state, words, progress.counts[state]) for state, words in DELIVERY_STATES if progress.counts[state]]

@@ -201,7 +201,7 @@ document.addEventListener("submit", (event) => {
   const token = form.elements.csrfmiddlewaretoken;
   if (token) token.value = freshToken() || token.value;
   dirty.delete(form);
-  if (form.matches("[hx-post], [hx-get], [method=get]") || event.submitter?.matches("[hx-post]")) return;
+  if (form.matches("[hx-post], [hx-get], [method=get]") || event.submitter?.matches("[hx-post], [data-download]")) return;
   form.dataset.sent = "yes";
   window.setTimeout(() => form.querySelectorAll("[type=submit]").forEach((button) => { button.disabled = true; }), 0);
 });

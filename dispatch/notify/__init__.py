@@ -1,0 +1,1 @@
+"""Notify: pages to send by hand, and to watch what was sent."""
