@@ -67,8 +67,8 @@ class Row(Struct, frozen=True):
 class ListPage(ConsoleView, TemplateView, Generic[M]):
     """A list, in `template_name` only where there is more on its page.
 
-    Its own are `get_rows` (or `fetch`, where the list pages by itself) and `columns`; the rooms above add columns by
-    its key.
+    Its own are `get_rows` (or `fetch`, where the list pages by itself) and `columns`; the rooms above add columns,
+    buttons of rows and bulk actions by its key.
     """
 
     template_name = "console/list.html"
@@ -136,14 +136,15 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
         found = self.fetch(given, after=self.request.GET.get("after", ""))
         self.prepare(found.rows)
         columns = [*self.columns(found.rows), *registry.columns(key, self.request, found.rows)]
-        buttons = self.buttons(found.rows)
+        own, added = self.buttons(found.rows), registry.row_buttons(key, self.request, found.rows)
         query, bar = self._query(), [item for item in self.bar() if self._is_offered(item)]
+        bulk = [*self.bulk(), *registry.bulk(key)]
         lines = [
             Row(
                 str(row.pk),
                 self.name_of(row),
                 [_cell(column, row) for column in columns],
-                self._allowed(buttons(row)),
+                self._allowed(own(row), added(row)),
             )
             for row in found.rows
         ]
@@ -154,7 +155,7 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
             "menus": [item for item in bar if isinstance(item, Menu)],
             "bar": [item for item in bar if isinstance(item, Button)],
             "beside_filter": self.beside_filter(query),
-            "bulk": [one for one in self.bulk() if registry.allowed(self.request.user, one)],
+            "bulk": [one for one in bulk if registry.allowed(self.request.user, one)],
             "bulk_most": self.bulk_most,
             "query": query,
             "headings": [self._heading(column) for column in columns],
@@ -173,8 +174,8 @@ class ListPage(ConsoleView, TemplateView, Generic[M]):
         """Of what needs a template of its own."""
         return render_to_string(template, context, self.request)
 
-    def _allowed(self, buttons: Iterable[Button]) -> list[Button]:
-        return [button for button in buttons if registry.allowed(self.request.user, button)]
+    def _allowed(self, *sources: Iterable[Button]) -> list[Button]:
+        return [button for source in sources for button in source if registry.allowed(self.request.user, button)]
 
     def _is_offered(self, item: Button | Menu) -> bool:
         return bool(self._allowed(item.buttons if isinstance(item, Menu) else [item]))

@@ -148,6 +148,7 @@ HealthSource = Callable[[], Iterable[Finding]]
 ImpactSource = Callable[[Any], Iterable[Words]]
 PanelSource = Callable[[HttpRequest, Any], SafeString | str]
 ColumnSource = Callable[[HttpRequest, Sequence[Any]], Iterable[Column]]
+ButtonSource = Callable[[HttpRequest, Sequence[Any]], Callable[[Any], Iterable[Button]]]
 
 
 class _Registered(Struct):
@@ -157,6 +158,8 @@ class _Registered(Struct):
     impacts: dict[str, list[ImpactSource]] = field(default_factory=dict)
     panels: dict[str, list[tuple[int, PanelSource]]] = field(default_factory=dict)
     columns: dict[str, list[ColumnSource]] = field(default_factory=dict)
+    buttons: dict[str, list[ButtonSource]] = field(default_factory=dict)
+    bulk: dict[str, list[Bulk]] = field(default_factory=dict)
 
 
 _registered = _Registered()
@@ -188,6 +191,15 @@ def add_panel(place: str, *, source: PanelSource, order: int = 100) -> None:
 def add_columns(page: str, *, source: ColumnSource) -> None:
     """To the list with this key; `source` gets the request and all rows of one page."""
     _registered.columns.setdefault(page, []).append(source)
+
+
+def add_row_buttons(page: str, *, source: ButtonSource) -> None:
+    """As `add_columns`; `source` returns a function that gives the buttons of a row."""
+    _registered.buttons.setdefault(page, []).append(source)
+
+
+def add_bulk(page: str, *bulk: Bulk) -> None:
+    _registered.bulk.setdefault(page, []).extend(bulk)
 
 
 def entries(user: User, *, section: Section | None = None) -> list[Entry]:
@@ -234,6 +246,16 @@ def panels(place: str, request: HttpRequest, *, instance: Any = None) -> list[Sa
 
 def columns(page: str, request: HttpRequest, rows: Sequence[Any]) -> list[Column]:
     return [column for source in _registered.columns.get(page, []) for column in source(request, rows)]
+
+
+def row_buttons(page: str, request: HttpRequest, rows: Sequence[Any]) -> Callable[[Any], list[Button]]:
+    """The buttons of a row that the rooms above add."""
+    sources = [source(request, rows) for source in _registered.buttons.get(page, [])]
+    return lambda row: [button for source in sources for button in source(row)]
+
+
+def bulk(page: str) -> list[Bulk]:
+    return list(_registered.bulk.get(page, []))
 
 
 def allowed(user: User, item: Entry | Tile | Button | Bulk) -> bool:

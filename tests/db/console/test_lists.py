@@ -3,7 +3,7 @@
 from itertools import count
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
 from api.access import keys
@@ -11,7 +11,7 @@ from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.kit import registry
 from console.kit.lists import ListPage
-from console.kit.registry import Column
+from console.kit.registry import Bulk, Button, Column
 from devices.models import Device, Person
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
@@ -177,11 +177,35 @@ def added(monkeypatch):
         return [Column("waiting", "Waiting", lambda row: waiting[row.pk])]
 
     registry.add_columns("notification-server", source=columns)
+    registry.add_row_buttons(
+        "notification-server",
+        source=lambda _request, _rows: (
+            lambda row: [
+                Button("Empty it", f"/empty/{row.pk}/"),
+                Button("Burn it", "/burn/", "servers.no_such_permission"),
+            ]
+        ),
+    )
+    registry.add_bulk("notification-server", Bulk("Move", "/move/", "move", "servers.change_server"))
     return read
 
 
-def test_a_room_above_adds_columns(admin_client, added):
+def test_a_room_above_adds_columns_buttons_and_bulk_actions(admin_client, added):
     servers = [world.smtp_server(name=name, active=False) for name in ("One", "Two")]
     shown = admin_client.get(reverse("notification-server")).content.decode()
     assert added == [2]  # once for the page, not once a row
-    assert all(f"{server.pk} wait" in shown for server in servers)
+    for server in servers:
+        assert f"{server.pk} wait" in shown
+        assert f'action="/empty/{server.pk}/"' in shown
+        assert f'form="bulk" name="id" value="{server.pk}"' in " ".join(shown.split())
+    assert 'value="move"' in shown
+
+
+def test_what_a_room_above_adds_is_for_those_who_may_press_it(client, added):
+    world.smtp_server()
+    looker = User.objects.create_user("looker", is_staff=True)
+    looker.user_permissions.add(*Permission.objects.filter(codename="view_server"))
+    client.force_login(looker)
+    shown = client.get(reverse("notification-server")).content.decode()
+    assert "Burn it" not in shown
+    assert 'id="bulk"' not in shown
