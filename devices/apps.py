@@ -10,9 +10,10 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from devices import import_runs, limits
-        from devices.pages import editing, views
+        from devices.pages import editing, groups, views
 
         limits.register()
         import_runs.register()
         editing.register()
         views.register()
+        groups.register()

@@ -6,15 +6,18 @@ reports of its own subject has no `actor` and no entry: the event itself is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Field, Q
+from django.utils.translation import gettext as _
 from msgspec import Struct
 
+from console.accounts.edits import require_unchanged
 from devices.fields import Cleaned, FieldError, Unusable, clean_device, clean_user
 from devices.models import Change, Device, Group, InstalledApp, Person, PushToken, folded, keyed
 from devices.scope import GroupScope
@@ -24,6 +27,8 @@ from foundation.sql.locks import hold
 
 Row = TypeVar("Row", Device, Person)
 _APART = {"properties", "apps", "push", "user", "groups"}  # not columns of their own
+_NAMED = 10
+"""Login names in a sentence, at most."""
 _OWN_TABLES = frozenset({"apps", "push"})  # the trail says that they are new; of a token nothing is shown
 
 
@@ -325,6 +330,80 @@ def remove_user(row: Person, *, words: str, actor: Actor) -> None:
     audit.forget(row, words=words)
     audit.record(actor, action=Action.DELETE, instance=row, name=words)
     row.delete()
+
+
+def save_group(group: Group, *, actor: Actor, before: Snapshot) -> Group:
+    """Add it by hand, or rename it; `before` is its snapshot when it was read, empty for a new one.
+
+    Raises ValidationError where the name was taken, or the group changed, meanwhile.
+    """
+    action = Action.CHANGE if group.pk else Action.ADD
+    try:
+        with audit.change(actor, action=action, instance=group, before=before):
+            if group.pk:
+                require_unchanged(Group.objects.select_for_update().get(pk=group.pk), since=before)
+            else:
+                group.by_hand = True
+            group.save()
+    except IntegrityError:
+        raise ValidationError(_("A group with this name was added meanwhile.")) from None
+    return group
+
+
+def remove_group(group: Group, *, actor: Actor) -> None:
+    """Its users stay."""
+    with audit.change(actor, action=Action.DELETE, instance=group):
+        _note_groups(group.people.values_list("pk", flat=True))
+        group.delete()
+
+
+def add_members(group: Group, loginnames: Sequence[str], *, scope: GroupScope, actor: Actor) -> int:
+    """Put the users in the scope with these login names into the group; returns how many were not in it.
+
+    Raises ValidationError for a name that is not known; nobody is added then.
+    """
+    with transaction.atomic():
+        known = _owners(loginnames, scope=scope)
+        if unknown := [name for name in loginnames if name.lower() not in known]:
+            raise ValidationError(_("No user has this login name: %s.") % ", ".join(unknown[:_NAMED]))
+        there = set(group.people.filter(pk__in=[row.pk for row in known.values()]).values_list("pk", flat=True))
+        fresh = [row for row in known.values() if row.pk not in there]
+        group.people.add(*fresh)
+        _record_members(group, fresh, actor=actor, is_in=True)
+    return len(fresh)
+
+
+def remove_members(group: Group, ids: Collection[int], *, scope: GroupScope, actor: Actor) -> int:
+    """Take these users out of the group; returns how many were in it.
+
+    Raises ValidationError where somebody who is limited would not see one of them any more; nobody is removed then.
+    """
+    with transaction.atomic():
+        rows = list(Person.objects.within(scope).filter(groups=group, pk__in=list(ids)).order_by("loginname"))
+        group.people.remove(*rows)
+        kept = set(Person.objects.within(scope).filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
+        if lost := [row.loginname for row in rows if row.pk not in kept]:
+            words = _("They are in no other of the groups that you are limited to, and you would see them no more: %s.")
+            raise ValidationError(words % ", ".join(lost[:_NAMED]))
+        _record_members(group, rows, actor=actor, is_in=False)
+    return len(rows)
+
+
+def _record_members(group: Group, rows: Sequence[Person], *, actor: Actor, is_in: bool) -> None:
+    """With each user, so that what the trail says of one goes with that user, and with the group how many."""
+    _note_groups(row.pk for row in rows)
+    for row in rows:
+        added, removed = {"in the group": group.name}, {"in the group": ""}
+        before, after = (removed, added) if is_in else (added, removed)
+        audit.record(actor, action=Action.CHANGE, instance=row, before=before, after=after)
+    if rows:
+        counted = {"users added" if is_in else "users removed": len(rows)}
+        audit.record(actor, action=Action.CHANGE, instance=group, after=counted)
+
+
+def _note_groups(person_ids: Iterable[int]) -> None:
+    """For rules."""
+    Change.objects.bulk_create((Change(person_id=pk, names=["groups"]) for pk in person_ids), batch_size=1_000)
 
 
 def split_loginname(loginname: str) -> tuple[str, str]:

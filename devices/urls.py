@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from devices.import_runs import PATHS
-from devices.pages import editing, importing
+from devices.pages import editing, groups, importing
 from devices.pages.views import DeviceList, DevicePage, DevicesExport, UserList, UserPage, UsersExport
 
 _DEVICES_IMPORT, _USERS_IMPORT = PATHS
@@ -20,6 +20,13 @@ urlpatterns = [
     path("devices/<int:pk>/", DevicePage.as_view(), name="device"),
     path("devices/<int:pk>/edit/", editing.DeviceEditPage.as_view(), name="device-edit"),
     path("devices/<int:pk>/delete/", editing.DeviceDeletePage.as_view(), name="device-delete"),
+    path("groups/", groups.GroupList.as_view(), name="groups"),
+    path("groups/add/", groups.GroupFormPage.as_view(), name="group-add"),
+    path("groups/<int:pk>/", groups.GroupPage.as_view(), name="group"),
+    path("groups/<int:pk>/rename/", groups.GroupFormPage.as_view(), name="group-rename"),
+    path("groups/<int:pk>/delete/", groups.GroupDeletePage.as_view(), name="group-delete"),
+    path("groups/<int:pk>/add/", groups.AddUsers.as_view(), name="group-add-users"),
+    path("groups/<int:pk>/remove/", groups.RemoveUsers.as_view(), name="group-remove-users"),
     path("users/", UserList.as_view(), name="users"),
     path("users/users.csv", UsersExport.as_view(), name="users-export"),
     path(_USERS_IMPORT, importing.UsersUpload.as_view(), name="users-upload"),

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from console.kit import registry, times
 from console.kit.registry import Button, Entry, Finding, Level, Section
 from devices import limits
+from devices.models import Group
 from devices.scope import EVERYBODY, GroupScope
 from dispatch.dashboard import figures
 from dispatch.log import names, reasons, search, trial_views
@@ -45,23 +46,34 @@ def register() -> None:
     registry.add_impact("servers.Server", source=of_server)
     registry.add_panel("template-editor", source=trial_views.panel, order=20)
     registry.add_panel("device", source=lambda request, row: _deliveries(request, device=row.pk))
+    registry.add_panel("group", source=_to_group)
     registry.add_panel("user", source=lambda request, row: _deliveries(request, person=row.pk))
     preview.add_events(HappenedEvents())
 
 
 def _deliveries(request: HttpRequest, **subject: int) -> str:
     """The newest of a device or user, with why those were not sent that were not."""
+    wanted = search.Wanted(**{f"{name}_id": pk for name, pk in subject.items()})  # type: ignore[arg-type]
+    link = {"user" if name == "person" else name: pk for name, pk in subject.items()}
+    more = f"{reverse('delivery-log')}?{urlencode(link)}"
+    return _newest(request, wanted, scope=limits.of_user(request.user), more=more)
+
+
+def _newest(request: HttpRequest, wanted: search.Wanted, *, scope: GroupScope, more: str = "") -> str:
     if not request.user.has_perm("dispatch.view_delivery"):
         return ""
-    wanted = search.Wanted(**{f"{name}_id": pk for name, pk in subject.items()})  # type: ignore[arg-type]
-    found = search.page(wanted, scope=limits.of_user(request.user))
+    found = search.page(wanted, scope=scope)
     named = names.of(found.rows)
-    link = {"user" if name == "person" else name: pk for name, pk in subject.items()}
     context = {
         "deliveries": [(row, named[row.pk]) for row in found.rows],
-        "more": f"{reverse('delivery-log')}?{urlencode(link)}" if found.after else "",
+        "more": more if found.after else "",
     }
     return render_to_string("dispatch/deliveries_panel.html", context, request)
+
+
+def _to_group(request: HttpRequest, group: Group) -> str:
+    """The newest to the users of a group."""
+    return _newest(request, search.Wanted(), scope=GroupScope(frozenset({group.pk})))
 
 
 def findings() -> Iterator[Finding]:

@@ -235,8 +235,14 @@ def _poster(_request: HttpRequest, event: Any) -> str:
     return str(words) % found if found else str(deleted)
 
 
+def _keys_of(group: Any) -> list[Words]:
+    names = list(ApiKey.objects.filter(groups=group, revoked_at=None).values_list("name", flat=True))
+    return [_("These API keys see its users no more: %s.") % ", ".join(names)] if names else []
+
+
 def register() -> None:
     registry.add_panel("event-origin", source=_poster)
+    registry.add_impact("devices.Group", source=_keys_of)
     registry.add_tile(
         Tile(
             "api-keys",

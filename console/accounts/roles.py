@@ -26,6 +26,7 @@ OFFERED = (
     "dispatch.deliverytext",
     "devices.device",
     "devices.person",
+    "devices.group",
     "api.apikey",
     "api.webhook",
     "auth.user",

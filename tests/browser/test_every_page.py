@@ -7,6 +7,7 @@ from django.utils import timezone
 from console.accounts import second_factor
 from console.models import SecondFactor
 from devices import import_runs
+from devices import models as devices
 from devices.imports import Kind
 from devices.scope import EVERYBODY
 from dispatch.models import Delivery
@@ -31,6 +32,8 @@ def objects(transactional_db, admin_user, monkeypatch):
     template = world.template(html="<h1>Hello</h1><p>Your device is <b>jailbroken</b>.</p>")
     person = world.person(displayname="Ada Lovelace")
     device = world.device(owner=person, carrier="Vodafone")
+    users = devices.Group.objects.create(name="Sales")
+    person.groups.add(users)
     held, failed, _queued = flow.deliveries(3, server_id=server.pk, now=now)
     hold(held, server=server)
     reason = {"reason_code": "address_unknown", "reason_detail": "550 5.1.1 no such user"}
@@ -49,7 +52,7 @@ def objects(transactional_db, admin_user, monkeypatch):
     )
     import_runs.carry_out(checked, scope=EVERYBODY)
     uids = map(str, (test.pk, checked.pk, held, failed))
-    return [server.pk, template.pk, person.pk, device.pk, eve.pk, group.pk, *uids]
+    return [server.pk, template.pk, person.pk, device.pk, users.pk, eve.pk, group.pk, *uids]
 
 
 def pages(client, objects):

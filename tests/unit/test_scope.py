@@ -28,6 +28,8 @@ EXCEPTED = {
     "api/v1/deliveries.py: Delivery.objects.values_list": "the state of a row that was found within",
     "api/v1/events.py: Event.objects.filter": "what the same key posted",
     "api/v1/events.py: Event.objects.all": "of a key that is not limited",
+    "devices/pages/editing.py: Device.objects.filter": "that a key is taken",
+    "devices/pages/editing.py: Person.objects.filter": "that a key is taken",
     "devices/selection.py: Device.objects.filter": "of users within",
     "devices/selection.py: Device.objects.exclude": "the versions there are",
     "dispatch/dashboard/figures.py: Delivery.objects.filter": "how long a server lets wait, for its banner",
@@ -36,8 +38,6 @@ EXCEPTED = {
     "dispatch/dashboard/views.py: Delivery.objects.exists": "whether anything is set up",
     "dispatch/log/search.py: Delivery.objects.only": "narrowed by whoever calls it",
     "dispatch/log/search.py: Event.objects.filter": "the index of the subjects; the rows are within",
-    "dispatch/log/search.py: Person.objects.order_by": "a key of the filter; the rows are within",
-    "dispatch/log/search.py: Device.objects.order_by": "a key of the filter; the rows are within",
     "dispatch/log/trial_views.py: Delivery.objects.filter": "of who is limited the own tests alone",
 }
 """What reads past `within`, and why nobody sees by it what is not theirs."""

@@ -8,6 +8,7 @@ from django.utils.timezone import now
 from api.access import keys
 from api.kit.callers import ApiScope
 from console.kit.views import ConsoleView
+from devices import models as devices
 from dispatch.models import Delivery, Event
 from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
@@ -118,6 +119,8 @@ def _evil_world():
     )
     user = User.objects.create_user(MARKUP, first_name=MARKUP, email="a@example.com", is_staff=True)
     group = Group.objects.create(name=MARKUP)
+    users = devices.Group.objects.create(name=MARKUP)
+    person.groups.add(users)
     keys.create(MARKUP, scopes=[ApiScope.EVENTS])
     test = ServerTest.objects.create(
         server=server, actor=MARKUP, to="a@example.com", started_at=now(), ends_by=now(), finished_at=now()
@@ -127,7 +130,7 @@ def _evil_world():
     )
     before, after = {"host": MARKUP}, {"host": MARKUP * 2}
     record(Actor(MARKUP), action=Action.CHANGE, instance=server, before=before, after=after)
-    objects = (server, template, person, device, user, group)
+    objects = (server, template, person, device, user, group, users)
     return [*{made.pk for made in objects}, str(test.pk), str(event.pk), str(delivery.pk)]
 
 
