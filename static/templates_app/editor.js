@@ -226,7 +226,7 @@
   if (kept?.here === here) {
     kept.chosen.forEach(([id, value]) => { const input = document.getElementById(id); if (input) input.value = value; });
     document.addEventListener("DOMContentLoaded", () => {
-      if (document.querySelector("[aria-invalid=true]")) return;
+      if (document.querySelector("[aria-invalid=true], [role=alert]")) return;
       last = document.getElementById(kept.box);
       if (last) {
         last.focus({ preventScroll: true });

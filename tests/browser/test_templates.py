@@ -2,8 +2,10 @@
 
 import pytest
 from django.apps import apps
+from django.utils import timezone
 from playwright.sync_api import expect
 
+from dispatch.models import Attempt, Delivery
 from templates_app.install import install
 from templates_app.models import NotificationTemplate
 from tests.browser import looks
@@ -92,6 +94,54 @@ def test_a_second_tab_is_shown_what_it_would_overwrite(staff_page, show, jailbro
     looks.check(staff_page, show=show, name="template-stale")
     staff_page.get_by_role("button", name="Save anyway").click()
     shown(staff_page.get_by_text("version 3 is current").first)
+
+
+def test_a_changed_text_is_seen_delivered_after_four_clicks_and_the_caret_stays(staff_page, show, jailbroken):
+    world.smtp_server()
+    staff_page.goto(LIST)
+    staff_page.get_by_role("link", name=jailbroken.name, exact=True).click()
+    subject = staff_page.get_by_label("Subject")
+    subject.click()
+    staff_page.keyboard.press("Home")
+    staff_page.keyboard.type("Please read: ")
+    staff_page.get_by_role("button", name="Save and test SMTP").click()
+    result = staff_page.locator("#trial-result")
+    shown(result.get_by_text("Test to admin@example.com: Queued"))
+    expect(result).to_be_focused()
+    now = timezone.now()
+    Delivery.objects.update(state="sent", sent_at=now, attempt_count=1)
+    said = {"outcome": "sent", "reply": "250", "detail": "250 2.0.0 Ok"}
+    Attempt.objects.create(delivery=Delivery.objects.get(), number=1, started_at=now, duration_ms=12, **said)
+    staff_page.reload()
+    shown(result.get_by_text("Test to admin@example.com: Sent"))
+    looks.check(staff_page, show=show, name="template-tested")
+    subject.click()
+    staff_page.keyboard.press("End")
+    staff_page.keyboard.type("!")
+    staff_page.get_by_role("button", name="Save", exact=True).last.click()
+    shown(staff_page.get_by_text("version 3 is current").first)
+    expect(subject).to_be_focused()
+
+
+def test_macros_are_looked_up_and_inserted_at_the_caret_by_keyboard(staff_page, show, jailbroken):
+    staff_page.goto(f"{LIST}{jailbroken.pk}/")
+    at_rest(staff_page)
+    subject = staff_page.get_by_label("Subject")
+    subject.fill("For :")
+    staff_page.keyboard.press("ArrowLeft")
+    staff_page.keyboard.press("Alt+M")
+    search = staff_page.locator("#macro-search")
+    expect(search).to_be_focused()
+    looks.check(staff_page, show=show, name="template-macros")
+    search.fill("full name")
+    staff_page.keyboard.press("Enter")
+    expect(subject).to_have_value("For ${user.displayname}:")
+    expect(subject).to_be_focused()
+    staff_page.keyboard.press("Alt+M")
+    search.fill("capital letters")
+    staff_page.keyboard.press("ArrowDown")
+    staff_page.keyboard.press("Enter")
+    expect(subject).to_have_value("For ${user.displayname | toUpperCase}:")
 
 
 def test_versions_are_compared_and_rolled_back(staff_page, show, jailbroken):

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from console.kit import registry
 from foundation.models import AuditEntry
+from servers.models import SmtpServer
 from templates_app import queries
 from templates_app.models import NotificationTemplate
 from tests.db import world
@@ -293,6 +294,20 @@ def test_going_back_from_a_version_that_is_not_current_any_more_is_refused_and_s
     assert b"-Saved meanwhile" in refused.content
     assert (refused.context["instance"].current.number, jailbroken.versions.count()) == (3, 3)
     assert admin_client.post(f"{url}{page}", {"base": "3"}).status_code == 302
+
+
+def test_going_back_to_a_channel_that_has_no_server_any_more_is_refused_with_its_name(admin_client):
+    server = world.smtp_server()
+    own = world.template(name="Mine")
+    url = f"{LIST}{own.pk}/"
+    data = typed(admin_client, url)
+    del data["smtp.active"]
+    admin_client.post(url, data)
+    SmtpServer.objects.filter(pk=server.pk).update(active=False)
+    refused = admin_client.post(f"{url}versions/1/", {"base": "2"})
+    assert refused.status_code == 422
+    assert "SMTP · Activate: Set up an active server for SMTP first." in refused.content.decode()
+    assert own.versions.count() == 2
 
 
 def test_an_own_template_has_no_reset_and_no_version_that_never_was(admin_client):
