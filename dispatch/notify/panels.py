@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console.kit import registry
+from console.kit import cells, registry
 from console.kit.registry import Bulk, Button, Entry, How, Section, Words
 from devices import limits, standing
 from devices.models import Device
@@ -22,6 +22,7 @@ from dispatch.notify.recipients import DEVICES, USERS
 from dispatch.notify.views import PERMISSION
 from dispatch.notify.watch_views import PAGE
 from templates_app import queries
+from templates_app.models import NotificationTemplate
 
 
 def register() -> None:
@@ -33,7 +34,7 @@ def register() -> None:
         registry.add_row_buttons(name, source=_of_rows(name))
     registry.add_panel("device", source=lambda request, row: _panel(request, {DEVICES: row.pk}), order=0)
     registry.add_panel("user", source=lambda request, row: _panel(request, {USERS: row.pk}), order=0)
-    registry.add_panel("template-editor", source=_of_template, order=10)
+    registry.add_panel("manual-sending", source=_of_template)
     registry.add_panel("dashboard", source=_dashboard, order=50)
 
 
@@ -55,10 +56,9 @@ def _panel(request: HttpRequest, query: dict[str, Any]) -> str:
     return render_to_string("dispatch/notify_button.html", {"url": notify_url(**query)}, request)
 
 
-def _of_template(request: HttpRequest, template: Any) -> str:
-    """Only where manual sending is supported."""
-    supported = template.current_id and queries.manual_sending_supported(template)
-    return _panel(request, {"template": template.pk}) if supported else ""
+def _of_template(request: HttpRequest, template: NotificationTemplate) -> str:
+    """For one that supports manual sending."""
+    return cells.link(notify_url(template=template.pk), _("Notify")) if request.user.has_perm(PERMISSION) else ""
 
 
 def _dashboard(request: HttpRequest, _nothing: None) -> str:

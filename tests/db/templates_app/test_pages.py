@@ -5,9 +5,7 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.utils.html import format_html
 
-from console.kit import registry
 from foundation.models import AuditEntry
 from servers.models import SmtpServer
 from templates_app import queries
@@ -243,14 +241,13 @@ def test_the_list_is_searched_by_name_type_and_text(admin_client, words):
     assert len(rows) <= 2
 
 
-def test_where_it_is_sent_by_hand_is_linked_as_soon_as_there_is_such_a_place(admin_client, jailbroken, monkeypatch):
+def test_where_it_is_sent_by_hand_is_linked_with_those_that_can_be(admin_client, jailbroken):
     url = f"{LIST}{jailbroken.pk}/"
-    assert b"Manual sending supported.\n" in admin_client.get(url).content
-    sources = [(100, lambda request, row: format_html('<a href="/notify/?template={}">Notify</a>', row.pk))]
-    monkeypatch.setitem(registry._registered.panels, "manual-sending", sources)
-    link = f'<a href="/notify/?template={jailbroken.pk}">Notify</a>'
+    link = f'<a href="/broadcasts/notify/?template={jailbroken.pk}">Notify</a>'
     assert link in admin_client.get(url).content.decode()
     assert link in admin_client.get(LIST, {"type": jailbroken.type}).context["rows"][0].cells[4]
+    (pin,) = admin_client.get(LIST, {"type": "enrollment.pin"}).context["rows"]
+    assert pin.cells[4] == "<td>No</td>"
 
 
 def test_the_macros_are_listed_with_meanings_and_samples(admin_client):
