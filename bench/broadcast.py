@@ -50,7 +50,7 @@ def measure(*, rounds: int, targets: int, port: int, ledger: Path, database: str
 
     call_command("migrate", verbosity=0, interactive=False)
     print(f"making {targets:,} devices with their users ...", flush=True)
-    _fill(targets, port=port)
+    fill(targets, port=port)
     _plan(targets)
     fast, slow = [], []
     for _ in range(rounds):
@@ -66,7 +66,8 @@ def measure(*, rounds: int, targets: int, port: int, ledger: Path, database: str
     print(f"POST to the first mail on {database}, seconds: {median_and_range(waits)}; to reach at most 0.1")
 
 
-def _fill(targets: int, *, port: int) -> None:
+def fill(targets: int, *, port: int) -> None:
+    """An active server at that port, a template, and so many users with a device each."""
     from django.db import connection  # noqa: PLC0415
 
     from devices.models import Device, Person  # noqa: PLC0415

@@ -2,9 +2,9 @@
 
 Workers, database and peer are real processes. While the mails go out PostgreSQL is restarted (fast and immediate) or
 dies and its standby takes over, workers are killed, or another program holds SQLite's write lock, at random moments
-that the seed decides. Nothing may be lost, and a fault may double one message a connection; with *hold for a person* it
-may hold as many, and double none. The figures are right on a busy machine too, but for the stillness. Waits between
-tries are cut short at the end.
+that the seed decides; a broadcast is paused too, while its server's limits change. Nothing may be lost, and a fault may
+double one message a connection; with *hold for a person* it may hold as many, and double none. The figures are right on
+a busy machine too, but for the stillness. Waits between tries are cut short at the end.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from bench import failover, surroundings
 from simulators.mailbox import read_ledger
@@ -52,6 +54,7 @@ class Run:
     seed: int
     fault: Callable[[World, int], None]
     hold: bool = False
+    broadcast: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class World:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", type=partial(surroundings.one_of, tuple(_RUNS)), help=", ".join(_RUNS))
-    parser.add_argument("--mails", type=int, default=10_000)
+    parser.add_argument("--mails", type=int, default=10_000, help="of a broadcast ten times as many")
     parser.add_argument("--faults", type=int, help="instead of ten restarts or kills, five failovers or locks")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--lock", type=float, help="seconds of each lock")
@@ -91,7 +94,9 @@ def main() -> int:
 def _run(name: str, options: argparse.Namespace) -> int:
     """In a process of its own: each loads Django for its own database."""
     on_postgresql, faults, fault, hold = _RUNS[name]
-    run = Run(name, options.faults or faults, options.mails, options.seed, fault(options), hold=hold)
+    broadcast = name == "broadcast"
+    mails = options.mails * (10 if broadcast else 1)
+    run = Run(name, options.faults or faults, mails, options.seed, fault(options), hold=hold, broadcast=broadcast)
     with ExitStack() as stack:
         var = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xmnotify-ledger-")))
         surroundings.enter(var)
@@ -114,16 +119,21 @@ def _measure(run: Run, world: World) -> int:
     from bench import load  # noqa: PLC0415 - loads Django, whose settings are named by now
     from bench.ledger_rows import Rows  # noqa: PLC0415
 
-    load.prepare(smtp_port=world.sink.port, connections=_CONNECTIONS, text=_TEXT)
+    if run.broadcast:
+        load.prepare_broadcast(run.mails, smtp_port=world.sink.port, connections=_CONNECTIONS)
+    else:
+        load.prepare(smtp_port=world.sink.port, connections=_CONNECTIONS, text=_TEXT)
+        load.post(run.mails)
     if run.hold:
         Rows.hold_unknown()
-    load.post(run.mails)
     rows = Rows()
-    with _workers(world), _watched(world.sink) as stillness:
+    with _workers(world), _watched(world.sink) as stillness, _weighed(world) as memory:
         for number, moment in enumerate(_moments(run, world.chance)):
             _wait(world, partial(_has_arrived, world.sink, moment))
             run.fault(world, number)
         _wait(world, rows.all_final)
+    if run.broadcast:
+        print(f"the page: {load.broadcast_page()}; memory, MB: {memory()}", flush=True)
     return _report(run, Counter(_ids(world)), rows, max(stillness))
 
 
@@ -173,6 +183,37 @@ def _watched(sink: surroundings.Sink) -> Iterator[list[float]]:
     finally:
         ended.set()
         watcher.join()
+
+
+@contextmanager
+def _weighed(world: World) -> Iterator[Callable[[], str]]:
+    """What the processes that send and the one that sweeps held at a tenth of the way, and the most after it."""
+    seen: list[tuple[int, float, float]] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            held = [_megabytes(worker) for worker in world.workers]
+            seen.append((world.sink.arrived(), max(held[:_WORKERS]), held[_WORKERS]))
+
+    def told() -> str:
+        later = [each for each in seen if each[0] > seen[-1][0] / 10]
+        rows = (("sending", [each[1] for each in later]), ("control", [each[2] for each in later]))
+        return ", ".join(f"{name} {held[0]:.0f}, at most {max(held):.0f}" for name, held in rows)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield told
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _megabytes(worker: subprocess.Popen[bytes]) -> float:
+    with suppress(psutil.NoSuchProcess):
+        return float(psutil.Process(worker.pid).memory_info().rss) / 1e6
+    return 0.0
 
 
 def _wait(world: World, holds: Callable[[], bool]) -> None:
@@ -234,6 +275,19 @@ def _kill(_options: argparse.Namespace) -> Callable[[World, int], None]:
     return fault
 
 
+def _kill_and_pause(options: argparse.Namespace) -> Callable[[World, int], None]:
+    kill = _kill(options)
+
+    def fault(world: World, number: int) -> None:
+        from bench import load  # noqa: PLC0415 - loads Django
+
+        kill(world, number)
+        if number % 4 == 3:
+            load.pause_broadcast(connections=_CONNECTIONS - number % 3)
+
+    return fault
+
+
 def _lock(options: argparse.Namespace) -> Callable[[World, int], None]:
     def fault(world: World, number: int) -> None:
         seconds = options.lock or (_LONG_LOCK if not number else world.chance.uniform(*_SHORT_LOCKS))
@@ -250,6 +304,7 @@ _RUNS: dict[str, tuple[bool, int, Callable[[argparse.Namespace], Callable[[World
     "restarts": (True, 10, _restart, False),
     "failovers": (True, 5, _fail_over, False),
     "kills": (True, 10, _kill, False),
+    "broadcast": (True, 20, _kill_and_pause, False),
     "kills-held": (False, 10, _kill, True),
     "locks": (False, 5, _lock, False),
 }

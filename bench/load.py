@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import django
@@ -10,11 +11,18 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402 - after the set-up
 from django.db import transaction  # noqa: E402
+from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from bench import broadcast  # noqa: E402
 from devices.models import Device  # noqa: E402
-from dispatch.intake import accept  # noqa: E402
+from devices.scope import EVERYBODY  # noqa: E402
+from dispatch.broadcasts import control, progress  # noqa: E402
+from dispatch.intake import accept, sends  # noqa: E402
 from dispatch.intake.subjects import SubjectIn  # noqa: E402
+from dispatch.models import Broadcast, Delivery  # noqa: E402
+from dispatch.rules.states import DeliveryState  # noqa: E402
+from foundation.audit import Actor  # noqa: E402
 from servers.models import SmsGateway, SmtpServer  # noqa: E402
 from templates_app.models import (  # noqa: E402
     NotificationTemplate,
@@ -26,6 +34,7 @@ from transports.types import ChannelKind  # noqa: E402
 from xmnotify.quickstart import demo  # noqa: E402
 
 _TEMPLATE = "Bench"
+_ACTOR = Actor("bench")
 _AT_ONCE = 500
 _SUBJECT = "${device.model} ${device.serial} is jailbroken"
 
@@ -49,6 +58,33 @@ def prepare_sms(*, url: str, connections: int, rate: int, text: str) -> None:
     gateway.revision += 1
     gateway.save()
     _make_template(ChannelKind.SMS, recipient="${user.mobile}", subject="", message=text)
+
+
+def prepare_broadcast(targets: int, *, smtp_port: int, connections: int) -> None:
+    """Database, users with a device each, a server aimed at the sink, and a broadcast to all of them."""
+    call_command("migrate", verbosity=0, interactive=False)
+    broadcast.fill(targets, port=smtp_port)
+    SmtpServer.objects.update(connections=connections)
+    send_in = sends.SendIn(template=_TEMPLATE, audience={"all": [{"field": "platform", "op": "is", "value": "iOS"}]})
+    sends.begin(send_in, sender=sends.Sender(_ACTOR, "bench"), now=timezone.now(), repeats=False)
+
+
+def pause_broadcast(*, connections: int) -> None:
+    """Pause it, wait until nothing of it is under way, change the server's limits, and have it go on."""
+    pk = Broadcast.objects.get().pk
+    control.pause(pk, actor=_ACTOR, now=timezone.now())
+    while Delivery.objects.filter(state__in=[DeliveryState.DUE, DeliveryState.CLAIMED]).exists():
+        time.sleep(0.1)
+    changed = {"connections": connections, "rate_limit": 3_000, "max_recipients": 1 + connections}
+    SmtpServer.objects.update(**changed, revision=F("revision") + 1)
+    control.resume(pk, actor=_ACTOR, now=timezone.now())
+
+
+def broadcast_page() -> str:
+    """What the page of the broadcast says."""
+    row = Broadcast.objects.get()
+    counts = progress.of(row, scope=EVERYBODY, now=timezone.now()).counts
+    return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
 
 
 def _make_template(kind: ChannelKind, *, recipient: str, subject: str, message: str) -> None:
