@@ -13,17 +13,18 @@ from devices.models import Device
 from devices.scope import GroupScope
 
 KEPT_SECONDS = 60
-INACTIVE_DAYS = (1, 7, 30)
+INACTIVE = {"8h": timedelta(hours=8), "1": timedelta(days=1), "7": timedelta(days=7), "30": timedelta(days=30)}
+"""By the key that the filter of the list has for it."""
 
 
 class Standing(Struct, frozen=True):
-    """`flags` are by what a device is: jailbroken, out_of_compliance, gateway_blocked, unmanaged; `inactive` by the
-    days for which more was not heard of it; `platforms` by platform.
+    """`flags` are by what a device is: jailbroken, out_of_compliance, gateway_blocked, unmanaged; `inactive` by how
+    long it was not heard of, as INACTIVE has it; `platforms` by platform.
     """
 
     devices: int
     flags: Mapping[str, int]
-    inactive: Mapping[int, int]
+    inactive: Mapping[str, int]
     platforms: Mapping[str, int]
 
 
@@ -45,13 +46,13 @@ def _count(scope: GroupScope, *, now: datetime) -> Standing:
         "gateway_blocked": Q(gateway_blocked=True),
         "unmanaged": Q(managed=False),
     }
-    inactive = {f"inactive_{days}": Q(last_access__lt=now - timedelta(days=days)) for days in INACTIVE_DAYS}
+    inactive = {f"inactive_{key}": Q(last_access__lt=now - silent) for key, silent in INACTIVE.items()}
     platforms = {f"platform_{value}": Q(platform=value) for value in Device.Platform.values}
     asked = flags | inactive | platforms
     found = rows.aggregate(devices=Count("pk"), **{name: Count("pk", filter=held) for name, held in asked.items()})
     return Standing(
         devices=found["devices"],
         flags={name: found[name] for name in flags},
-        inactive={days: found[f"inactive_{days}"] for days in INACTIVE_DAYS},
+        inactive={key: found[f"inactive_{key}"] for key in INACTIVE},
         platforms={value: found[f"platform_{value}"] for value in Device.Platform.values},
     )

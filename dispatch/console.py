@@ -104,7 +104,8 @@ def _withheld(one: Withheld) -> Finding:
 def _failing(one: Withheld) -> Finding:
     """A broadcast that paused itself."""
     words = _("It paused itself, because too many messages failed for one reason: %s") % reasons.words(one.code)
-    return Finding(str(one), words, Level.WARNING, banner=True)
+    page = reverse("broadcast", args=[one.broadcast_id])
+    return Finding(str(one), words, Level.WARNING, banner=True, url=page, link=_("View"))
 
 
 def _counted(number: int) -> str:

@@ -91,6 +91,6 @@ def _counts(request: HttpRequest) -> list[tuple[Words, list[tuple[Words, int, st
         ),
         (
             _("Inactive for"),
-            [(INACTIVE[str(days)], number, f"{devices}?inactive={days}") for days, number in found.inactive.items()],
+            [(INACTIVE[key], number, f"{devices}?inactive={key}") for key, number in found.inactive.items()],
         ),
     ]

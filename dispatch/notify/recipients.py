@@ -15,7 +15,7 @@ from console.kit.lists import chosen
 from devices import filters
 from devices.filters import Filter, FilterError
 from devices.models import Device, Person
-from devices.pages.forms import DeviceFilter, UserFilter, wanted
+from devices.pages.forms import PUSH, DeviceFilter, UserFilter, wanted
 from devices.scope import GroupScope
 from dispatch.broadcasts import audiences
 from dispatch.broadcasts.audiences import Audience
@@ -41,6 +41,8 @@ _LABELS = {
     "ownership": gettext_lazy("ownership"),
     "os_version": gettext_lazy("OS version"),
     "inactive_days": gettext_lazy("days inactive"),
+    "inactive_hours": gettext_lazy("hours inactive"),
+    "push": gettext_lazy("push"),
     "carrier": gettext_lazy("carrier"),
     "group": gettext_lazy("group"),
     "app": gettext_lazy("app"),
@@ -49,6 +51,7 @@ _LABELS = {
 _CHOICES: Mapping[str, Mapping[str, Any]] = {
     "platform": dict(Device.Platform.choices),
     "ownership": dict(Device.Ownership.choices),
+    "push": PUSH,
 }
 _OPS = {
     "is": gettext_lazy("%(field)s is %(value)s"),

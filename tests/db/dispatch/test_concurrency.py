@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
-from dispatch.intake import accept
-from dispatch.models import Attempt, Delivery, DeliveryText, Event, Lane, Removed, Worker
+from dispatch.broadcasts import control, planning
+from dispatch.intake import accept, sends
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryText, Event, Lane, Removed, Worker
 from dispatch.outbox import deliveries, interventions, lanes, removal, store
 from dispatch.rules.clock import SystemClock
 from dispatch.rules.settlement import AttemptRecord, Settlement
@@ -452,3 +454,63 @@ def test_outcomes_whose_write_ends_in_a_deadlock_are_written_again_and_nothing_i
     assert len(channel.handed_over) == 3
     assert Attempt.objects.count() == 3
     assert not Lane.objects.exclude(lease=None).exists()
+
+
+@pytest.fixture
+def broadcast(monkeypatch):
+    """To three users, planned."""
+    monkeypatch.setattr("dispatch.wakeup.wake_ups.wake_planner", lambda broadcast_id: None)
+    world.smtp_server()
+    world.template(name="Closed", message="We are closed.")
+    for number in range(3):
+        world.device(serial=f"S{number}", owner=world.person(loginname=f"u{number}", mail=f"u{number}@example.com"))
+    begun = _press(now=timezone.now())
+    _plan(begun.id)
+    return begun.id
+
+
+def _press(*, now):
+    everybody = {"all": [{"field": "user.loginname", "op": "is_set"}]}
+    send_in = sends.SendIn(template="Closed", audience=everybody)
+    return sends.begin(send_in, sender=sends.Sender(actor=Actor("ada"), origin="test"), now=now, repeats=False)
+
+
+def _plan(broadcast_id):
+    planning.plan(broadcast_id, clock=SystemClock(), stopping=lambda: False)
+
+
+def _tried(job, *refusals):
+    """Whether it was done."""
+
+    def run():
+        try:
+            job()
+        except refusals:
+            return False
+        return True
+
+    return run
+
+
+def test_of_several_who_send_the_same_at_once_one_does_and_the_others_are_asked(broadcast):
+    later = timezone.now() + timedelta(hours=1)
+    done = at_once(*[_tried(lambda: _press(now=later), sends.OverlapError)] * 3)
+    assert sorted(done) == [False, False, True]
+    assert Broadcast.objects.count() == 2
+
+
+def test_several_who_resume_at_once_send_nothing_twice(broadcast):
+    control.pause(broadcast, actor=Actor("ada"), now=NOW)
+    resume = _tried(lambda: control.resume(broadcast, actor=Actor("ada"), now=NOW), control.NotAllowedError)
+    assert sorted(at_once(*[resume] * 5)) == [False] * 4 + [True]
+    at_once(*[lambda: _plan(broadcast)] * 2)
+    assert flow.states() == {"due": 3}
+
+
+def test_pausing_and_cancelling_at_once_ends_it(broadcast):
+    pause = _tried(lambda: control.pause(broadcast, actor=Actor("ada"), now=NOW), control.NotAllowedError)
+    cancel = _tried(lambda: control.cancel(broadcast, actor=Actor("bob"), now=NOW), control.NotAllowedError)
+    assert at_once(pause, cancel)[1]
+    sweep.sweep(now=NOW)
+    assert flow.states() == {"cancelled": 3}
+    assert Broadcast.objects.get().state == "cancelled"
