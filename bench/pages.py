@@ -114,7 +114,12 @@ def _paths() -> Iterator[str]:
         f"recipient={middle.person.loginname}",
         f"recipient={middle.address}",
         f"recipient={middle.device.serial}",
+        f"recipient=ser+{middle.person.pk}",
+        f"recipient={middle.person.loginname[3:]}",
+        f"recipient=0{middle.person.mobile[3:7]}+{middle.person.mobile[7:]}",
+        "recipient=user",
         "recipient=nobody@example.com",
+        "recipient=nobody",
         f"since={middle.created_at:%Y-%m-%d}&until={middle.created_at:%Y-%m-%d}",
     ):
         yield f"{log}?{query}"

@@ -33,6 +33,7 @@ MOST_FEW = 300
 
 _CHUNK = 1000
 _FIRST_LOOK = 25  # most filters fill a page within this part of a slice
+_BESIDE = 5  # and where users or devices were found, this part has to do for addresses of others
 
 _COLUMNS = (
     "id",
@@ -185,7 +186,7 @@ def _sliced(
 
     `beside` are deliveries that fit as well, from an index, which knows no slices.
     """
-    for most in (SLICE // _FIRST_LOOK, SLICE):
+    for most in (SLICE // _FIRST_LOOK, SLICE // _BESIDE if beside and not gapless else SLICE):
         bottom = _bottom(wanted, after=after, most=most)
         looked = list((rows.filter(pk__gt=bottom) if bottom else rows)[: size + 1])
         both = {row.pk: row for row in (*looked, *beside)}
