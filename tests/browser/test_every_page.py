@@ -10,7 +10,7 @@ from devices import import_runs
 from devices import models as devices
 from devices.imports import Kind
 from devices.scope import EVERYBODY
-from dispatch.models import Delivery
+from dispatch.models import Broadcast, Delivery
 from foundation.audit import Action, Actor, record
 from servers.models import ServerTest, ServerTestStage
 from tests.browser import looks
@@ -51,7 +51,12 @@ def objects(transactional_db, admin_user, monkeypatch):
         [b"serial,platform\nS7,ios\nS8,beos\n"], name="a.csv", kind=Kind.DEVICES, owner=admin_user
     )
     import_runs.carry_out(checked, scope=EVERYBODY)
-    uids = map(str, (test.pk, checked.pk, held, failed))
+    everybody = {"all": [{"field": "user.loginname", "op": "is_set"}]}
+    own = {"smtp": {"subject": "Closed", "message": "We are closed."}}
+    going = Broadcast.objects.create(
+        created_at=now, state="running", audience=everybody, texts=own, sent_by="ada", sent_from="192.0.2.1"
+    )
+    uids = map(str, (test.pk, checked.pk, held, failed, going.pk))
     return [server.pk, template.pk, person.pk, device.pk, users.pk, eve.pk, group.pk, *uids]
 
 

@@ -4,7 +4,12 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.browser import cases_of_access, cases_of_messages, cases_of_servers  # noqa: F401 - they register cases
+from tests.browser import (  # noqa: F401 - they register cases
+    cases_of_access,
+    cases_of_broadcasts,
+    cases_of_messages,
+    cases_of_servers,
+)
 from tests.browser.without_script import CASES, NEEDS_SCRIPT, posts
 
 ROUTES = posts()
