@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import or_
 
@@ -34,7 +34,7 @@ _STATE = ("kind", "name", "active", "paused_until", "stopped_at", "trouble_code"
 
 def findings() -> Iterator[Finding]:
     """One line for each active server, and one for a kind that has none and should."""
-    servers = list(_looked_at())
+    servers = in_order(_looked_at())
     active = [server for server in servers if server.active]
     for kind in KINDS.values():
         if kind.absence and not any(server.kind == kind.value for server in active):
@@ -52,6 +52,12 @@ def _looked_at() -> QuerySet[Server]:
     own = [f"{kind.model_name}__{name}" for kind in every for name in ("server_ptr", *kind.looked_at)]
     rows = Server.objects.filter(wanted).select_related(*(kind.model_name for kind in every))
     return rows.only(*_STATE, *own)
+
+
+def in_order(servers: Iterable[Server]) -> list[Server]:
+    """As every list shows them: mail, then SMS, then push, each by name."""
+    kinds = list(ServerKind)
+    return sorted(servers, key=lambda server: (kinds.index(ServerKind(server.kind)), server.name))
 
 
 def level(server: Server) -> Level:

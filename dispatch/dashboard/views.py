@@ -43,7 +43,7 @@ class DashboardPage(ScopedView, TemplateView):
         now = timezone.now()
         hours = queries.hours(scope=self.scope, now=now)
         days, figures = queries.days(hours, now=now), queries.now_figures(hours, scope=self.scope, now=now)
-        every = list(Server.objects.only(*_SHOWN))
+        every = health.in_order(Server.objects.only(*_SHOWN))
         servers, names = [server for server in every if server.active], {server.pk: server.name for server in every}
         context = {
             "figures": figures,
