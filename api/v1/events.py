@@ -18,6 +18,7 @@ from api.v1 import pages
 from api.v1.bodies import Line, Moment
 from api.v1.deliveries import READERS, DeliveryBody, delivery_body
 from devices.models import folded
+from dispatch.log import search
 from dispatch.models import Broadcast, Event
 from dispatch.rules import states
 from dispatch.rules.states import DeliveryState
@@ -106,7 +107,7 @@ def list_events(call: Call) -> HttpResponse:
         "id__lt": query.after,
         "id__gte": UNSET if query.since is UNSET else first_id(query.since),
     }
-    rows = _visible(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
+    rows = _listed(call).filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.until is not UNSET:
         rows = rows.filter(id__lt=first_id(query.until))
     found, last = pages.page(rows.order_by("-id"), limit=query.limit)
@@ -115,11 +116,17 @@ def list_events(call: Call) -> HttpResponse:
 
 
 def _visible(call: Call) -> QuerySet[Event]:
-    """All events within its groups with the scope `read`, and those that the same key posted."""
+    """Those listed, and what the same key posted, whomever that is about by now."""
     posted = Event.objects.filter(origin=call.caller.origin)
+    return _listed(call) | posted if call.caller.within.is_limited else _listed(call)
+
+
+def _listed(call: Call) -> QuerySet[Event]:
+    """All events within its groups with the scope `read`, else those that the same key posted."""
     if ApiScope.READ not in call.caller.scopes:
-        return posted
-    return Event.objects.within(call.caller.within) | posted if call.caller.within.is_limited else Event.objects.all()
+        return Event.objects.filter(origin=call.caller.origin)
+    few = search.those_of(call.caller.within)
+    return Event.objects.within(call.caller.within) if few is None else Event.objects.filter(person__in=few)
 
 
 def _summary(event: Event) -> dict[str, Any]:

@@ -128,6 +128,14 @@ class RoleForm(LimitedForm, forms.ModelForm[Group]):
     Offered is what `holder` holds; everything where there is none, to be read alone.
     """
 
+    limited = forms.BooleanField(
+        label=_("Limited to groups"),
+        required=False,
+        help_text=_(
+            "Its members see, export and notify the users of these groups and their devices alone, "
+            "whatever other roles they have."
+        ),
+    )
     permissions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, required=False)
     second_factor = forms.BooleanField(label=_("Members need a second factor"), required=False)
 

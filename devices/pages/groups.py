@@ -24,7 +24,7 @@ from console.kit.registry import Bulk, Button, Column, Entry, How, Section, Word
 from devices import edits, filters, selection
 from devices.filters import Filter
 from devices.limits import ScopedView
-from devices.models import Device, Group, Person
+from devices.models import Group, Person
 from devices.pages.group_forms import BY_HAND, GroupFilter, GroupForm, MemberFilter, MembersForm
 from devices.scope import GroupScope
 from foundation import audit
@@ -257,11 +257,10 @@ def _search(words: str) -> Filter:
 
 def _counts(groups: Sequence[Group]) -> tuple[dict[int, int], dict[int, int]]:
     """How many users, and how many devices of users, each has; in one query each."""
-    ids = [group.pk for group in groups]
-    memberships = Person.groups.through.objects.filter(group__in=ids).order_by()
-    users = dict(memberships.values_list("group").annotate(number=Count("pk")))
-    owned = Device.objects.within(GroupScope(frozenset(ids))).filter(person__groups__in=ids).order_by()
-    return users, dict(owned.values_list("person__groups").annotate(number=Count("pk")))
+    among = Person.groups.through.objects.filter(group__in=[group.pk for group in groups]).order_by()
+    users = dict(among.values_list("group").annotate(number=Count("pk")))
+    owned = among.filter(person__devices__isnull=False)
+    return users, dict(owned.values_list("group").annotate(number=Count("person__devices")))
 
 
 def _address(group: Group) -> str:

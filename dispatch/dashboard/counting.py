@@ -54,12 +54,12 @@ def count(*, now: datetime) -> int:
 Counts = dict[str, dict[str, int]]
 
 
-def hours_of(rows: QuerySet[Delivery], *, now: datetime) -> list[tuple[datetime, Counts, int | None]]:
-    """The last two weeks of some deliveries as HourFigures has those of all: start, counts, and median in milliseconds.
+def hours_of(rows: QuerySet[Delivery]) -> list[tuple[datetime, Counts, int | None]]:
+    """The hours of some deliveries as HourFigures has those of all: start, counts, and median in milliseconds.
 
     The median is that of the newest alone.
     """
-    among = rows.filter(id__gte=first_id(first_hour(now))).order_by()
+    among = rows.order_by()
     counts: dict[datetime, Counts] = {}
     start = TruncHour("created_at", tzinfo=UTC)
     for hour, kind, state, number in among.values_list(start, _KIND, "state").annotate(number=Count("*")):

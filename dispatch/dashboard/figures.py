@@ -11,7 +11,7 @@ from django.utils import timezone
 from msgspec import Struct
 
 from devices.scope import GroupScope
-from dispatch.dashboard.counting import DAYS, SAMPLE, Latency, first_hour, hours_of, latency
+from dispatch.dashboard.counting import DAYS, HOUR, SAMPLE, Latency, first_hour, hours_of, latency
 from dispatch.models import Delivery, HourFigures, Priority
 from dispatch.outbox.indexes import RARE_ONES, in_state
 from dispatch.rules import states
@@ -20,7 +20,8 @@ from foundation.sql.ids import first_id
 from servers.models import Server
 
 MOST_COUNTED = 100_000
-KEPT_SECONDS = 60
+KEPT_SECONDS, OVER_KEPT_SECONDS = 60, 1_800
+"""How long the figures of a limited scope are kept: of the latest hours, and of those that are over."""
 _WAITING = timedelta(minutes=5)
 _HASTY = (Priority.SYSTEM, Priority.EVENT)
 
@@ -55,23 +56,35 @@ class Hour(Struct, frozen=True):
 
 
 def hours(*, scope: GroupScope, now: datetime) -> list[Hour]:
-    """Those of the last two weeks that were counted; those of a limited scope are counted here, once a minute."""
+    """Those of the last two weeks that were counted; those of a limited scope are counted here and kept for a while."""
     if scope.is_limited:
-        key = f"dispatch.dashboard.hours.{scope.key}"
-        known: list[Hour] | None = cache.get(key)
-        if known is None:
-            known = [Hour(*row, now) for row in hours_of(Delivery.objects.within(scope), now=now)]
-            cache.set(key, known, KEPT_SECONDS)
-        return known
+        edge = _full_hour(now) - HOUR
+        return [*_kept_hours(scope, first_hour(now), edge, now=now), *_kept_hours(scope, edge, now + HOUR, now=now)]
     rows = HourFigures.objects.filter(start__gte=first_hour(now)).order_by()
     return [Hour(*row) for row in rows.values_list("start", "counts", "median_ms", "counted_at")]
+
+
+def _kept_hours(scope: GroupScope, since: datetime, until: datetime, *, now: datetime) -> list[Hour]:
+    """Counted anew each minute, those that are over each half hour."""
+    is_over = until <= now
+    key = f"dispatch.dashboard.{'older' if is_over else 'hours'}.{until:%d%H}.{scope.key}"
+    known: list[Hour] | None = cache.get(key)
+    if known is None:
+        rows = Delivery.objects.within(scope).filter(id__gte=first_id(since), id__lt=first_id(until))
+        known = [Hour(*row, now) for row in hours_of(rows)]
+        cache.set(key, known, OVER_KEPT_SECONDS if is_over else KEPT_SECONDS)
+    return known
+
+
+def _full_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def now_figures(hours: Sequence[Hour], *, scope: GroupScope, now: datetime) -> Now:
     day_ago = now - timedelta(days=1)
     lately = [hour for hour in hours if hour.start > day_ago - timedelta(hours=1)]
     rows = Delivery.objects.within(scope).order_by()
-    recent = _newest(rows, now=now)
+    recent = _newest(rows.filter(id__gte=first_id(day_ago)))
     failed = sum(
         rows.filter(RARE_ONES, in_state(state), id__gte=first_id(day_ago))[:MOST_COUNTED].count()
         for state in states.LOST
@@ -80,7 +93,7 @@ def now_figures(hours: Sequence[Hour], *, scope: GroupScope, now: datetime) -> N
         sent=sum(_count(hour.counts, states.TAKEN) for hour in lately),
         failed=min(failed, MOST_COUNTED),
         queued=rows.filter(in_state(DeliveryState.DUE))[:MOST_COUNTED].count(),
-        latency=latency([pair for pair in recent if pair[0] >= day_ago]),
+        latency=latency(recent),
         counted_at=max((hour.counted_at for hour in lately), default=None),
         anything_sent=any(sent for _accepted, sent in recent) or scope.is_limited or _was_counted_as_sent(),
     )
@@ -97,10 +110,9 @@ def days(hours: Sequence[Hour], *, now: datetime) -> list[Day]:
     return [_day(on, rows) for on, rows in by_day.items()]
 
 
-def _newest(rows: QuerySet[Delivery], *, now: datetime) -> list[tuple[datetime, datetime | None]]:
-    """When the newest deliveries of two weeks were accepted and sent."""
-    lately = rows.filter(id__gte=first_id(first_hour(now)))
-    return list(lately.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
+def _newest(rows: QuerySet[Delivery]) -> list[tuple[datetime, datetime | None]]:
+    """When the newest of these were accepted and sent."""
+    return list(rows.order_by("-id").values_list("created_at", "sent_at")[:SAMPLE])
 
 
 def _was_counted_as_sent() -> bool:

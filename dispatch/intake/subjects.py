@@ -33,6 +33,7 @@ class SubjectIn(Struct, frozen=True):
     reported: Mapping[str, Any] = field(default_factory=dict)
 
 
+_ADDRESSES = frozenset({"mail", "mobile", "phone_number", "push"})
 Named = tuple[SubjectIn | None, SubjectIn | None]
 People = dict[Key, KnownPerson]
 Devices = dict[Key, KnownDevice]
@@ -52,11 +53,14 @@ def find(
 ) -> dict[int, Subject | RefusedError]:
     """The subject of each (user, device); what is reported counts for the event alone.
 
-    Who is limited reports of nobody whom they don't see.
+    Who is limited reports of nobody whom they don't see, and no other addresses of those whom they do.
     """
     found: dict[int, Subject | RefusedError] = {}
     for place, (user, device) in named.items():
         try:
+            if scope.is_limited:
+                _check_addresses(user, "user")
+                _check_addresses(device, "device")
             found[place] = Subject(
                 person=_known(user, "user", found=people, scope=scope),
                 device=_known(device, "device", found=devices, scope=scope),
@@ -120,6 +124,12 @@ def _known(subject: SubjectIn | None, prefix: str, *, found: Mapping[Key, Known]
     if row is None and (scope.is_limited or not subject.reported):
         raise RefusedError(f"{prefix}.{subject.key}", "unknown", f"No {prefix} has the {subject.key} given.")
     return row
+
+
+def _check_addresses(subject: SubjectIn | None, prefix: str) -> None:
+    for name in sorted(_ADDRESSES & set(subject.reported if subject else ())):
+        detail = "This key is limited to groups of users: it writes to their stored addresses alone."
+        raise RefusedError(f"{prefix}.{name}", "outside", detail)
 
 
 def _cleaned(subject: SubjectIn | None, prefix: str, *, country: str) -> Mapping[str, Any]:

@@ -198,6 +198,15 @@ def test_whoever_is_not_limited_sees_what_the_others_do_not(admin_client, outsid
     assert shown >= 10
 
 
+@pytest.mark.parametrize("most_few", [0, 300])
+def test_many_users_and_few_are_listed_alike(client, eve, limited, outside, inside, monkeypatch, most_few):
+    """Few are looked up by their events, of many each delivery of a slice is looked at."""
+    monkeypatch.setattr("dispatch.log.search.MOST_FEW", most_few)
+    assert [row.name for row in client.get("/log/").context["rows"]] == ["ada@example.com"]
+    assert [row["recipient"] for row in limited("GET", "/deliveries").json()["deliveries"]] == ["ada@example.com"]
+    assert [row["id"] for row in limited("GET", "/events").json()["events"]] == [str(inside["delivery"].event_id)]
+
+
 def test_the_audit_trail_is_not_theirs_to_read(client, eve):
     assert client.get("/audit/").status_code == 403
     assert "/audit/" not in text(client.get("/settings/"))
@@ -222,6 +231,7 @@ EVENTS = [
     {**EVENT, "user": {"loginname": "ada"}, "recipients": {"smtp": [f"{MARK}@hidden.example"]}},
     {**EVENT, "user": {"loginname": "nobody", "mail": "nobody@example.com"}},
 ]
+ELSEWHERE = {**EVENT, "user": {"loginname": "ada", "mail": "elsewhere@example.com"}}
 REFUSED = [
     *[("POST", "/events", event) for event in EVENTS],
     ("POST", "/events/batch", {"events": EVENTS}),
@@ -295,6 +305,13 @@ def test_an_event_about_somebody_outside_is_refused_like_one_about_nobody(limite
         limited("POST", "/events", {**EVENT, "user": {"loginname": name}}).json() for name in (f"{SOUGHT}-bob", "none")
     )
     assert known == unknown
+
+
+def test_a_key_that_writes_no_users_sends_to_their_stored_addresses_alone(limited, outside, inside, sales):
+    limited.key = keys.create("events alone", scopes=[ApiScope.EVENTS], groups=[sales.pk])
+    refused = limited("POST", "/events", ELSEWHERE)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "user.mail")
+    assert limited("POST", "/events", {**EVENT, "user": {"loginname": "ada", "displayname": "A"}}).status_code == 202
 
 
 def test_a_limited_key_does_its_work_inside(limited, outside, inside):

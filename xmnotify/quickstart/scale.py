@@ -179,6 +179,7 @@ def _add_deliveries(of: str, *, total: int, server_id: int) -> None:
         address_kind="'mail'",
         address="p.mail",
         address_name="p.displayname",
+        own="true",
         state=state,
         due_at=_time("ms + 3600000"),
         expires_at=_time("ms + 259200000"),
