@@ -312,3 +312,38 @@ class ImportPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.number}"
+
+
+class SavedFilter(models.Model):
+    """A filter of the list `page` with a name: its owner's, or everybody's where it is `shared`."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=10)
+    name = models.CharField(_("name"), max_length=100)
+    query = models.TextField(help_text=_("the fields of the filter's form, as in the address"))
+    shared = models.BooleanField(
+        _("shared"), default=False, help_text=_("Everybody who sees the list can choose it; you alone can delete it.")
+    )
+
+    class Meta:
+        verbose_name = _("saved filter")
+        verbose_name_plural = _("saved filters")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "page", "name"], name="filter_once_an_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListColumns(models.Model):
+    """The columns that somebody has chosen for the list `page`."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=10)
+    names = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "page"], name="columns_once_an_owner")]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)

@@ -10,30 +10,25 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic.base import TemplateView
 from msgspec import Struct
 
 from console.kit import cells, registry
-from console.kit.lists import Chosen, ListPage
+from console.kit.lists import Chosen, ListPage, Menu
 from console.kit.registry import Bulk, Button, Column, Entry, How, Level, Section, Words
 from console.kit.views import ConsoleView
-from devices import exports, selection
+from devices import exports, preferences, selection
 from devices.imports import Kind
 from devices.limits import ScopedView
 from devices.models import Device, Group, Person
-from devices.pages.forms import STATUS, DeviceFilter, UserFilter, wanted
+from devices.pages import columns
+from devices.pages.forms import DeviceFilter, UserFilter, wanted
 from devices.scope import GroupScope
 
 Row = TypeVar("Row", Device, Person)
-_EXPORTED = {
-    Kind.DEVICES: (
-        *("serial", "imei", "platform", "os_version", "model", "name", "ownership", "phone_number", "carrier"),
-        *("managed", "jailbroken", "out_of_compliance", "gateway_blocked", "last_access", "user"),
-    ),
-    Kind.USERS: exports.table_columns(Kind.USERS),
-}
 
 
 class DevicesView(ScopedView):
@@ -46,22 +41,66 @@ class UsersView(ScopedView):
     permissions = ("devices.view_person",)
 
 
-class DeviceList(DevicesView, ListPage[Device]):
+class RecordList(ScopedView, ListPage[Row], Generic[Row]):
+    """What the lists of devices and users share: saved filters, chosen columns, CSV, and what can be done with many."""
+
+    one: ClassVar[str] = ""
+    """The name of the address of the page about one."""
+    form: ClassVar[type[DeviceFilter | UserFilter]]
+    ready: ClassVar[Mapping[Words, str]] = {}
+    """Filters that are there for everybody, as queries by their names."""
+
+    @property
+    def may_add(self) -> str:
+        return f"devices.add_{'device' if self.page == 'devices' else 'person'}"
+
+    @cached_property
+    def chosen(self) -> Sequence[str]:
+        return preferences.columns_of(self.request.user, page=self.page) or columns.USUAL[self.page]
+
+    def bar(self) -> Iterable[Button | Menu]:
+        yield Button(_("Add"), reverse(f"{self.one}-add"), self.may_add, how=How.LINK, style="primary")
+        yield Button(_("Import"), reverse(f"{self.page}-upload"), self.may_add, how=How.LINK)
+        yield Menu(_("Saved filters"), list(self._filters()))
+
+    def _filters(self) -> Iterator[Button]:
+        listed = reverse(self.page)
+        for name, query in self.ready.items():
+            yield Button(name, f"{listed}?{query}", how=How.LINK)
+        for row in preferences.filters_for(self.request.user, page=self.page, scope=self.scope):
+            yield Button(row.name, f"{listed}?{row.query}", how=How.LINK)
+        yield Button(_("Manage saved filters"), reverse(f"{self.page}-filters"), how=How.LINK)
+
+    def beside_filter(self, query: str) -> Iterable[Button]:
+        if self.form(self.request.GET).given():
+            yield Button(_("Save filter"), f"{reverse(f'{self.page}-filter-add')}?{query}", how=How.LINK)
+        yield Button(_("Columns"), reverse(f"{self.page}-columns"), how=How.LINK)
+        yield Button("CSV", f"{reverse(f'{self.page}-export')}?{query}", how=How.LINK)
+        yield Button(_("CSV of everything"), f"{reverse(f'{self.page}-export')}?{query}&all=1", how=How.LINK)
+
+    def bulk(self) -> Iterable[Bulk]:
+        permission = self.may_add.replace("add", "delete")
+        yield Bulk(_("Delete"), reverse(f"{self.page}-delete"), "ask", permission)
+
+    def columns(self, rows: Sequence[Row]) -> Iterable[Column]:
+        return (self.head(), *columns.shown(self.page, self.chosen))
+
+    def head(self) -> Column:
+        raise NotImplementedError
+
+
+class DeviceList(DevicesView, RecordList[Device]):
     title = gettext_lazy("Devices")
-    filter_class = DeviceFilter
+    one = "device"
+    form = filter_class = DeviceFilter
+    ready: ClassVar = {
+        gettext_lazy("All iOS devices"): "platform=iOS",
+        gettext_lazy("Out of compliance"): "status=out_of_compliance",
+        gettext_lazy("Employee-owned"): "ownership=byod",
+    }
     empty = gettext_lazy("No device is known yet. Devices come in by the HTTP interface, by import, or with an event.")
     empty_filtered = gettext_lazy("No device fits this filter.")
     orders: ClassVar = {"device": ("pk",), "access": ("last_access",)}
-
-    def bar(self) -> Iterable[Button]:
-        yield Button(_("Add"), reverse("device-add"), "devices.add_device", how=How.LINK, style="primary")
-        yield Button(_("Import"), reverse("devices-upload"), "devices.add_device", how=How.LINK)
-
-    def beside_filter(self, query: str) -> Iterable[Button]:
-        yield Button("CSV", f"{reverse('devices-export')}?{query}", how=How.LINK)
-
-    def bulk(self) -> Iterable[Bulk]:
-        yield Bulk(_("Delete"), reverse("devices-delete"), "ask", "devices.delete_device")
 
     @staticmethod
     def matching(marked: Chosen, *, scope: GroupScope) -> QuerySet[Device]:
@@ -71,37 +110,22 @@ class DeviceList(DevicesView, ListPage[Device]):
         return Device.objects.within(scope).filter(pk__in=_ids(marked))
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Device]:
-        rows = selection.devices(wanted(given), scope=self.scope, now=timezone.now())
-        return rows.select_related("person")
+        rows = selection.devices(wanted(given), scope=self.scope, now=timezone.now()).select_related("person")
+        if "groups" in self.chosen:
+            rows = rows.prefetch_related(Prefetch("person__groups", Group.objects.within(self.scope)))
+        return rows
 
-    def columns(self, rows: Sequence[Device]) -> Iterable[Column]:
-        return (
-            Column("device", _("Device"), _device, style="who", heads=True),
-            Column("status", _("Status"), _status, style="nowrap"),
-            Column("user", _("User"), lambda row: _user(row.person), style="who"),
-            Column("platform", _("Platform"), lambda row: row.get_platform_display()),
-            Column("version", _("OS version"), lambda row: row.os_version),
-            Column("model", _("Model"), lambda row: row.model, style="named"),
-            Column("access", _("Last access"), lambda row: cells.moment(row.last_access)),
-        )
+    def head(self) -> Column:
+        return Column("device", _("Device"), columns.device_of, style="who", heads=True)
 
 
-class UserList(UsersView, ListPage[Person]):
+class UserList(UsersView, RecordList[Person]):
     title = gettext_lazy("Users")
-    filter_class = UserFilter
+    one = "user"
+    form = filter_class = UserFilter
     empty = gettext_lazy("No user is known yet. Users come in by the HTTP interface, by import, or with an event.")
     empty_filtered = gettext_lazy("No user fits this filter.")
     orders: ClassVar = {"user": ("loginname",), "mail": ("mail",)}
-
-    def bar(self) -> Iterable[Button]:
-        yield Button(_("Add"), reverse("user-add"), "devices.add_person", how=How.LINK, style="primary")
-        yield Button(_("Import"), reverse("users-upload"), "devices.add_person", how=How.LINK)
-
-    def beside_filter(self, query: str) -> Iterable[Button]:
-        yield Button("CSV", f"{reverse('users-export')}?{query}", how=How.LINK)
-
-    def bulk(self) -> Iterable[Bulk]:
-        yield Bulk(_("Delete"), reverse("users-delete"), "ask", "devices.delete_person")
 
     @staticmethod
     def matching(marked: Chosen, *, scope: GroupScope) -> QuerySet[Person]:
@@ -114,36 +138,36 @@ class UserList(UsersView, ListPage[Person]):
         rows = selection.people(wanted(given), scope=self.scope, now=timezone.now())
         return rows.prefetch_related(Prefetch("groups", Group.objects.within(self.scope)), "devices")
 
-    def columns(self, rows: Sequence[Person]) -> Iterable[Column]:
-        return (
-            Column("user", _("User"), _user, style="who", heads=True),
-            Column("mail", _("Mail"), lambda row: row.mail, style="named"),
-            Column("mobile", _("Mobile"), lambda row: row.mobile, style="nowrap"),
-            Column("groups", _("Groups"), lambda row: ", ".join(sorted(group.name for group in row.groups.all()))),
-            Column("devices", _("Devices"), lambda row: str(len(row.devices.all())), style="number"),
-        )
+    def head(self) -> Column:
+        return Column("user", _("User"), columns.user_of, style="who", heads=True)
 
 
 class DevicesExport(DevicesView):
-    """What the filter matches, as CSV."""
+    """What the filter matches, as CSV: the columns of the list, or everything, as an import takes it."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        return _csv(Kind.DEVICES, DeviceFilter(request.GET).given(), scope=self.scope)
+        return _csv(Kind.DEVICES, DeviceFilter(request.GET).given(), request=request, scope=self.scope)
 
 
 class UsersExport(UsersView):
-    """What the filter matches, as CSV."""
+    """As of devices; everything of users is their attributes, since their groups come with the columns."""
 
     def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        return _csv(Kind.USERS, UserFilter(request.GET).given(), scope=self.scope)
+        kind = Kind.ATTRIBUTES if request.GET.get("all") else Kind.USERS
+        return _csv(kind, UserFilter(request.GET).given(), request=request, scope=self.scope)
 
 
 def _ids(marked: Chosen) -> list[int]:
     return [int(key) for key in marked.keys if key.isascii() and key.isdigit() and len(key) < 19]
 
 
-def _csv(kind: Kind, given: Mapping[str, Any], *, scope: GroupScope) -> StreamingHttpResponse:
-    found = exports.table(kind, columns=_EXPORTED[kind], wanted=wanted(given), scope=scope, now=timezone.now())
+def _csv(kind: Kind, given: Mapping[str, Any], *, request: HttpRequest, scope: GroupScope) -> StreamingHttpResponse:
+    page, matched, now = "devices" if kind is Kind.DEVICES else "users", wanted(given), timezone.now()
+    if request.GET.get("all"):
+        found = exports.original(kind, wanted=matched, scope=scope, now=now)
+    else:
+        names = preferences.columns_of(request.user, page=page) or columns.USUAL[page]
+        found = exports.table(kind, columns=columns.exported(page, names), wanted=matched, scope=scope, now=now)
     response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{kind}.csv"'
     return response
@@ -209,8 +233,8 @@ class DevicePage(DevicesView, _OnePage[Device]):
         return Device.objects.within(self.scope).select_related("person").prefetch_related("apps", "push_tokens")
 
     def facts(self, row: Device) -> Iterator[tuple[Words, Words]]:
-        yield _("Status"), _status(row)
-        yield _("User"), _user(row.person)
+        yield _("Status"), columns.status_of(row)
+        yield _("User"), columns.user_of(row.person)
         yield _("Serial number"), row.serial
         yield _("IMEI"), row.imei
         yield _("Platform"), f"{row.get_platform_display()} {row.os_version}".strip()
@@ -250,7 +274,7 @@ class UserPage(UsersView, _OnePage[Person]):
         yield _("Groups"), ", ".join(sorted(group.name for group in row.groups.all()))
         yield _("Language"), row.language
         yield _("Time zone"), row.time_zone
-        devices = [_device(device) for device in row.devices.all()]
+        devices = [columns.device_of(device) for device in row.devices.all()]
         yield _("Devices"), cells.items(devices, style="links") if devices else ""
 
     def reach(self, row: Person) -> Iterator[tuple[Words, Words]]:
@@ -259,28 +283,6 @@ class UserPage(UsersView, _OnePage[Person]):
         yield _("Mail"), row.mail or _no(_("no address"))
         yield _("SMS"), _no(_("no device has a SIM")) if no_sim else row.mobile or _no(_("no number"))
         yield _("Secure Hub"), cells.joined(*_tokens(devices)) or _no(_("no push token"))
-
-
-def _device(row: Device) -> Words:
-    known = str(row)
-    further = row.serial if row.serial and row.serial != known else row.imei if row.imei != known else ""
-    return cells.joined(cells.link(reverse("device", args=[row.pk]), known), " ", cells.small(further))
-
-
-def _user(row: Person | None) -> Words:
-    if row is None:
-        return ""
-    further = row.loginname if row.displayname else ""
-    return cells.joined(cells.link(reverse("user", args=[row.pk]), str(row)), " ", cells.small(further))
-
-
-def _status(row: Device) -> Words:
-    found = [
-        cells.badge(Level.NEUTRAL if field == "managed" else Level.WARNING, words)
-        for words, field, value in STATUS.values()
-        if getattr(row, field) is value
-    ]
-    return cells.items(found, style="channels") if found else cells.badge(Level.OK, _("In order"))
 
 
 def _no(words: str) -> Words:

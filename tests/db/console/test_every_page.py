@@ -17,6 +17,8 @@ from tests.db import world
 pytestmark = pytest.mark.django_db
 PUBLIC = {"healthz", "readyz", "nexmo-receipt"}
 READING = {"template-preview", "template-preview-frame"}  # a POST, for what is typed is long, that changes nothing
+OWN = {f"{page}-{what}" for page in ("devices", "users") for what in ("columns", "filter-add", "filter-delete")}
+"""A POST changes what the person alone has: chosen columns, saved filters."""
 AS_FRAGMENT = {"HX-Request": "true"}  # parts of a page lead anyone else to the whole page first
 MARKUP = "<img src=x onerror=alert(1)>"
 ANY_UUID = "01a20457-3f09-746b-90d3-dba1359cf3e3"
@@ -59,7 +61,8 @@ def test_who_may_only_look_changes_nothing(client, pattern):
     user = User.objects.create_user("looker", is_staff=True)
     user.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
-    assert client.post(address(pattern)).status_code in ({200} if pattern.name in READING else {403, 405})
+    status = client.post(address(pattern)).status_code
+    assert pattern.name in OWN or status in ({200} if pattern.name in READING else {403, 405})
 
 
 @pytest.mark.parametrize("pattern", EVERY)
