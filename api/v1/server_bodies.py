@@ -126,10 +126,13 @@ class StageBody(Struct):
 
 
 class TestDetail(Struct):
-    """`passed` is null until it ended; read it again until then."""
+    """`passed` is null until it ended; read it again until then. `reading` says how a number without its country's code
+    was read as `to`; empty for what names it.
+    """
 
     id: UUID
     to: str
+    reading: str
     started_at: datetime
     finished_at: datetime | None
     passed: bool | None

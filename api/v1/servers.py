@@ -208,7 +208,7 @@ def _settings(server: Server, *, kind: Kind[Any]) -> dict[str, str | int | float
 def _test(test: ServerTest) -> TestDetail:
     names = StageBody.__struct_fields__
     stages = [StageBody(**{name: getattr(stage, name) for name in names}) for stage in test.stages.all()]
-    return TestDetail(test.pk, test.to, test.started_at, test.finished_at, test.passed, stages)
+    return TestDetail(test.pk, test.to, test.reading, test.started_at, test.finished_at, test.passed, stages)
 
 
 _TROUBLE = ("trouble_code", "trouble_detail")

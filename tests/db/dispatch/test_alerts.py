@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
+from console.models import RoleRule
 from dispatch.models import Delivery, Event
 from dispatch.outbox import lanes, trouble
 from dispatch.upkeep import alerts, beat
@@ -127,6 +128,9 @@ def test_where_nobody_is_named_it_goes_to_the_consoles_active_administrators(mai
     User.objects.create_user("ann", "ann@example.com", is_staff=True).groups.add(role)
     User.objects.create_user("gone", "gone@example.com", is_staff=True, is_active=False).groups.add(role)
     User.objects.create_user("eve", "eve@example.com", is_staff=True)
+    sales = Group.objects.create(name="Sales only")
+    RoleRule.objects.create(role=sales, limited=True)
+    User.objects.create_user("sam", "sam@example.com", is_staff=True).groups.add(role, sales)
     trouble.stop(gateway.pk, REFUSED, now=clock.now())
     assert alerts.tell(now=clock.now()) == 1
     assert told_to() == ["ann@example.com", "root@example.com"]
