@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from tests import ports
 from xmnotify import connections
 from xmnotify.quickstart import guardian
 
@@ -53,7 +54,7 @@ def exim_binary() -> Path | None:
 def exim(binary: Path, *, settings: str, certificate: Path) -> Iterator[tuple[Path, int, int]]:
     """Its folder, with the queue in `spool/input`, its port and the one that speaks TLS from the first byte."""
     with tempfile.TemporaryDirectory(prefix="xmnotify-exim-") as name:
-        folder, port, tls_port = Path(name), _free_port(), _free_port()
+        folder, port, tls_port = Path(name), ports.free(), ports.free()
         shutil.copy(certificate, folder / "certificate.pem")
         own = (
             f"spool_directory = {folder}/spool\nlog_file_path = {folder}/%s.log\npid_file_path = {folder}/pid\n"
@@ -101,7 +102,7 @@ class Postgres:
         settings: Mapping[str, str] = MappingProxyType({}),
         primary: Postgres | None = None,
     ) -> None:
-        self._binaries, self._folder, self._settings, self.port = binaries, folder, settings, _free_port()
+        self._binaries, self._folder, self._settings, self.port = binaries, folder, settings, ports.free()
         self._user = _other_user() if os.geteuid() == 0 else None
         self._running = ExitStack()
         if self._user:
@@ -161,7 +162,7 @@ def pgbouncer(binary: Path | None, *, host: str, port: int) -> Iterator[int]:
     assert binary, "PgBouncer is missing"
     user = _other_user() if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="xmnotify-pooler-") as name:
-        folder, own = Path(name), _free_port()
+        folder, own = Path(name), ports.free()
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": own,
@@ -181,7 +182,7 @@ def pgbouncer(binary: Path | None, *, host: str, port: int) -> Iterator[int]:
 
 @contextmanager
 def redis(binary: Path, *, port: int | None = None) -> Iterator[str]:
-    port = port or _free_port()
+    port = port or ports.free()
     with tempfile.TemporaryDirectory(prefix="xmnotify-redis-") as name:
         command: list[str | Path] = [
             binary,
@@ -207,7 +208,7 @@ def nginx_binary() -> Path | None:
 def nginx(binary: Path, *, server: str) -> Iterator[int]:
     """Its port; `server` is what its configuration says of the one server that it has."""
     with tempfile.TemporaryDirectory(prefix="xmnotify-nginx-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), ports.free()
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
         (folder / "nginx.conf").write_text(
@@ -268,11 +269,3 @@ def _wait_for_login(binaries: Path, *, port: int) -> None:
 def _other_user() -> str:
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port

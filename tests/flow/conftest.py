@@ -16,7 +16,7 @@ from django.db import connection
 
 from simulators.smtp import SmtpSimulator
 from templates_app.install import install
-from tests import private_servers, waiting
+from tests import ports, private_servers, waiting
 from tests.flow.brokers import broker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,7 @@ def start_web(transactional_db, broker_url, tmp_path):
 
 @contextmanager
 def _serving(log, *, broker_url, **environment):
-    port = free_port()
+    port = ports.free()
     command = f"from xmnotify.quickstart import web; web.serve(host='127.0.0.1', port={port})"
     settings_module = {"DJANGO_SETTINGS_MODULE": "tests.flow.web_settings"}
     with log.open("wb") as output:
@@ -138,12 +138,6 @@ def _serving(log, *, broker_url, **environment):
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _answers(port):

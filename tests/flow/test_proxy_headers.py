@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from foundation.models import AuditEntry
-from tests import private_servers
-from tests.flow.conftest import free_port
+from tests import ports, private_servers
 
 pytestmark = pytest.mark.flow
 HOST = "notify.example.com"
@@ -50,7 +49,7 @@ def proxy(request, web, certificate):
     if binary is None:
         assert not os.environ.get("XMNOTIFY_REQUIRE_ALL"), "nginx is missing"
         pytest.skip("nginx is not installed")
-    tls = free_port()
+    tls = ports.free()
     server = PROXY.format(tls=tls, web=web, certificate=certificate, host=request.param)
     with private_servers.nginx(binary, server=server) as port:
         yield port, tls

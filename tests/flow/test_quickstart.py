@@ -16,16 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import waiting
+from tests import ports, waiting
 
 pytestmark = pytest.mark.flow
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def command(process):
@@ -42,7 +36,7 @@ class QuickStart:
     def __init__(self, var, *, prefix=(), broker_url="", host="127.0.0.1", root=ROOT):
         self.var = var
         self.opened = {"0.0.0.0": "127.0.0.1"}.get(host, host)
-        self.port = free_port()
+        self.port = ports.free()
         makefile = var.parent / "Makefile"
         makefile.write_text(f"run:\n\t@cd '{root}' && {sys.executable} manage.py quickstart\n")
         self.log = var.parent / "output"
@@ -50,9 +44,9 @@ class QuickStart:
             "XMNOTIFY_VAR": str(var),
             "XMNOTIFY_HOST": host,
             "XMNOTIFY_PORT": str(self.port),
-            "XMNOTIFY_SMTP_SIM_PORT": str(free_port()),
-            "XMNOTIFY_SMS_SIM_PORT": str(free_port()),
-            "XMNOTIFY_INBOX_PORT": str(free_port()),
+            "XMNOTIFY_SMTP_SIM_PORT": str(ports.free()),
+            "XMNOTIFY_SMS_SIM_PORT": str(ports.free()),
+            "XMNOTIFY_INBOX_PORT": str(ports.free()),
             "DATABASE_URL": "",
             "XMNOTIFY_BROKER_URL": broker_url,
             "XMNOTIFY_ADMIN_PASSWORD": "a password for the test",
@@ -284,11 +278,11 @@ PORTS = ("XMNOTIFY_PORT", "XMNOTIFY_SMTP_SIM_PORT", "XMNOTIFY_SMS_SIM_PORT", "XM
 def test_a_taken_port_is_one_sentence_that_names_its_setting(prepared, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = {name: str(free_port()) for name in PORTS}
+        others = {name: str(ports.free()) for name in PORTS}
         run = subprocess.run(
             [sys.executable, "manage.py", "quickstart"],
             cwd=ROOT,
-            env=os.environ | ports | {"XMNOTIFY_VAR": str(prepared), setting: str(port)},
+            env=os.environ | others | {"XMNOTIFY_VAR": str(prepared), setting: str(port)},
             capture_output=True,
             text=True,
             check=False,
