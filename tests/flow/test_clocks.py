@@ -36,7 +36,7 @@ def sweeps():
 
 
 def await_sweeps(number=4):
-    """Looks come every two seconds, the sweep every five."""
+    """A sweep comes with every third look at the latest."""
     start = sweeps()
     waiting.until(lambda: sweeps() >= start + number)
 
