@@ -1,7 +1,7 @@
 """`make test`: all tests on SQLite and the embedded broker, and those with a database on PostgreSQL and Redis as well.
 
-Four processes share the work, two of which wait most of the time. The lines of the first are shown as they come, those
-of the others after it. TEST_DATABASE_URL and TEST_BROKER_URL name servers to use, one after the other; without them
+Five processes share the work, of which three wait most of the time. What the first prints is shown as it comes, what
+the others print after it. TEST_DATABASE_URL and TEST_BROKER_URL name servers to use, one after the other; without them
 private ones are started where their binaries are found. What is left out is said at the end; with
 XMNOTIFY_REQUIRE_ALL=1 it is a failure.
 """
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ from tests import private_servers
 
 _ROWS, _PROCESSES = "tests/db", "tests/flow"
 _WITH_BROWSER = "tests/browser"
-_AT_ONCE = 4
-_EMBEDDED_ONLY = "tests/flow/test_quickstart.py"
+_AT_ONCE = 5
+_EMBEDDED_ONLY = ("tests/flow/test_quickstart.py", "tests/flow/test_ledger.py")
+_WIRE = "tests/wire"
 _NOT_INHERITED = ("DJANGO_SETTINGS_MODULE", "TEST_DATABASE_URL", "TEST_BROKER_URL")
 _NO_TEST_RAN = 5
 _named_servers = threading.Lock()
@@ -70,13 +71,13 @@ def parts(given: list[str]) -> list[Part]:
     options = _options(given)
     paths = [argument for argument in given if argument not in options] or ["tests"]
     if "tests" in paths:
-        elsewhere = [f"--ignore={path}" for path in (_WITH_BROWSER, _PROCESSES)]
         return [
             Part("SQLite, browser", [_WITH_BROWSER, *options]),
             _on_servers("PostgreSQL, rows", [_ROWS], options),
-            Part("SQLite, flow", [_PROCESSES, *options]),
+            Part("SQLite, flow", [_PROCESSES, *_without(_EMBEDDED_ONLY), *options]),
             _on_servers("PostgreSQL, Redis, flow", [_PROCESSES], options),
-            Part("SQLite, all else", ["tests", *elsewhere, *options]),
+            Part("SQLite, wire and quick start", [_WIRE, *_EMBEDDED_ONLY, *options]),
+            Part("SQLite, all else", ["tests", *_without((_WITH_BROWSER, _PROCESSES, _WIRE)), *options]),
         ]
     stored = [path for path in paths if path.startswith((_ROWS, _PROCESSES)) and not path.startswith(_EMBEDDED_ONLY)]
     embedded = Part("SQLite", [*paths, *options])
@@ -84,7 +85,11 @@ def parts(given: list[str]) -> list[Part]:
 
 
 def _on_servers(name: str, paths: list[str], options: list[str]) -> Part:
-    return Part(name, [*paths, f"--ignore={_EMBEDDED_ONLY}", *options], on_servers=True)
+    return Part(name, [*paths, *_without(_EMBEDDED_ONLY), *options], on_servers=True)
+
+
+def _without(paths: Iterable[str]) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
 
 
 def _options(given: list[str]) -> list[str]:

@@ -9,18 +9,20 @@ from tests import matrix
 from tests.matrix import Part, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = "--ignore=tests/flow/test_quickstart.py"
+ALONE = ["tests/flow/test_quickstart.py", "tests/flow/test_ledger.py"]
+OURS = [f"--ignore={path}" for path in ALONE]
 SERVERS = "PostgreSQL, Redis"
 
 
 @pytest.mark.parametrize("given", [[], ["tests"]])
-def test_everything_runs_in_five_parts_of_which_one_has_what_no_other_has(given):
+def test_everything_runs_in_six_parts_of_which_one_has_what_no_other_has(given):
     assert matrix.parts(given) == [
         Part("SQLite, browser", ["tests/browser"]),
-        Part("PostgreSQL, rows", ["tests/db", OURS], on_servers=True),
-        Part("SQLite, flow", ["tests/flow"]),
-        Part("PostgreSQL, Redis, flow", ["tests/flow", OURS], on_servers=True),
-        Part("SQLite, all else", ["tests", "--ignore=tests/browser", "--ignore=tests/flow"]),
+        Part("PostgreSQL, rows", ["tests/db", *OURS], on_servers=True),
+        Part("SQLite, flow", ["tests/flow", *OURS]),
+        Part("PostgreSQL, Redis, flow", ["tests/flow", *OURS], on_servers=True),
+        Part("SQLite, wire and quick start", ["tests/wire", *ALONE]),
+        Part("SQLite, all else", ["tests", *[f"--ignore=tests/{folder}" for folder in ("browser", "flow", "wire")]]),
     ]
 
 
@@ -36,11 +38,11 @@ def test_servers_that_were_named_have_one_part_at_a_time(monkeypatch):
 def test_what_is_chosen_runs_on_both_databases_with_its_options():
     assert matrix.parts(["tests/db/x.py::y", "tests/unit", "-k", "word"]) == [
         Part("SQLite", ["tests/db/x.py::y", "tests/unit", "-k", "word"]),
-        Part(SERVERS, ["tests/db/x.py::y", OURS, "-k", "word"], on_servers=True),
+        Part(SERVERS, ["tests/db/x.py::y", *OURS, "-k", "word"], on_servers=True),
     ]
 
 
-@pytest.mark.parametrize("path", ["tests/unit", "tests/browser/test_log.py", "tests/flow/test_quickstart.py"])
+@pytest.mark.parametrize("path", ["tests/unit", "tests/browser/test_log.py", *ALONE])
 def test_what_needs_no_server_runs_once(path):
     assert matrix.parts([path]) == [Part("SQLite", [path])]
 
