@@ -22,7 +22,7 @@ from devices.models import Group
 from devices.scope import EVERYBODY, GroupScope
 from dispatch.dashboard import figures
 from dispatch.log import names, reasons, search, trial_views
-from dispatch.models import Event, Withheld
+from dispatch.models import Broadcast, Event, Withheld
 from dispatch.outbox import withheld
 from dispatch.rules.plan import event_values
 from dispatch.upkeep import alerts
@@ -64,8 +64,9 @@ def _newest(request: HttpRequest, wanted: search.Wanted, *, scope: GroupScope, m
         return ""
     found = search.page(wanted, scope=scope)
     named = names.of(found.rows)
+    senders = Broadcast.objects.in_bulk({row.broadcast_id for row in found.rows if row.broadcast_id})
     context = {
-        "deliveries": [(row, named[row.pk]) for row in found.rows],
+        "deliveries": [(row, named[row.pk], row.broadcast_id and senders.get(row.broadcast_id)) for row in found.rows],
         "more": more if found.after else "",
     }
     return render_to_string("dispatch/deliveries_panel.html", context, request)

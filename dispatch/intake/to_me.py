@@ -29,6 +29,8 @@ from foundation.sql.ids import new_uid
 from transports.addresses import mail_address
 from transports.types import AddressKind, ChannelKind, Recipient
 
+CHANNEL = ChannelKind.SMTP
+"""An account has a mail address, and nothing else that it could go to."""
 _DEVICE, _PERSON = "d", "p"
 
 
@@ -58,7 +60,7 @@ def offered(run: Run, *, most: int) -> list[Offered]:
     """The first of those who get a mail."""
     found: dict[str, tuple[int | None, int | None]] = {}
     for row in planning.outline(run):
-        if row.channel is ChannelKind.SMTP and not row.skip and (row.device_id or row.person_id):
+        if row.channel is CHANNEL and not row.skip and (row.device_id or row.person_id):
             key = f"{_DEVICE}{row.device_id}" if row.device_id else f"{_PERSON}{row.person_id}"
             found.setdefault(key, (row.person_id, row.device_id))
         if len(found) >= most:
@@ -90,8 +92,8 @@ def send(prepared: Prepared, *, to: Recipient, subject: Subject, sender: Sender,
     person: KnownPerson | None = device.person if device else subject.person
     broadcast = Broadcast(
         name=prepared.run.broadcast.name,
-        audience={audiences.ADDRESSES: {ChannelKind.SMTP.value: [to.address]}},
-        channels=[ChannelKind.SMTP.value],
+        audience={audiences.ADDRESSES: {CHANNEL.value: [to.address]}},
+        channels=[CHANNEL.value],
         texts=prepared.run.broadcast.texts,
         state=BroadcastState.RUNNING.value,
         created_at=now,

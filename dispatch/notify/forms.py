@@ -26,7 +26,7 @@ from templates_app.types import ADHOC
 from transports.types import ChannelKind
 
 _TICKED = (ChannelKind.SMTP, ChannelKind.SMS)
-_TEXTS = ("sender", "subject", "message", "sms", "secure_hub", "sound")
+_TEXTS = ("sender", "subject", "message", "sms_text", "hub_text", "sound")
 _CHANGES = {
     "hx-post": reverse_lazy("notify"),
     "hx-vals": '{"do": "show"}',
@@ -38,9 +38,9 @@ _FIELDS = {
     "message.smtp.sender": "sender",
     "message.smtp.subject": "subject",
     "message.smtp": "message",
-    "message.sms": "sms",
+    "message.sms": "sms_text",
     "message.secure_hub.sound": "sound",
-    "message.secure_hub": "secure_hub",
+    "message.secure_hub": "hub_text",
     "recipients": "recipients",
     "channels": "channels",
     "template": "template",
@@ -80,14 +80,14 @@ class NotifyForm(forms.Form):
     message = forms.CharField(
         label=_("Message"), required=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 8})
     )
-    sms = forms.CharField(
+    sms_text = forms.CharField(
         label=_("SMS message"),
         required=False,
         max_length=10_000,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("Empty: the Message above."),
     )
-    secure_hub = forms.CharField(
+    hub_text = forms.CharField(
         label=_("Secure Hub message"),
         required=False,
         max_length=10_000,
@@ -168,8 +168,8 @@ def _stored(content: Content) -> dict[str, str]:
         "sender": mail.sender,
         "subject": mail.wording("").subject,
         "message": mail.wording("").message,
-        "sms": _text(content.channel(ChannelKind.SMS)),
-        "secure_hub": _text(hub),
+        "sms_text": _text(content.channel(ChannelKind.SMS)),
+        "hub_text": _text(hub),
         "sound": hub.sound,
     }
 
@@ -183,8 +183,8 @@ def _is_as_stored(content: Content, given: Mapping[str, Any], *, kinds: frozense
     stored = _stored(content)
     shown = {
         ChannelKind.SMTP: ("sender", "subject", "message"),
-        ChannelKind.SMS: ("sms",),
-        ChannelKind.SECURE_HUB: ("secure_hub", "sound"),
+        ChannelKind.SMS: ("sms_text",),
+        ChannelKind.SECURE_HUB: ("hub_text", "sound"),
     }
     return all(_plain(given[name]) == _plain(stored[name]) for kind in kinds for name in shown[kind])
 
@@ -192,9 +192,9 @@ def _is_as_stored(content: Content, given: Mapping[str, Any], *, kinds: frozense
 def _message(given: Mapping[str, Any], *, kinds: frozenset[ChannelKind]) -> dict[str, dict[str, str]]:
     said = {
         ChannelKind.SMTP: {name: _plain(given[name]) for name in ("sender", "subject", "message")},
-        ChannelKind.SMS: {"message": _plain(given["sms"] or given["message"])},
+        ChannelKind.SMS: {"message": _plain(given["sms_text"] or given["message"])},
         ChannelKind.SECURE_HUB: {
-            "message": _plain(given["secure_hub"] or given["message"]),
+            "message": _plain(given["hub_text"] or given["message"]),
             "sound": given["sound"],
         },
     }

@@ -19,7 +19,8 @@ from devices.pages.forms import PUSH, DeviceFilter, UserFilter, wanted
 from devices.scope import GroupScope
 from dispatch.broadcasts import audiences
 from dispatch.broadcasts.audiences import Audience
-from transports.types import ChannelKind
+from templates_app.channels import ADDRESSED
+from transports.types import AddressKind, ChannelKind
 
 DEVICES, USERS = "devices", "users"
 _LISTS: Mapping[str, tuple[type[Device | Person], Any]] = {
@@ -65,6 +66,10 @@ _OPS = {
     "is_set": gettext_lazy("%(field)s is set"),
     "is_not_set": gettext_lazy("%(field)s is not set"),
 }
+_OF_MAIL, _OF_PHONES = (
+    next(kind for kind, addresses in ADDRESSED.items() if addresses.kind is wanted)
+    for wanted in (AddressKind.MAIL, AddressKind.PHONE)
+)
 _SPLIT = re.compile(r"[;,\s]+")
 
 
@@ -132,8 +137,7 @@ def typed(text: str) -> dict[ChannelKind, list[str]]:
     for line in re.split(r"[;,\r\n]+", text):
         for part in _SPLIT.split(line) if "@" in line else [line]:
             if part.strip():
-                kind = ChannelKind.SMTP if "@" in part else ChannelKind.SMS
-                found.setdefault(kind, []).append(part.strip())
+                found.setdefault(_OF_MAIL if "@" in part else _OF_PHONES, []).append(part.strip())
     return found
 
 

@@ -123,7 +123,7 @@ class NotifyPage(TemplateResponseMixin, ScopedView):
     def _to_me(self, request: HttpRequest, prepared: Prepared, *, sender: Sender) -> None:
         to = to_me.address_of(request.user)
         chosen = to_me.recipient_of(request.POST.get("as", ""), scope=self.scope)
-        if to is None or ChannelKind.SMTP not in prepared.kinds:
+        if to is None or to_me.CHANNEL not in prepared.kinds:
             messages.error(request, _("Your account has no mail address, or SMTP is not ticked: nothing was sent."))
             return
         to_me.send(prepared, to=to, subject=chosen, sender=sender, now=timezone.now())
@@ -140,7 +140,7 @@ class NotifyPage(TemplateResponseMixin, ScopedView):
             "must_type": _is_many(found.messages),
             "unserved": [group.channel for group in found.reached if group.channel not in ready],
             "texts": _texts(prepared, form.templates.get(form.cleaned_data["template"])),
-            "to_me": to_me.address_of(request.user) if ChannelKind.SMTP in prepared.kinds else None,
+            "to_me": to_me.address_of(request.user) if to_me.CHANNEL in prepared.kinds else None,
             "offered": to_me.offered(prepared.run, most=MOST_OFFERED),
             "chosen": request.POST.get("as", ""),
         }

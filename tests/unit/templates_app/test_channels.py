@@ -25,6 +25,8 @@ NAMED = {
     "dispatch.outbox.fanout": "a mail to each of many users, as one statement",
     "dispatch.broadcasts.planning": "what that statement plans",
     "dispatch.management.commands.send": "an option for the text of each channel",
+    "dispatch.intake.to_me": "an account has a mail address alone",
+    "dispatch.notify.forms": "the boxes of the texts of each channel",
     "dispatch.upkeep.alerts": "which macros are the addresses of administrators",
 }
 """The modules that name a channel, and what they mean it for."""
