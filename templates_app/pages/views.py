@@ -346,6 +346,7 @@ class EditTemplate(Editor):
     def render_form(self, form: TemplateForm, *, status: int = 200, **context: Any) -> HttpResponse:
         context = {
             "type_name": _(BY_CODE[self.instance.type].name),
+            "action": reverse("template", args=[self.instance.pk]),
             "aside": registry.panels("template-editor", self.request, instance=self.instance),
             "duplicate": [each.url for each in _duplicate(self.instance)],
             **context,

@@ -68,6 +68,7 @@ def test_a_wrong_address_is_told_beside_its_box_and_nothing_is_saved_or_sent(adm
     page = answer.content.decode()
     assert f'id="trial-{channel}-error"' in page
     assert 'value="Typed"' in page
+    assert f'action="{PAGE}{template.pk}/"' in page
     assert template.versions.count() == 1
     assert not Delivery.objects.exists()
 
