@@ -387,7 +387,7 @@ class CarrierGateway(models.Model):
 class ServerTest(models.Model):
     """One run of Test Configuration; its stages are written as they end. Unfinished after `ends_by`, it was lost.
 
-    `fingerprint` is that of the settings, where they were not stored yet; `reading` says how `to` was read.
+    `fingerprint` is that of the settings, which need not be stored ones; `reading` says how `to` was read.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)

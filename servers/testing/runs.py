@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -92,14 +93,19 @@ def start(server: Server, *, to: str, asker: Asker, now: datetime) -> ServerTest
 
 @transaction.atomic
 def adopt(server: Server, *, actor: str) -> None:
-    """Count the newest test of a new server's very settings as its own, when `actor` made it before they were stored.
+    """Count the newest test of the server's very settings as its last, when `actor` made it before they were stored.
 
-    One that still runs is counted when it ends.
+    One that still runs is counted when it ends, and none from before the server's last test or its trouble.
     """
-    fingerprint = kinds.of(server).prepare_test(server).fingerprint
-    same = ServerTest.objects.filter(server=None, actor=actor, fingerprint=fingerprint)
+    try:
+        fingerprint = kinds.of(server).prepare_test(server).fingerprint
+    except ValidationError:
+        return
+    server.refresh_from_db(fields=["last_test_at", "troubled_at", "stopped_at"])
+    known = [at for at in (server.last_test_at, server.troubled_at, server.stopped_at) if at]
+    same = ServerTest.objects.filter(Q(server=None) | Q(server=server.pk), actor=actor, fingerprint=fingerprint)
     test = same.order_by("-started_at").first()
-    if test is None:
+    if test is None or any(test.started_at <= at for at in known):
         return
     ServerTest.objects.filter(pk=test.pk).update(server_id=server.pk)
     test.refresh_from_db()
@@ -133,7 +139,7 @@ def _begin(server: Server, *, prepared: PreparedTest, to: Recipient, reading: st
         actor=asker.actor,
         to=to.address,
         reading=reading,
-        fingerprint="" if server.pk else prepared.fingerprint,
+        fingerprint=prepared.fingerprint,
         started_at=now,
         ends_by=now + _STEPS * prepared.timeout + _MINUTE,
     )

@@ -27,13 +27,11 @@ from servers.views import ServerPage, ServerView
 
 
 class TestedServerPage(ServerPage):
-    """The form, where a test of the same settings before *Add* becomes the new server's last test."""
+    """The form, where a test of the same settings before *Add* or *Save* becomes the server's last test."""
 
     def store(self, form: ModelForm[Server], *, before: Snapshot) -> Server:
-        adding = form.instance.pk is None
         stored = super().store(form, before=before)
-        if adding:
-            runs.adopt(stored, actor=runs.Asker.of(self.request.user).actor)  # type: ignore[arg-type]
+        runs.adopt(stored, actor=runs.Asker.of(self.request.user).actor)  # type: ignore[arg-type]
         return stored
 
 

@@ -309,3 +309,31 @@ def test_a_test_of_another_password_or_by_somebody_else_is_not_the_new_servers(o
         kept = stored_after(server, actor="user:7" if other == "actor" else ASKER.actor)
     assert kept.last_test_at is None
     assert SECRET not in everything_stored()
+
+
+def changed_after_a_test(stored, *, port):
+    """Its form with another port, tested first, then stored."""
+    typed = data(host="127.0.0.1", port=port)
+    form = SmtpServerForm(typed, instance=SmtpServer.objects.get(pk=stored.pk))
+    assert form.is_valid(), form.errors
+    found = run(form.instance, ASKER)
+    save_form(typed, instance=SmtpServer.objects.get(pk=stored.pk))
+    runs.adopt(SmtpServer.objects.get(pk=stored.pk), actor=ASKER.actor)
+    return found, SmtpServer.objects.get(pk=stored.pk)
+
+
+def test_a_test_that_passed_before_saving_lets_a_stopped_server_send_again():
+    stored = smtp_server(port=1, stopped_at=NOW, troubled_at=NOW, last_test_at=NOW, last_test_passed=False)
+    with Peer(honest(Received())) as peer:
+        found, kept = changed_after_a_test(stored, port=peer.port)
+    assert (kept.last_test_passed, kept.last_test_at) == (True, found.finished_at)
+    assert (kept.stopped_at, kept.troubled_at) == (None, None)
+
+
+def test_a_test_from_before_the_trouble_does_not_let_a_server_send_again():
+    with Peer(honest(Received())) as peer:
+        found, kept = changed_after_a_test(smtp_server(port=1), port=peer.port)
+    later = found.finished_at + timedelta(hours=1)
+    SmtpServer.objects.update(stopped_at=later, troubled_at=later, last_test_at=None)
+    runs.adopt(SmtpServer.objects.get(pk=kept.pk), actor=ASKER.actor)
+    assert SmtpServer.objects.get().stopped_at == later
