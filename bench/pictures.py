@@ -86,7 +86,7 @@ def _take(page: Page, *, folder: Path) -> None:
     page.goto("/")
     _write(page, folder / "dashboard.png")
     page.goto("/settings/notification-templates/")
-    page.get_by_role("link", name="Jailbroken or Rooted Device").click()
+    page.get_by_role("link", name="Jailbroken or Rooted Device", exact=True).click()
     page.locator("#preview .letter").first.wait_for()
     page.locator("#id_name").focus()
     page.locator("h2", has_text="Channels").scroll_into_view_if_needed()

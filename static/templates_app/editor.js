@@ -221,6 +221,9 @@
       chosen: chosen().map((each) => [each.id, each.value]),
     }));
   });
+  // What was refused is not saved yet.
+  const form = document.getElementById("template-form");
+  if (form.querySelector("[aria-invalid=true]") || document.querySelector("[role=alert], .trial [aria-invalid=true]")) dirty.add(form);
   const kept = JSON.parse(sessionStorage.getItem(KEPT) || "null");
   sessionStorage.removeItem(KEPT);
   if (kept?.here === here) {
