@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
 
 from django.db.models import Case, Exists, F, FloatField, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast, Coalesce, Length, Upper
 from django.db.models.lookups import Exact, GreaterThan, In, LessThan, Lookup, Regex
 
 from devices.filters import NUMBER, Condition, Filter, Op, is_of_user, version
 from devices.models import Device, InstalledApp, Person, PushToken
 from devices.scope import GroupScope
 from devices.values import DEVICE_NAMES, STALE_AFTER, USER_FIELDS
-from foundation.sql.comparisons import Contains, EndsWith, PropertyText, StartsWith
+from foundation.sql.comparisons import Contains, EndsWith, Like, Octets, PropertyText, StartsWith
 from transports.addresses import phone_number
 
 USER_SEARCH = ("loginname", "displayname", "mail", "mobile")
-DEVICE_SEARCH = ("serial", "imei", "name", "model", "phone_number", *(f"person__{column}" for column in USER_SEARCH))
+DEVICE_SEARCH = ("serial", "imei", "name", "model", "phone_number")
 _LOOKUPS: dict[Op, type[Lookup[Any]]] = {
     Op.IS: Exact,
     Op.IN: In,
@@ -49,8 +49,8 @@ def people(wanted: Filter | None, *, scope: GroupScope, now: datetime) -> QueryS
     if wanted is None:
         return rows
     held = Device.objects.filter(_joined(wanted, lambda each: _of_device(each, scope=scope, now=now)))
-    through = held.filter(person=OuterRef("pk")).order_by()
-    return rows.filter(Exists(through) | Q(_without_devices(wanted, scope=scope)))
+    through = held.filter(person__isnull=False).order_by().values("person")
+    return rows.filter(Q(pk__in=through) | _without_devices(wanted, scope=scope))
 
 
 def people_without_devices(wanted: Filter, *, scope: GroupScope) -> QuerySet[Person]:
@@ -59,8 +59,29 @@ def people_without_devices(wanted: Filter, *, scope: GroupScope) -> QuerySet[Per
     return Person.objects.within(scope).filter(without, _without_devices(wanted, scope=scope))
 
 
-def searched(words: str, *, columns: tuple[str, ...]) -> Q:
-    return reduce(operator.or_, (Q(Contains(F(column), words)) for column in columns))
+def _searched(words: str, *, columns: tuple[str, ...], kept: Sequence[Combinable]) -> Q:
+    """The rows with these words in one of the columns, in any case.
+
+    Patterns that take any case are slow, so most rows are left out by what the database has `kept` in capitals: words
+    in ASCII stand there too, or else there are letters beyond it, of whose capitals databases have their own ideas.
+    """
+    found = reduce(operator.or_, (Q(Contains(F(column), words)) for column in columns))
+    if not words.isascii():
+        return found
+    perhaps = (Q(Like(each, words.upper())) | ~Q(Exact(Octets(each), Length(each))) for each in kept)
+    return reduce(operator.or_, perhaps) & found
+
+
+def searched_users(words: str) -> Q:
+    """The users with these words in what people remember of them."""
+    return _searched(words, columns=USER_SEARCH, kept=[F("search_text")])
+
+
+def searched_devices(words: str) -> Q:
+    """By what is known of them or of their users."""
+    users = Person.objects.filter(searched_users(words)).order_by().values("pk")
+    own = _searched(words, columns=DEVICE_SEARCH, kept=[F("search_text"), Upper("model")])
+    return own | Q(person__in=users)
 
 
 def named(text: str, *, number: str) -> Q:
@@ -93,7 +114,7 @@ def _without_devices(wanted: Filter, *, scope: GroupScope) -> Q:
 def _of_device(condition: Condition, *, scope: GroupScope, now: datetime) -> Q:
     field, op = condition.field, condition.op
     if field == "search":
-        return searched(condition.value, columns=DEVICE_SEARCH)
+        return searched_devices(condition.value)
     if is_of_user(field):
         return Q(person__isnull=False) & _of_user(condition, prefix="person__", scope=scope)
     if field == "app":
@@ -108,7 +129,7 @@ def _of_device(condition: Condition, *, scope: GroupScope, now: datetime) -> Q:
 
 def _of_user(condition: Condition, *, prefix: str, scope: GroupScope) -> Q:
     if condition.field == "search":
-        return searched(condition.value, columns=USER_SEARCH)
+        return searched_users(condition.value)
     if condition.field == "group":
         members = Person.groups.through.objects.all()
         if scope.groups is not None:

@@ -111,7 +111,7 @@ def list_devices(call: Call) -> HttpResponse:
     rows = selection.devices(filter_in(query.filter), scope=call.caller.within, now=call.now)
     rows = rows.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
-        rows = rows.filter(selection.searched(query.search, columns=selection.DEVICE_SEARCH))
+        rows = rows.filter(selection.searched_devices(query.search))
     rows = rows.select_related("person").prefetch_related("push_tokens", "apps").order_by("-uid")
     found, last = pages.page(rows, limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)

@@ -78,7 +78,7 @@ def list_users(call: Call) -> HttpResponse:
     rows = selection.people(filter_in(query.filter), scope=call.caller.within, now=call.now)
     rows = rows.filter(**{name: value for name, value in wanted.items() if value is not UNSET})
     if query.search is not UNSET:
-        rows = rows.filter(selection.searched(query.search, columns=selection.USER_SEARCH))
+        rows = rows.filter(selection.searched_users(query.search))
     found, last = pages.page(rows.prefetch_related("groups", "devices").order_by("-uid"), limit=query.limit)
     following = pages.next_page(call.request, last, key=lambda row: row.uid)
     return operation.answer(UsersPage([_detail(row, call=call) for row in found], following))

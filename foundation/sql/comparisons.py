@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Lookup
+from django.db.models import Func, IntegerField, Lookup
 from django.db.models.fields.json import KeyTextTransform, compile_json_path  # type: ignore[attr-defined]
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -49,6 +49,26 @@ class StartsWith(Contains):
 
 class EndsWith(Contains):
     at_end = True
+
+
+class Like(Lookup[str]):
+    """Whether a text has this part to the letter: as Django's `contains`, of which expressions have none."""
+
+    prepare_rhs = False
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Compiled:
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} LIKE %s ESCAPE '\\'", (*params, f"%{connection.ops.prep_for_like_query(self.rhs)}%")
+
+
+class Octets(Func):
+    """How many bytes a text has in UTF-8."""
+
+    function = "OCTET_LENGTH"
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Compiled:
+        return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **extra)
 
 
 class PropertyText(KeyTextTransform):
