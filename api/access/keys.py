@@ -46,7 +46,7 @@ NEEDED: dict[ApiScope, frozenset[str]] = {
     ),
     ApiScope.MESSAGES: frozenset({"dispatch.view_deliverytext"}),
     ApiScope.DEVICES: _written("devices", "device", "person"),
-    ApiScope.SEND: frozenset({"dispatch.add_broadcast", "dispatch.change_delivery"}),
+    ApiScope.SEND: frozenset({"dispatch.add_broadcast", "dispatch.change_broadcast", "dispatch.change_delivery"}),
     ApiScope.ADMIN: _written("servers", "server", *(kind.model_name for kind in KINDS.values()), "carriergateway")
     | _written("templates_app", "notificationtemplate"),
 }

@@ -98,6 +98,7 @@ def begin(
     Called inside the transaction of the event.
     """
     broadcast = Broadcast.objects.create(
+        name=", ".join(template.name for template in chosen)[:255],
         audience=audience,
         groups=None if scope.groups is None else sorted(scope.groups),
         channels=[kind.value for kind in channels],

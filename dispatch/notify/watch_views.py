@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 from django.views.generic.base import TemplateView
 
-from console.kit import cells
+from console.kit import cells, registry
 from console.kit.lists import ListPage
 from console.kit.registry import Button, Column, How, Level, Words
 from console.kit.views import FragmentMixin, RemovedError
@@ -133,12 +133,16 @@ class BroadcastPage(BroadcastView, TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         self.row = self.find()
         row = self.row
+        event = Event.objects.filter(broadcast=row.pk).order_by("pk").first()
         noted = AuditEntry.objects.filter(object_type="dispatch.broadcast", object_id=str(row.pk)).order_by("-pk")
         context = {
             **self.progress_of(row),
             "whom": _whom(row, scope=self.scope),
             "channels": _channels(row),
             "sender": _sender(row),
+            "posted_by": "".join(registry.panels("event-origin", self.request, instance=event))
+            if event and not row.sent_by
+            else "",
             "noted": [(entry, _done(entry)) for entry in noted[:_MOST_NOTED]],
             "texts": _texts(row) if self.request.user.has_perm(BODIES) else [],
             "first": row.audience.get(audiences.AGAIN, ""),
