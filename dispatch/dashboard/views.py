@@ -23,6 +23,7 @@ from dispatch.log import reasons
 from dispatch.models import Delivery
 from servers import health
 from servers.models import Server
+from servers.queries import deleted_servers
 from servers.values import ServerKind
 from transports.types import AddressKind
 
@@ -45,13 +46,16 @@ class DashboardPage(ScopedView, TemplateView):
         days, figures = queries.days(hours, now=now), queries.now_figures(hours, scope=self.scope, now=now)
         every = health.in_order(Server.objects.only(*_SHOWN))
         servers, names = [server for server in every if server.active], {server.pk: server.name for server in every}
+        failures = queries.recent_failures(scope=self.scope)
+        if gone := {row.server_id for row in failures if row.server_id} - set(names):
+            names |= {int(key): _("%s (deleted)") % name for key, name in deleted_servers(gone)}
         context = {
             "figures": figures,
             "most": queries.MOST_COUNTED,
             "messages_chart": _messages_chart(days),
             "latency_chart": _latency_chart(days),
             "servers": [_server(server, scope=self.scope) for server in servers],
-            "failures": [_failure(row, names=names) for row in queries.recent_failures(scope=self.scope)],
+            "failures": [_failure(row, names=names) for row in failures],
             "steps": [] if figures.anything_sent else _steps(servers),
             "panels": registry.panels("dashboard", self.request),
         }
