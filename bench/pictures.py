@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ def _fill() -> None:
     from django.utils import timezone  # noqa: PLC0415
 
     from dispatch.models import Delivery  # noqa: PLC0415
-    from dispatch.wakeup import liveness  # noqa: PLC0415
+    from dispatch.upkeep import clocks  # noqa: PLC0415
+    from dispatch.wakeup import broker_watch, liveness  # noqa: PLC0415
 
     call_command("migrate", verbosity=0, interactive=False)
     call_command("collectstatic", verbosity=0, interactive=False)
@@ -47,6 +49,8 @@ def _fill() -> None:
     Delivery.objects.filter(state="due").update(due_at=timezone.now())
     for queue in ("drain", "control"):
         liveness.beat(queue, now=timezone.now())
+    clocks.show_life(jump=timedelta(), now=timezone.now())
+    broker_watch.trouble = lambda **_wait: None
 
 
 @contextmanager
@@ -72,7 +76,7 @@ def _page(url: str) -> Iterator[Page]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     client = Client(SERVER_NAME="localhost")
-    client.force_login(User.objects.create_superuser("admin"))
+    client.force_login(User.objects.create_superuser("admin", "admin@example.com"))
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
