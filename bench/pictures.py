@@ -95,6 +95,7 @@ def _take(page: Page, *, folder: Path) -> None:
     page.locator("#id_name").focus()
     page.locator("h2", has_text="Channels").scroll_into_view_if_needed()
     page.mouse.wheel(0, 620)
+    page.locator("#preview .letter").first.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     _write(page, folder / "template.png")
     page.goto("/log/?state=trouble")
