@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 
 from django.db.models import Q, QuerySet
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from console.kit import registry
 from console.kit.registry import Button, Finding, Group, Level, State, Tile
-from servers.kind import Absence
+from servers.kind import NOTIFICATION_SERVER, SECURE_HUB_PUSH, Absence
 from servers.kinds import KINDS
 from servers.models import Server
 from servers.queries import child
@@ -98,7 +98,18 @@ def register() -> None:
             gettext_lazy("The servers through which messages go out."),
             permission="servers.view_server",
             order=20,
-            state=_state,
+            state=partial(_state, NOTIFICATION_SERVER),
+        )
+    )
+    registry.add_tile(
+        Tile(
+            SECURE_HUB_PUSH,
+            gettext_lazy("Secure Hub Push"),
+            Group.NOTIFICATIONS,
+            gettext_lazy("The services that reach the notification tray of iOS and Android devices."),
+            permission="servers.view_server",
+            order=25,
+            state=partial(_state, SECURE_HUB_PUSH),
         )
     )
 
@@ -155,8 +166,8 @@ def _paused_for(server: Server) -> str:
     return words % trouble(server)
 
 
-def _state() -> State:
-    servers = list(Server.objects.filter(kind__in=KINDS))
+def _state(page: str) -> State:
+    servers = list(Server.objects.filter(kind__in=[kind.value for kind in KINDS.values() if kind.page == page]))
     active = [server for server in servers if server.active]
     if not servers:
         return State(_("Not set up"), Level.WARNING)
@@ -172,4 +183,4 @@ def _state() -> State:
 
 
 def _list() -> str:
-    return reverse("notification-server")
+    return reverse(NOTIFICATION_SERVER)

@@ -21,17 +21,21 @@ from transports.types import Channel, Message, Reason, Recipient
 
 MAY_TEST = "servers.change_server"
 """The permission that a test needs."""
+NOTIFICATION_SERVER = "notification-server"
+SECURE_HUB_PUSH = "secure-hub-push"
+"""The two lists of servers, by the names of their addresses."""
 MOST_SILENCE = timedelta(seconds=60)
 """How long a test waits for a peer that says nothing, whatever the server's own timeout is."""
 
 
 class TestBox(Struct, frozen=True):
-    """How a page asks where the one test message goes."""
+    """How a page asks where the one test message goes, or whom it is only checked for where it is not `sent`."""
 
     label: Words
     type: str
     longest: int
     autocomplete: str
+    sent: bool = True
 
 
 class Risk(Struct, frozen=True):
@@ -110,7 +114,8 @@ class Kind(Generic[S]):
     `endpoint`, `security` and `unencrypted` (a warning in place of `security`) are what its list shows; `risks` are for
     Health, of active servers and of those that `watched` finds; `looked_at` are the fields that they are made from.
     `providers` are offered above the form of a new one. `private` are facts about a stored server for those alone who
-    may change it, by name. `note` explains its fields in the description of the HTTP interface.
+    may change it, by name. `note` explains its fields in the description of the HTTP interface. `page` is the name of
+    the list that it stands on.
     """
 
     value: ServerKind
@@ -138,6 +143,7 @@ class Kind(Generic[S]):
     warns_of_new: bool = True
     usual_test_to: Callable[[User], str] = lambda _user: ""
     template: str = "servers/form.html"
+    page: str = NOTIFICATION_SERVER
     providers: tuple[Provider, ...] = ()
     private: Callable[[S], dict[str, Any]] = _nothing
 

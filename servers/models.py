@@ -316,7 +316,7 @@ class PushService(Server):
     """APNs (key id, team id, key file or certificate, topic, environment) or FCM (service account file)."""
 
     kinds = (ServerKind.APNS, ServerKind.FCM)
-    bound_secrets = dict.fromkeys(("key_file", "certificate", "service_account"), ("base_url",))
+    bound_secrets = dict.fromkeys(("key_file", "certificate", "service_account"), ("base_url", "ca_bundle"))
 
     class Environment(models.TextChoices):
         PRODUCTION = "production", _("Production")
@@ -326,14 +326,15 @@ class PushService(Server):
     team_id = models.CharField(_("Team ID"), max_length=10, blank=True)
     key_file = SecretField(_("Key file"))
     certificate = SecretField(_("Certificate and key"))
-    certificate_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    certificate_expires_at = models.DateTimeField(null=True, blank=True)
     topic = models.CharField(_("Topic"), max_length=255, blank=True)
     environment = models.CharField(
         _("Environment"), max_length=10, choices=Environment.choices, default=Environment.PRODUCTION
     )
     service_account = SecretField(_("Service account file"))
-    project = models.CharField(_("Project"), max_length=255, blank=True, editable=False)
+    project = models.CharField(_("Project"), max_length=255, blank=True)
     base_url = models.URLField(_("Base URL"), blank=True)
+    ca_bundle = models.TextField(_("CA certificates"), blank=True)
     retries = models.PositiveIntegerField(_("Number of retries"), default=5, validators=[MaxValueValidator(100)])
     timeout = models.PositiveIntegerField(
         _("Timeout"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)], help_text=_("seconds")
@@ -345,6 +346,11 @@ class PushService(Server):
     class Meta:
         verbose_name = _("push service")
         verbose_name_plural = _("push services")
+
+    def uses_secret(self, name: str) -> bool:
+        if self.kind == ServerKind.FCM:
+            return name == "service_account"
+        return name == "key_file" or (name == "certificate" and not self.key_file)
 
     def limits(self) -> Limits:
         return Limits(timeout=timedelta(seconds=self.timeout), max_attempts=self.retries + 1, lanes=self.connections)
@@ -425,6 +431,12 @@ class ServerTestStage(models.Model):
         CREDENTIALS = StageName.CREDENTIALS.value, _("Credentials")
         NUMBER = StageName.NUMBER.value, _("Virtual number")
         ACCEPTED = StageName.ACCEPTED.value, _("Accepted")
+        HTTP2 = StageName.HTTP2.value, "HTTP/2"
+        KEY_FILE = StageName.KEY_FILE.value, _("Key file read")
+        TOKEN = StageName.TOKEN.value, _("Access token")
+        KEY = StageName.KEY.value, _("Key accepted")
+        TOPIC = StageName.TOPIC.value, _("Topic")
+        VALIDATE_ONLY = StageName.VALIDATE_ONLY.value, _("Message checked")
 
     test = models.ForeignKey(ServerTest, on_delete=models.CASCADE, related_name="stages", db_index=False)
     number = models.PositiveSmallIntegerField()

@@ -7,10 +7,10 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from servers.carriers.views import CarrierDeletePage, CarrierListPage, CarrierPage, DetectPage
-from servers.kind import Kind
+from servers.kind import NOTIFICATION_SERVER, SECURE_HUB_PUSH, Kind
 from servers.kinds import KINDS
 from servers.testing.views import TestedServerPage, TestPage, TestView
-from servers.views import ActivateView, ForgetView, ServerDeletePage, ServerListPage, TryAgainView
+from servers.views import ActivateView, ForgetView, PushListPage, ServerDeletePage, ServerListPage, TryAgainView
 
 _CARRIERS = "settings/carrier-sms-gateway/"
 _LIST = "settings/notification-server/"
@@ -28,7 +28,8 @@ def of_kind(kind: Kind[Any]) -> list[URLPattern]:
 
 
 urlpatterns = [
-    path(_LIST, ServerListPage.as_view(), name="notification-server"),
+    path(_LIST, ServerListPage.as_view(), name=NOTIFICATION_SERVER),
+    path("settings/secure-hub-push/", PushListPage.as_view(), name=SECURE_HUB_PUSH),
     *(pattern for kind in KINDS.values() for pattern in of_kind(kind)),
     path(f"{_LIST}tests/<uuid:pk>/", TestPage.as_view(), name="server-test"),
     path(f"{_LIST}<int:pk>/activate/", ActivateView.as_view(), name="server-activate"),

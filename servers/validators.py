@@ -21,7 +21,10 @@ MAX_SECRET = 4096
 Problems = Iterator[tuple[str, ValidationError]]
 Rule = Callable[[Any], Problems]
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-_LINES = frozenset({"description", "ca_bundle"})
+MAX_FILE = 16_384
+_FILES = frozenset({"key_file", "certificate", "service_account"})
+"""Secrets that are the text of a file."""
+_LINES = frozenset({"description", "ca_bundle"}) | _FILES
 _IDENTIFIERS = frozenset({"username", "oauth_client_id", "oauth_scope", "oauth_token_url", "base_url", "prefix"})
 
 
@@ -110,8 +113,9 @@ def _unfit_texts(row: models.Model) -> Problems:
             yield field.name, ValidationError(_("At most %d characters.") % field.max_length, code="max_length")
     for column in row._meta.concrete_fields:  # noqa: SLF001 - as above
         words = revealed(getattr(row, column.attname)) if isinstance(column, SecretField) else ""
-        if len(words) > MAX_SECRET or any(unicodedata.category(character) in {"Cc", "Cs"} for character in words):
-            message = _("At most %d characters, none of them a control character.") % MAX_SECRET
+        most = MAX_FILE if column.name in _FILES else MAX_SECRET
+        if len(words) > most or any(_is_unfit(each, lines=column.name in _FILES) for each in words):
+            message = _("At most %d characters, none of them a control character.") % most
             yield column.name, ValidationError(message, code="secret")
 
 

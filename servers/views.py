@@ -29,17 +29,17 @@ from foundation import audit
 from foundation.audit import Snapshot
 from servers import edits, health, kept_secrets, kinds
 from servers.forms import ServerForm
-from servers.kind import MAY_TEST, Kind, Provider
+from servers.kind import MAY_TEST, NOTIFICATION_SERVER, SECURE_HUB_PUSH, Kind, Provider
 from servers.kinds import KINDS
 from servers.models import Server
 from servers.queries import child, with_children
 
 
 class ServerListPage(SettingsChildView, ListPage[Server]):
-    """All kinds in one table, the active ones first."""
+    """All kinds of one list in one table, the active ones first."""
 
     title = gettext_lazy("Notification Server")
-    page = "notification-server"
+    page = NOTIFICATION_SERVER
     permissions = ("servers.view_server",)
     write_permissions = ("servers.change_server",)
     empty = gettext_lazy(
@@ -58,13 +58,14 @@ class ServerListPage(SettingsChildView, ListPage[Server]):
     def bar(self) -> Iterable[Menu]:
         offered = [
             Button(kind.label, reverse(f"{kind.address}-add"), f"servers.add_{kind.model_name}", how=How.LINK)
-            for kind in KINDS.values()
+            for kind in self._kinds()
         ]
         yield Menu(_("Add"), offered)
 
     def get_rows(self, given: Mapping[str, Any]) -> QuerySet[Server]:
-        places = [When(kind=kind, then=place) for place, kind in enumerate(KINDS)]
-        return with_children(Server.objects.filter(kind__in=KINDS)).annotate(place=Case(*places))
+        listed = [kind.value for kind in self._kinds()]
+        places = [When(kind=kind, then=place) for place, kind in enumerate(listed)]
+        return with_children(Server.objects.filter(kind__in=listed)).annotate(place=Case(*places))
 
     def columns(self, rows: Sequence[Server]) -> Iterable[Column]:
         return (
@@ -76,11 +77,28 @@ class ServerListPage(SettingsChildView, ListPage[Server]):
             Column("test", _("Last test"), _last_test),
         )
 
+    def _kinds(self) -> list[Kind[Any]]:
+        return [kind for kind in KINDS.values() if kind.page == self.page]
+
     def _state(self, row: Server) -> Words:
         return self.render_cell("servers/state.html", **_state(row))
 
     def buttons(self, rows: Sequence[Server]) -> Callable[[Server], Iterable[Button]]:
         return _row_buttons
+
+
+class PushListPage(ServerListPage):
+    """The push services of Secure Hub, one list further."""
+
+    title = gettext_lazy("Secure Hub Push")
+    page = SECURE_HUB_PUSH
+    empty = gettext_lazy("No push service is set up yet. Add APNs to reach iOS devices, FCM to reach Android devices.")
+    note = gettext_lazy(
+        "One service is active at a time for iOS and one for Android. Activating one turns the other of its type off."
+    )
+
+
+LISTS = {page.page: page.title for page in (ServerListPage, PushListPage)}
 
 
 class ServerDeed(ConsoleView):
@@ -99,7 +117,7 @@ class TryAgainView(ServerDeed):
         tried = edits.try_again(pk, actor=audit.by_request(request), now=timezone.now())
         words = _("“%s” is tried with one message now.") if tried else _("“%s” is neither stopped nor paused.")
         messages.success(request, words % server)
-        return redirect("notification-server")
+        return redirect(kinds.page_of(server))
 
 
 class ForgetView(ServerDeed):
@@ -122,19 +140,19 @@ class ActivateView(ServerDeed):
         except Server.DoesNotExist:
             raise Http404 from None
         messages.success(request, _("“%s” is active now.") % server)
-        return redirect("notification-server")
+        return redirect(kinds.page_of(server))
 
 
 class ServerView(SettingsChildView):
-    """A page below the list."""
+    """A page below a list."""
 
-    page = "notification-server"
+    page = NOTIFICATION_SERVER
 
     def get_success_url(self) -> str:
-        return reverse("notification-server")
+        return reverse(self.page)
 
     def get_crumbs(self) -> list[tuple[Words, str]]:
-        return [*super().get_crumbs(), (_("Notification Server"), reverse("notification-server"))]
+        return [*super().get_crumbs(), (LISTS[self.page], reverse(self.page))]
 
 
 class ServerPage(ServerView, FormPage[Server]):
@@ -149,6 +167,7 @@ class ServerPage(ServerView, FormPage[Server]):
         own = {
             "kind": kind,
             "model": kind.model,
+            "page": kind.page,
             "add_title": kind.add_title,
             "secrets": kind.form.secrets,
             "template_name": kind.template,
@@ -157,6 +176,13 @@ class ServerPage(ServerView, FormPage[Server]):
             or (f"servers.add_{kind.model_name}", f"servers.change_{kind.model_name}"),
         }
         return type(f"{kind.model.__name__}{cls.__name__}", (cls,), own)
+
+    def get_instance(self) -> Server:
+        """Kinds may share a table: one of another kind is not found here."""
+        found = super().get_instance()
+        if found.pk and found.kind != self.kind.value:
+            raise Http404
+        return found
 
     def get_form(self, **kwargs: Any) -> ServerForm[Server]:
         """With secrets that were kept of the same form, when it was refused before."""

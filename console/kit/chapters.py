@@ -23,6 +23,7 @@ CHAPTERS: Mapping[str, str] = {
     "smtp-server-add": "mail-providers",
     "sms-gateway": "sms-test-configuration",
     "sms-gateway-add": "sms-test-configuration",
+    "secure-hub-push": "push-test-configuration",
     "carrier-gateways": "decisions-carrier-gateways",
     "notification-templates": "macros",
     "administrators": "permissions",

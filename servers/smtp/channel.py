@@ -9,7 +9,7 @@ from django.conf import settings
 
 from servers.models import SmtpServer
 from servers.policies import http_policy
-from servers.smtp.tokens import SharedToken
+from servers.smtp import tokens as own_tokens
 from servers.values import UNKNOWN, Experience
 from transports.net.guard import Policy
 from transports.net.oauth import FreshToken, TokenRequest, TokenSource
@@ -26,7 +26,7 @@ class TokenSourceOf(Protocol):
 
 def build(server: SmtpServer, experience: Experience) -> Channel:
     """Its access tokens are shared between all workers. Raises SecretUnreadableError."""
-    return SmtpChannel(config(server, tokens=SharedToken, experience=experience), policy=policy())
+    return SmtpChannel(config(server, tokens=own_tokens.shared, experience=experience), policy=policy())
 
 
 def config(server: SmtpServer, *, tokens: TokenSourceOf = FreshToken, experience: Experience = UNKNOWN) -> SmtpConfig:

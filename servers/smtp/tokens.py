@@ -1,71 +1,16 @@
-"""Access tokens that all workers share through the database, encrypted, so that each is fetched once in its life."""
+"""Access tokens of mail servers, which all workers share."""
 
 from __future__ import annotations
 
-import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
-from django.db.models import Q
-from django.utils import timezone
-from django.utils.crypto import salted_hmac
-
-from foundation.secrets import Secret, SecretUnreadableError
-from servers.models import AccessToken
-from transports.net.guard import ConnectionFailed, Policy
-from transports.net.oauth import Token, TokenRequest, fetch
-
-MARGIN = timedelta(minutes=5)
+from servers.tokens import SharedToken
+from transports.net.guard import Policy
+from transports.net.oauth import TokenRequest, fetch
 
 
-class SharedToken:
-    """A `TokenSource`. A token near its end is fetched anew by one worker while the others use it up."""
-
-    def __init__(self, request: TokenRequest, *, timeout: timedelta, policy: Policy) -> None:
-        self._request = request
-        self._timeout = timeout
-        self._policy = policy
-        self._key = _key(request)
-        self._fetching = threading.Lock()
-
-    def token(self) -> str:
-        """Raises ConnectionFailed."""
-        with self._fetching:
-            now = timezone.now()
-            known, ends_at = self._known(now)
-            if known and (ends_at > now + MARGIN or not self._win_refresh(now)):
-                return known
-            try:
-                fetched = fetch(self._request, timeout=self._timeout, policy=self._policy)
-            except ConnectionFailed:
-                if known:
-                    return known
-                raise
-            self._keep(fetched, now=now)
-            return fetched.value
-
-    def forget(self) -> None:
-        """See `TokenSource`."""
-        AccessToken.objects.filter(key=self._key).delete()
-
-    def _known(self, now: datetime) -> tuple[str, datetime]:
-        row = AccessToken.objects.filter(key=self._key, expires_at__gt=now).first()
-        try:
-            return (row.value.reveal(), row.expires_at) if row else ("", now)
-        except SecretUnreadableError:
-            return "", now
-
-    def _win_refresh(self, now: datetime) -> bool:
-        free = Q(refreshing_until=None) | Q(refreshing_until__lte=now)
-        until = now + 2 * self._timeout
-        return bool(AccessToken.objects.filter(free, key=self._key).update(refreshing_until=until))
-
-    def _keep(self, token: Token, *, now: datetime) -> None:
-        AccessToken.objects.filter(expires_at__lte=now).exclude(key=self._key).delete()
-        kept = {"value": Secret.of(token.value), "expires_at": now + token.lifetime, "refreshing_until": None}
-        AccessToken.objects.update_or_create(key=self._key, defaults=kept)
-
-
-def _key(request: TokenRequest) -> str:
-    """Another secret is another key, so a changed one is tried immediately."""
+def shared(request: TokenRequest, *, timeout: timedelta, policy: Policy) -> SharedToken:
+    """The one token of this request."""
     parts = (request.url, request.client_id, request.client_secret, request.scope, request.subject)
-    return "oauth:" + salted_hmac("servers.smtp.tokens", "\0".join(parts), algorithm="sha256").hexdigest()
+    return SharedToken(*parts, fetch=partial(fetch, request, timeout=timeout, policy=policy), timeout=timeout)

@@ -5,15 +5,18 @@ from contextlib import contextmanager
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from servers.models import CarrierGateway, Server, ServerTest, SmsGateway, SmtpServer
+from servers.models import CarrierGateway, PushService, Server, ServerTest, SmsGateway, SmtpServer
 from simulators.nexmo import NexmoSimulator
 from simulators.smtp import SmtpSimulator
 from tests import waiting
 from tests.browser.without_script import case, press, refused, says
 from tests.db import world
+from tests.wire import push
 
 OWNED = "12015550123"
 SERVERS = "/settings/notification-server/"
+PUSH = "/settings/secure-hub-push/"
+KEY_FILE = push.key_file("https://localhost:1/token")
 CARRIERS = "/settings/carrier-sms-gateway/"
 
 
@@ -123,7 +126,7 @@ def testing_and_changing_an_sms_gateway(page):
     assert SmsGateway.objects.get().virtual_number == OWNED
 
 
-def try_and_keep(page, *, box, wrong, refusal, right, do, to="anna@example.org", secret=""):
+def try_and_keep(page, *, box, wrong, refusal, right, do, to="anna@example.org", secret="", secret_box="#id_secret"):
     """Test and send with a mistake in the box, then without."""
     page.locator("#test_to").fill(to)
     for button in ("Test Configuration", do):
@@ -132,7 +135,7 @@ def try_and_keep(page, *, box, wrong, refusal, right, do, to="anna@example.org",
         refused(page, box, refusal, typed=wrong)
         box.fill(right)
         if secret:
-            page.locator("#id_secret").fill(secret)
+            page.locator(secret_box).fill(secret)
         press(page, button)
         if button != do:
             says(page, "test")
@@ -141,7 +144,7 @@ def try_and_keep(page, *, box, wrong, refusal, right, do, to="anna@example.org",
             expect(page.locator("#id_name")).to_have_value("Plain")
             _see_the_test_pass(page)
             if secret:
-                page.locator("#id_secret").fill(secret)
+                page.locator(secret_box).fill(secret)
     says(page, f"“Plain” was {'added' if do == 'Add' else 'saved'}.")
 
 
@@ -151,6 +154,65 @@ def _see_the_test_pass(page):
     result.goto(f"{SERVERS}tests/{ServerTest.objects.get().pk}/")
     says(result, "The test passed")
     result.close()
+
+
+@case("settings/notification-server/apns/add/", "settings/notification-server/apns/test/")
+def testing_and_adding_apns(page):
+    page.goto(PUSH)
+    page.locator("summary", has_text="Add").click()
+    page.get_by_role("link", name="APNs (iOS)", exact=True).click()
+    page.locator("#id_name").fill("Plain")
+    page.get_by_label("Key ID").fill(push.KEY_ID)
+    page.get_by_label("Team ID").fill(push.TEAM_ID)
+    page.get_by_label("Topic").fill(push.TOPIC)
+    _try_push(page, secret="#id_key_file", text=push.apple_pem()[0], to=push.iphone(1), do="Add")
+
+
+@case("settings/notification-server/apns/<int:pk>/", "settings/notification-server/apns/<int:pk>/test/")
+def testing_and_changing_apns(page):
+    world.apns(name="Plain")
+    page.goto(PUSH)
+    page.get_by_role("link", name="Test Plain").click()
+    _try_push(page, secret="#id_key_file", text=push.apple_pem()[0], to=push.iphone(1), do="Save")
+
+
+@case("settings/notification-server/fcm/add/", "settings/notification-server/fcm/test/")
+def testing_and_adding_fcm(page):
+    page.goto(PUSH)
+    page.locator("summary", has_text="Add").click()
+    page.get_by_role("link", name="FCM (Android)", exact=True).click()
+    page.locator("#id_name").fill("Plain")
+    _try_push(page, secret="#id_service_account", text=KEY_FILE, to=push.android(1), do="Add")
+
+
+@case("settings/notification-server/fcm/<int:pk>/", "settings/notification-server/fcm/<int:pk>/test/")
+def testing_and_changing_fcm(page):
+    PushService.objects.create(kind="fcm", name="Plain", service_account=KEY_FILE, project=push.PROJECT)
+    page.goto(PUSH)
+    page.get_by_role("link", name="Test Plain").click()
+    _try_push(page, secret="#id_service_account", text=KEY_FILE, to=push.android(1), do="Save")
+
+
+def _try_push(page, *, secret, text, to, do):
+    """Test and send with a mistake in the address, then without; the file's text stays. Nothing listens there."""
+    page.locator("#test_to").fill(to.address)
+    box = page.get_by_label("Base URL")
+    page.locator(secret).fill(text)
+    for button in ("Test Configuration", do):
+        if not box.is_visible():
+            page.get_by_text("Advanced Settings").click()
+        box.fill("http://localhost:1")
+        press(page, button)
+        refused(page, box, "https://push.example.com", typed="http://localhost:1")
+        box.fill("https://localhost:1")
+        page.locator(secret).fill(text)
+        press(page, button)
+        if button != do:
+            page.locator("#test-result .stages").wait_for()
+            waiting.for_threads("server-test")
+            page.locator(secret).fill(text)
+    says(page, f"“Plain” was {'added' if do == 'Add' else 'saved'}.")
+    assert PushService.objects.get().base_url == "https://localhost:1"
 
 
 @case("settings/notification-server/<int:pk>/activate/")

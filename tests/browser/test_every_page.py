@@ -29,6 +29,7 @@ def objects(transactional_db, admin_user, monkeypatch):
     now = timezone.now()
     world.all_is_well(monkeypatch)
     server = world.smtp_server(name="Corporate relay", authentication=True, username="relay", last_test_at=now)
+    apns = world.apns(certificate_expires_at=now)
     template = world.template(html="<h1>Hello</h1><p>Your device is <b>jailbroken</b>.</p>")
     person = world.person(displayname="Ada Lovelace")
     device = world.device(owner=person, carrier="Vodafone")
@@ -57,7 +58,7 @@ def objects(transactional_db, admin_user, monkeypatch):
         created_at=now, state="running", audience=everybody, texts=own, sent_by="ada", sent_from="192.0.2.1"
     )
     uids = map(str, (test.pk, checked.pk, held, failed, going.pk))
-    return [server.pk, template.pk, person.pk, device.pk, users.pk, eve.pk, group.pk, *uids]
+    return [server.pk, template.pk, apns.pk, person.pk, device.pk, users.pk, eve.pk, group.pk, *uids]
 
 
 def pages(client, objects, *, part):

@@ -12,10 +12,11 @@ from dispatch.upkeep import beat, clocks
 from dispatch.wakeup import liveness
 from foundation.sql.ids import new_uid
 from servers.carriers import matching
-from servers.models import CarrierGateway, SmsGateway, SmtpServer
+from servers.models import CarrierGateway, PushService, SmsGateway, SmtpServer
 from servers.values import ServerKind
 from templates_app import edits
 from templates_app.models import NotificationTemplate, TemplateChannel, TemplateText, TemplateVersion
+from tests.wire import push
 from transports.types import AddressKind, ChannelKind, Recipient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -38,6 +39,12 @@ def simulated_gateway(url, **fields):
         base_url=url, **{"key": "demo", "secret": "demo-secret", "country": "GB", "timeout": 5, **fields}
     )
     return SmsGateway.objects.get(pk=made.pk)
+
+
+def apns(*, name="Apple", active=True, **fields):
+    fields = {"key_id": push.KEY_ID, "team_id": push.TEAM_ID, "topic": push.TOPIC, **fields}
+    key_file = push.apple_pem()[0]
+    return PushService.objects.create(kind="apns", name=name, active=active, key_file=key_file, **fields)
 
 
 def carrier_gateway(*, carrier="AT&T", domain="sms.att.example", country="US", **fields):

@@ -28,7 +28,7 @@ from transports.types import (
     Wire,
 )
 
-_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){8,256}")
+TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){8,256}")
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -73,7 +73,7 @@ class ApnsChannel:
 
     def prepare(self, message: Message, to: tuple[Recipient, ...]) -> Wire | Rejected:
         """See `Channel`. The payload is how long Apple keeps it, as a header, an empty line and the JSON."""
-        if len(to) != 1 or to[0].kind is not AddressKind.APNS or not _TOKEN.fullmatch(to[0].address):
+        if len(to) != 1 or to[0].kind is not AddressKind.APNS or not TOKEN.fullmatch(to[0].address):
             return Rejected(Reason(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, "not one device token of APNs"))
         alert = {"title": message.subject, "body": message.text} if message.subject else {"body": message.text}
         aps = {"alert": alert} | ({"sound": sound_file(message.sound)} if message.sound else {})

@@ -28,7 +28,7 @@ from transports.types import (
     Wire,
 )
 
-_ADDRESS = re.compile(r"[\w:.-]{16,4096}", re.ASCII)
+ADDRESS = re.compile(r"[\w:.-]{16,4096}", re.ASCII)
 _INSTALLATION = re.compile(r"[cdef][\w-]{21}", re.ASCII)
 """A Firebase installation ID: 17 octets in base64url that begin with the bits 0111. Registration tokens are longer."""
 
@@ -70,7 +70,7 @@ class FcmChannel:
 
     def prepare(self, message: Message, to: tuple[Recipient, ...]) -> Wire | Rejected:
         """See `Channel`. The payload is the JSON that is posted."""
-        if len(to) != 1 or to[0].kind is not AddressKind.FCM or not _ADDRESS.fullmatch(to[0].address):
+        if len(to) != 1 or to[0].kind is not AddressKind.FCM or not ADDRESS.fullmatch(to[0].address):
             return Rejected(Reason(ReasonCode.ADDRESS_INVALID, Scope.RECIPIENT, "not one registration of FCM"))
         content = _content(message)
         octets = len(_encoded(content))

@@ -5,9 +5,10 @@ from django.db.models import F
 
 from api.v1 import servers
 from foundation.models import AuditEntry
-from servers.models import PushService, Server, SmsGateway, SmtpServer
+from servers.models import Server, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from tests.db import world
+from tests.wire import push
 
 pytestmark = pytest.mark.django_db
 SMTP = {
@@ -163,13 +164,20 @@ def test_a_name_is_taken_over_all_kinds(api, problem):
     problem(api("admin").post("/servers", SMTP), 422, "name")
 
 
-def test_a_push_service_is_listed_and_not_changed_here(api, problem):
-    service = PushService.objects.create(kind="apns", name="APNs", key_file="hidden word")
+def test_a_push_service_is_added_over_http_and_its_files_are_told_nobody(api, problem):
     caller = api("admin")
-    answer = caller.get("/servers")
-    assert (answer.json()["servers"][0]["kind"], answer.json()["servers"][0]["settings"]) == ("apns", None)
-    assert "hidden word" not in answer.content.decode()
-    problem(caller.put(f"/servers/{service.pk}", {"name": "x"}), 404)
+    fcm = {"kind": "fcm", "name": "FCM", "service_account": push.key_file("https://oauth2.googleapis.com/token")}
+    answer = caller.post("/servers", fcm)
+    assert answer.status_code == 201
+    path = f"/servers/{answer.json()['id']}"
+    assert answer.json()["settings"]["service_account_set"]
+    assert "PRIVATE" not in caller.get(path).content.decode()
+    assert "PRIVATE" not in str(AuditEntry.objects.values_list("after", flat=True))
+    problem(caller.put(path, {"topic": "com.example.hub"}), 422, "topic")
+    problem(caller.put(path, {"base_url": "https://push.example.com"}), 422, "service_account")
+    problem(
+        caller.post("/servers", {**fcm, "name": "Other", "service_account": "AIza" + "x" * 35}), 422, "service_account"
+    )
     problem(caller.get("/servers/99999999999999999999999"), 404)
 
 
@@ -251,4 +259,6 @@ def test_reading_needs_read_and_writing_admin(api, small_world, problem):
 
 def test_a_kind_that_is_not_known_is_told_which_are(api):
     returned = api("admin").post("/servers", {"kind": "fax"}).json()
-    assert [(each["field"], each["message"]) for each in returned["errors"]] == [("kind", "Give one of smtp, sms.")]
+    assert [(each["field"], each["message"]) for each in returned["errors"]] == [
+        ("kind", "Give one of smtp, sms, apns, fcm.")
+    ]

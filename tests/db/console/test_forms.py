@@ -8,13 +8,13 @@ from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.kit.editing import FormPage
 from foundation.models import AuditEntry
-from servers.models import CarrierGateway, SmsGateway, SmtpServer
+from servers.models import CarrierGateway, PushService, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
 from templates_app.pages.views import Editor
 from tests.db import world
 from tests.db.console.test_every_page import patterns
 from tests.db.form_contract import FormContract
-from tests.db.servers import test_carriers, test_pages, test_sms_pages
+from tests.db.servers import test_carriers, test_pages, test_push, test_sms_pages
 from tests.db.templates_app.test_pages import typed
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +113,52 @@ class TestSmsGateway(_SmsGateway):
 
     def meanwhile(self):
         SmsGateway.objects.update(name="Other", revision=2)
+
+
+class _Apns(FormContract):
+    good = test_push.APNS
+    bad = (("name", ""), ("key_id", "short"), ("topic", "no topic"), ("key_file", "no key"), ("base_url", "http://x"))
+    secret = "key_file"
+
+    def stored(self):
+        return list(PushService.objects.order_by("pk").values_list("name", "key_id", "topic"))
+
+
+class TestAddApns(_Apns):
+    view = "apns-add"
+
+
+class TestApns(_Apns):
+    view = "apns"
+
+    def make(self):
+        return PushService.objects.create(kind="apns", name="Old", key_id="X" * 10, team_id="Y" * 10, key_file="x")
+
+    def meanwhile(self):
+        PushService.objects.update(topic="com.example.other", revision=2)
+
+
+class _Fcm(FormContract):
+    good = test_push.FCM
+    bad = (("name", ""), ("service_account", "no file"), ("base_url", "http://x"), ("ca_bundle", "none"))
+    secret = "service_account"
+
+    def stored(self):
+        return list(PushService.objects.order_by("pk").values_list("name", "project"))
+
+
+class TestAddFcm(_Fcm):
+    view = "fcm-add"
+
+
+class TestFcm(_Fcm):
+    view = "fcm"
+
+    def make(self):
+        return PushService.objects.create(kind="fcm", name="Old", service_account="x", project="old")
+
+    def meanwhile(self):
+        PushService.objects.update(name="Other", revision=2)
 
 
 class _Carrier(FormContract):

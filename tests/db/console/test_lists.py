@@ -42,6 +42,17 @@ class TestServers(ListContract):
         Server.objects.all().delete()
 
 
+class TestPushServices(ListContract):
+    view = "secure-hub-push"
+
+    def add(self, count):
+        for name in names("Service", count):
+            world.apns(name=name, active=False, description="For tests")
+
+    def clear(self):
+        Server.objects.all().delete()
+
+
 class TestCarriers(ListContract):
     view = "carrier-gateways"
 

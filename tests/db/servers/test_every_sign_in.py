@@ -12,7 +12,7 @@ from django.utils import timezone
 from servers import factory
 from servers.models import AccessToken, SmtpServer
 from servers.smtp import channel as smtp
-from servers.smtp.tokens import SharedToken
+from servers.smtp.tokens import shared
 from tests.db.world import NOW, smtp_server
 from tests.wire.certificates import Authority
 from tests.wire.scripted import Peer, Received, honest
@@ -121,7 +121,7 @@ def test_servers_are_greeted_with_the_name_that_the_operator_gave(settings):
 
 def source(endpoint, **changes):
     request = TokenRequest(endpoint.url, "client", changes.get("secret", "secret"))
-    return SharedToken(request, timeout=timedelta(seconds=30), policy=Policy(private=True))
+    return shared(request, timeout=timedelta(seconds=30), policy=Policy(private=True))
 
 
 def test_a_token_is_fetched_once_for_all_workers_and_kept_encrypted(endpoint):

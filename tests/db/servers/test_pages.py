@@ -353,8 +353,8 @@ def test_the_list_has_smtp_servers_before_sms_gateways_and_the_tile_no_tick_for_
     shown = admin_client.get(LIST).content.decode()
     assert shown.index("Z server") < shown.index("A gateway")
     assert [one.subject for one in health.findings() if one.level is Level.OK] == ["Z server", "A gateway"]
-    assert health._state() == State("2 active, 2 untested", Level.NEUTRAL)
+    assert health._state("notification-server") == State("2 active, 2 untested", Level.NEUTRAL)
     Server.objects.update(last_test_at=NOW)
-    assert health._state().level is Level.OK
+    assert health._state("notification-server").level is Level.OK
     Server.objects.filter(pk=server.pk).update(stopped_at=NOW, last_test_at=None)
-    assert health._state().level is Level.ERROR
+    assert health._state("notification-server").level is Level.ERROR

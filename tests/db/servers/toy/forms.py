@@ -22,14 +22,23 @@ def _account(service):
 
 class ToyForm(ServerForm[PushService]):
     main = ("name", "description", "service_account")
-    advanced = ("retries", "timeout", "connections", "base_url")
+    advanced = ("retries", "timeout", "connections", "base_url", "ca_bundle")
     secrets = ("service_account",)
     service_account = secret_field("Service account file")
     base_url = forms.CharField(required=False)
 
     class Meta:
         model = PushService
-        fields = ["name", "description", "service_account", "retries", "timeout", "connections", "base_url"]
+        fields = [
+            "name",
+            "description",
+            "service_account",
+            "retries",
+            "timeout",
+            "connections",
+            "base_url",
+            "ca_bundle",
+        ]
 
     def check(self, instance):
         clean(instance)

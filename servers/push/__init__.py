@@ -1,0 +1,1 @@
+"""Push services: APNs and FCM."""
