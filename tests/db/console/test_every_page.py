@@ -141,19 +141,21 @@ NOT_READ = {404, 405}
 """Where there is nothing of that id, or no GET, the query is not looked at."""
 
 
+UNSEEN = "%0D%0A%ED%A0%80%E2%80%8B"
 EXTREMES = [
     "since=0001-01-01&until=9999-12-31",
     "since=9999-12-31&until=0001-01-01",
     "since=2026-02-30&until=99999-01-01",
-    "since=%00&until=%ED%A0%80",
-    *(f"{{}}={value}" for value in ("%00", "%ED%A0%80", "9" * 400, "-1", "%E2%80%8B", "x" * 3_000, "1e999", "%0D%0A")),
+    *(f"{{}}={value}" for value in ("%00", "9" * 400, "-1", "x" * 3_000, "1e999", UNSEEN)),
 ]
 
 
 @pytest.mark.parametrize("pattern", EVERY)
-def test_no_query_is_a_fault(admin_client, pattern):
+def test_no_query_is_a_fault(admin_client, monkeypatch, pattern):
     names = ("recipient", "actor", "action", "kind", "name", "state", "channel", "template", "server", "event", "after")
     names += ("before", "page", "q", "o", "days", "hours", "format", "next", "object", "version", "user", "device")
+    names += ("since", "until")
+    monkeypatch.setattr("console.kit.registry.health", list)  # a third of each page, which no query reaches
     admin_client.raise_request_exception = False
     if admin_client.get(address(pattern)).status_code in NOT_READ:
         return
