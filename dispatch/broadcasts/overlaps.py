@@ -14,14 +14,14 @@ WITHIN = timedelta(minutes=10)
 
 
 def find(template_id: int, broadcast: Broadcast, *, now: datetime) -> Broadcast | None:
-    """The newest broadcast of the template that was begun within ten minutes and goes to some of the same people."""
+    """The newest broadcast that says the same, was begun within ten minutes and goes to some of the same people."""
     of_template = Broadcast.template_versions.through.objects.filter(
         broadcast=OuterRef("pk"), templateversion__template=template_id
     )
     lately = Broadcast.objects.filter(Exists(of_template), created_at__gt=now - WITHIN, created_at__lte=now)
     repeated = broadcast.audience.get(audiences.AGAIN)
     for row in lately.exclude(state=BroadcastState.CANCELLED).exclude(pk=repeated).order_by("-id"):
-        if _meet(broadcast, row, now=now):
+        if row.texts == broadcast.texts and _meet(broadcast, row, now=now):
             return row
     return None
 

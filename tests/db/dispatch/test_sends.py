@@ -176,9 +176,10 @@ def test_the_same_template_to_the_same_people_within_ten_minutes_asks():
         begin(now=now + timedelta(minutes=9))
     assert overlap.value.other.pk == first.id
     begin(now=now, audience=None, users=["u1"])
+    begin(now=now, audience=None, users=["u0"], message={"smtp": {"subject": "Something else", "message": "x"}})
     begin(now=now + timedelta(minutes=20))
     begin(now=now, repeats=True)
-    assert Broadcast.objects.count() == 4
+    assert Broadcast.objects.count() == 5
 
 
 def test_disabled_users_get_nothing():
