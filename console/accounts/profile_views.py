@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic.base import TemplateResponseMixin
 
-from console.accounts import edits, time_zones
+from console.accounts import edits, limits, time_zones
 from console.kit.views import ConsoleView
 from foundation import audit
 
@@ -37,7 +37,7 @@ class ProfilePage(TemplateResponseMixin, ConsoleView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         form = ProfileForm(initial={"time_zone": time_zones.chosen(request)}, of_browser=time_zones.of_browser(request))
-        return self.render_to_response(self.get_context_data(form=form))
+        return self.render_to_response(self.get_context_data(form=form, limited_to=_groups(request)))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = ProfileForm(request.POST, of_browser=time_zones.of_browser(request))
@@ -47,3 +47,11 @@ class ProfilePage(TemplateResponseMixin, ConsoleView):
         edits.set_time_zone(request.user, form.cleaned_data["time_zone"], actor=audit.by_request(request))
         messages.success(request, _("Your profile was saved."))
         return redirect("admin:profile")
+
+
+def _groups(request: HttpRequest) -> str:
+    """The names of the groups whose users alone this administrator sees; "" for who sees all."""
+    if not limits.is_limited(request.user):
+        return ""
+    names = limits.groups().names(limits.of_users([request.user.pk or 0]).get(request.user.pk or 0, ()))
+    return ", ".join(names) or _("none")

@@ -31,6 +31,7 @@ CHAPTERS: Mapping[str, str] = {
     "audit": "decisions-retention",
     "api-keys": "permissions#operations-by-scope",
     "health": "retries#when-a-server-is-in-trouble",
+    "groups": "groups",
     "devices": "http-api#devices-and-users",
     "users": "http-api#devices-and-users",
     "settings": "settings",

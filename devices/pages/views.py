@@ -271,7 +271,7 @@ class UserPage(UsersView, _OnePage[Person]):
         yield _("Login name"), row.loginname
         yield _("Name"), row.displayname
         yield _("Disabled"), cells.badge(Level.WARNING, _("Disabled")) if row.disabled else ""
-        yield _("Groups"), ", ".join(sorted(group.name for group in row.groups.all()))
+        yield _("Groups"), _groups(row)
         yield _("Language"), row.language
         yield _("Time zone"), row.time_zone
         devices = [columns.device_of(device) for device in row.devices.all()]
@@ -283,6 +283,12 @@ class UserPage(UsersView, _OnePage[Person]):
         yield _("Mail"), row.mail or _no(_("no address"))
         yield _("SMS"), _no(_("no device has a SIM")) if no_sim else row.mobile or _no(_("no number"))
         yield _("Secure Hub"), cells.joined(*_tokens(devices)) or _no(_("no push token"))
+
+
+def _groups(row: Person) -> Words:
+    found = sorted(row.groups.all(), key=lambda group: group.name)
+    links = [cells.link(reverse("group", args=[group.pk]), group.name) for group in found]
+    return cells.items(links, style="links") if links else ""
 
 
 def _no(words: str) -> Words:

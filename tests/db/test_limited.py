@@ -210,6 +210,7 @@ def test_many_users_and_few_are_listed_alike(client, eve, limited, outside, insi
 def test_the_audit_trail_is_not_theirs_to_read(client, eve):
     assert client.get("/audit/").status_code == 403
     assert "/audit/" not in text(client.get("/settings/"))
+    assert "and what was sent to them: Sales." in text(client.get("/admin/profile/"))
 
 
 KEYS = {

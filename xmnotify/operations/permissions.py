@@ -22,7 +22,8 @@ Made by `manage.py permissions` from the tables that the program itself reads; a
 
 What the roles that come with the product may do, **see** a page or **do** what its form or button does; a role of one's
 own is any choice of the permissions named here. A superuser may do everything, and nobody touches users, roles, keys
-and second factors that hold more than they do (`console/accounts/grants.py`).
+and second factors that hold more than they do (`console/accounts/grants.py`). Whose data somebody sees is narrowed by
+[groups](groups.md).
 """
 _SCOPES = """
 ## Operations by scope

@@ -7,6 +7,7 @@ from api.access import keys
 from api.kit.callers import ApiScope
 from api.models import ApiKey
 from console.kit.editing import FormPage
+from devices import models as devices
 from foundation.models import AuditEntry
 from servers.models import CarrierGateway, PushService, SmsGateway, SmtpServer
 from templates_app.models import NotificationTemplate
@@ -67,6 +68,32 @@ class TestRole(_Role):
 
     def meanwhile(self):
         Group.objects.filter(pk=self.made.pk).update(name="Second line")
+
+
+class _Group(FormContract):
+    good = {"name": "Board"}
+    bad = (("name", ""), ("name", "a\nb"), ("name", TOO_LONG), ("name", "Known"))
+
+    def make(self):
+        devices.Group.objects.create(name="Known")
+
+    def stored(self):
+        return list(devices.Group.objects.values("name", "by_hand"))
+
+
+class TestAddGroup(_Group):
+    view = "group-add"
+
+
+class TestRenameGroup(_Group):
+    view = "group-rename"
+
+    def make(self):
+        super().make()
+        return devices.Group.objects.create(name="Sales")
+
+    def meanwhile(self):
+        devices.Group.objects.filter(pk=self.made.pk).update(name="Trade")
 
 
 class _SmtpServer(FormContract):

@@ -12,6 +12,7 @@ from api.models import ApiKey
 from console.kit import registry
 from console.kit.lists import ListPage
 from console.kit.registry import Bulk, Button, Column
+from devices import models as devices
 from devices.models import Device, Person
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
@@ -156,6 +157,39 @@ class TestUsers(ListContract):
 
     def clear(self):
         Person.objects.all().delete()
+
+
+class TestGroups(ListContract):
+    view = "groups"
+    unfit = {"name": "nobody's", "source": "hand"}
+
+    def add(self, count):
+        for name in names("Group", count):
+            person = world.person(loginname=name)
+            person.groups.add(devices.Group.objects.create(name=name))
+            world.device(serial=name, owner=person)
+
+    def clear(self):
+        devices.Group.objects.all().delete()
+
+
+class TestUsersOfAGroup(ListContract):
+    view = "group"
+    unfit = {"search": "nobody's"}
+
+    def address(self):
+        if not hasattr(self, "group"):
+            self.group = devices.Group.objects.create(name="Sales")
+        return reverse(self.view, args=[self.group.pk])
+
+    def add(self, count):
+        for name in names("User", count):
+            person = world.person(loginname=name, mail=f"{name[-5:]}@example.com")
+            person.groups.add(self.group)
+            world.device(serial=name, owner=person)
+
+    def clear(self):
+        self.group.people.clear()
 
 
 class TestDeliveryLog(ListContract):

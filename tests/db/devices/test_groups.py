@@ -1,7 +1,5 @@
 """Manage > Groups."""
 
-from itertools import count
-
 import pytest
 from django.contrib.auth.models import Group as Role
 from django.urls import reverse
@@ -14,84 +12,9 @@ from devices.scope import EVERYBODY, GroupScope
 from foundation.audit import Actor
 from foundation.models import AuditEntry
 from tests.db import world
-from tests.db.form_contract import FormContract
-from tests.db.list_contract import ListContract
 
 pytestmark = pytest.mark.django_db
 ACTOR = Actor("test")
-NUMBERS = count()
-
-
-def some(number):
-    return [f"{next(NUMBERS):05}" for _ in range(number)]
-
-
-class TestGroups(ListContract):
-    view = "groups"
-    unfit = {"name": "nobody's", "source": "hand"}
-
-    def add(self, count):
-        for name in some(count):
-            group = Group.objects.create(name=f"Group {name}")
-            person = world.person(loginname=name)
-            person.groups.add(group)
-            world.device(serial=name, owner=person)
-
-    def clear(self):
-        Group.objects.all().delete()
-
-
-class TestMembers(ListContract):
-    view = "group"
-    unfit = {"search": "nobody's"}
-
-    @pytest.fixture(autouse=True)
-    def _a_group(self):
-        self.group = Group.objects.create(name="Sales")
-
-    @pytest.fixture(autouse=True)
-    def _as_administrator(self, _a_group, admin_client, monkeypatch):
-        ListContract._as_administrator.__wrapped__(self, admin_client, monkeypatch)
-
-    def address(self):
-        return reverse("group", args=[self.group.pk])
-
-    def add(self, count):
-        for name in some(count):
-            person = world.person(loginname=name, mail=f"{name}@example.com")
-            person.groups.add(self.group)
-            world.device(serial=name, owner=person)
-
-    def clear(self):
-        self.group.people.clear()
-
-
-class TestAdding(FormContract):
-    view = "group-add"
-    good = {"name": "Board"}
-    bad = (("name", ""), ("name", "a\nb"), ("name", "x" * 256), ("name", "Known"))
-
-    def make(self):
-        Group.objects.create(name="Known")
-
-    def stored(self):
-        return list(Group.objects.values("name", "by_hand"))
-
-
-class TestRenaming(FormContract):
-    view = "group-rename"
-    good = {"name": "Board"}
-    bad = (("name", ""), ("name", "Known"))
-
-    def make(self):
-        Group.objects.create(name="Known")
-        return Group.objects.create(name="Sales")
-
-    def meanwhile(self):
-        Group.objects.filter(name="Sales").update(name="Trade")
-
-    def stored(self):
-        return list(Group.objects.values("name", "by_hand"))
 
 
 def test_the_page_says_how_many_and_where_from(admin_client):
