@@ -110,7 +110,9 @@ class ServersBody(Struct):
 
 
 class TestBody(Struct, forbid_unknown_fields=True):
-    """Where the one real test message goes: a mail address, or a phone number for an SMS gateway."""
+    """Where the one real test message goes: a mail address, a phone number for an SMS gateway, a push token for APNs;
+    for FCM the push token with which the message is checked and not sent.
+    """
 
     to: str
 
