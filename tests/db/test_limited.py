@@ -129,7 +129,8 @@ def inside(sales):
 @pytest.fixture
 def eve(client, sales):
     """An Administrator limited to Sales by a second role."""
-    roles.install(apps)
+    if not Role.objects.filter(name=roles.ADMINISTRATOR, permissions__codename="add_group").exists():
+        roles.install(apps)
     limit = Role.objects.create(name="Sales only")
     RoleRule.objects.create(role=limit, limited=True)
     RoleScope.objects.create(role=limit, group=sales)
@@ -336,6 +337,63 @@ def test_a_group_outside_stays_with_a_user_whose_other_groups_are_written(limite
     lines = "user;password;role;group\nada;;;Sales"
     assert limited("POST", "/imports/users", lines, content_type="text/csv").status_code == 200
     assert set(inside["person"].groups.values_list("name", flat=True)) == {"Sales", outside.group.name}
+
+
+SHARED = [pytest.param(one.values[0], id=one.id) for one in EVERY if one.id.startswith("/broadcasts/0")]
+
+
+@pytest.fixture
+def shared(outside, inside):
+    """A broadcast that reached a user inside and one outside."""
+    made = Broadcast.objects.create(name="News", audience={"all": [{"note": MARK}]}, state="running", created_at=now())
+    begun = Event.objects.create(
+        type="adhoc", source="test", origin="key:0", broadcast=made, occurred_at=now(), received_at=now()
+    )
+    delivery(inside["person"], "ada@example.com", own=True, event=begun)
+    delivery(outside.person, f"{MARK}@hidden.example", own=False, event=begun)
+    return made
+
+
+@pytest.mark.parametrize("pattern", SHARED)
+def test_of_a_broadcast_to_others_too_one_sees_the_own_and_stops_nothing(client, eve, shared, pattern):
+    path = address(pattern, pk=str(shared.pk))
+    answer = client.get(path)
+    assert answer.status_code != 500
+    assert MARK.lower() not in text(answer).lower()
+    if answer.status_code == 200 and "audience" not in path:
+        assert MARK.lower() not in text(client.get(f"{path}?channel=smtp&reason=reached&code=policy")).lower()
+    for do in ("pause", "resume", "cancel"):
+        client.post(path, {"do": do, "action": do, "sure": "on", "number": "1"})
+    shared.refresh_from_db()
+    assert shared.state == "running"
+
+
+def test_whoever_sees_all_that_it_reaches_pauses_it(admin_client, shared):
+    admin_client.post(address(next(one for one in EVERY if one.id.endswith("/pause/")).values[0], pk=str(shared.pk)))
+    shared.refresh_from_db()
+    assert shared.state == "paused"
+
+
+def test_nobody_outside_is_among_those_who_are_notified_by_hand(client, eve, outside, inside):
+    for do, outer, inner in (
+        ("devices", outside.device, inside["device"]),
+        ("users", outside.person, inside["person"]),
+    ):
+        for chosen in ({"scope": "all"}, {"scope": "ticked"}):
+            answer = client.post("/broadcasts/notify/", {"do": do, "id": [outer.pk, inner.pk], **chosen}, follow=True)
+            assert answer.status_code == 200
+            assert MARK.lower() not in text(answer).lower()
+
+
+@pytest.mark.parametrize("do", ["", "/pause", "/resume", "/cancel"])
+def test_nor_over_http(limited, shared, do):
+    answer = limited("POST" if do else "GET", f"/broadcasts/{shared.pk}{do}")
+    assert answer.status_code == (403 if do else 200)
+    assert MARK.lower() not in text(answer).lower()
+    shared.refresh_from_db()
+    assert shared.state == "running"
+    if not do:
+        assert sum(answer.json()["counts"].values()) == 1
 
 
 def test_a_broadcast_over_http_stays_within_the_groups(limited, outside, inside):

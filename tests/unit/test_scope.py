@@ -16,7 +16,9 @@ ROOMS = (
     "dispatch/console.py",
     "dispatch/dashboard/figures.py",
     "dispatch/dashboard/views.py",
+    "dispatch/intake/sends.py",
     "dispatch/log",
+    "dispatch/notify",
     "templates_app/pages",
     "templates_app/texts/preview.py",
 )
@@ -37,6 +39,8 @@ EXCEPTED = {
     "dispatch/dashboard/views.py: Device.objects.exists": "whether anything is set up",
     "dispatch/dashboard/views.py: Person.objects.exists": "whether anything is set up",
     "dispatch/dashboard/views.py: Delivery.objects.exists": "whether anything is set up",
+    "dispatch/intake/sends.py: Event.objects.filter": "of the sender's own key, and of its own broadcast",
+    "dispatch/notify/watch_views.py: Event.objects.filter": "of a broadcast that was found within",
     "dispatch/log/search.py: Delivery.objects.only": "narrowed by whoever calls it",
     "dispatch/log/search.py: Event.objects.filter": "the index of the subjects; the rows are within",
     "dispatch/log/trial_views.py: Delivery.objects.filter": "of who is limited the own tests alone",
