@@ -17,7 +17,7 @@ from tests.db import world
 
 pytestmark = pytest.mark.flow
 
-MANY = 10_000
+MANY = 5_000
 KILLS = 5
 LANES = 2
 
