@@ -212,7 +212,7 @@ class _OnePage(ConsoleView, TemplateView, Generic[Row]):
         self.row: Row = get_object_or_404(self.rows(), pk=self.kwargs["pk"])
         context = {
             "parts": [Part(title, lines) for title, lines in self._parts() if lines],
-            "buttons": list(self.buttons()),
+            "buttons": [*self.buttons(), *registry.row_buttons(self.page, self.request, [self.row])(self.row)],
             "panels": registry.panels(self.place, self.request, instance=self.row),
         }
         return super().get_context_data(**context | kwargs)

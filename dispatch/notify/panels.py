@@ -31,9 +31,10 @@ def register() -> None:
     )
     for name in (DEVICES, USERS):
         registry.add_bulk(name, Bulk(gettext_lazy("Notify"), reverse_lazy("notify"), name, PERMISSION))
-        registry.add_row_buttons(name, source=_of_rows(name))
-    registry.add_panel("device", source=lambda request, row: _panel(request, {DEVICES: row.pk}), order=0)
-    registry.add_panel("user", source=lambda request, row: _panel(request, {USERS: row.pk}), order=0)
+    registry.add_row_buttons("devices", source=_of_rows(lambda row: {DEVICES: row.pk}))
+    for page in ("users", "group-members"):
+        registry.add_row_buttons(page, source=_of_rows(lambda row: {USERS: row.pk}))
+    registry.add_row_buttons("groups", source=_of_rows(lambda row: {"all": USERS, "group": row.name}))
     registry.add_panel("manual-sending", source=_of_template)
     registry.add_panel("dashboard", source=_dashboard, order=50)
 
@@ -43,17 +44,13 @@ def notify_url(**query: Any) -> str:
     return f"{reverse('notify')}?{urlencode(query)}"
 
 
-def _of_rows(name: str) -> Callable[[HttpRequest, Sequence[Any]], Callable[[Any], Iterable[Button]]]:
+def _of_rows(query: Callable[[Any], dict[str, Any]]) -> registry.ButtonSource:
+    """With each row of a list, and on its page; `query` says who is chosen there."""
+
     def source(_request: HttpRequest, _rows: Sequence[Any]) -> Callable[[Any], Iterable[Button]]:
-        return lambda row: [Button(_("Notify"), notify_url(**{name: row.pk}), PERMISSION, How.LINK)]
+        return lambda row: [Button(_("Notify"), notify_url(**query(row)), PERMISSION, How.LINK)]
 
     return source
-
-
-def _panel(request: HttpRequest, query: dict[str, Any]) -> str:
-    if not request.user.has_perm(PERMISSION):
-        return ""
-    return render_to_string("dispatch/notify_button.html", {"url": notify_url(**query)}, request)
 
 
 def _of_template(request: HttpRequest, template: NotificationTemplate) -> str:

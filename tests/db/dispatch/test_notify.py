@@ -54,6 +54,9 @@ def whom(answer):
 
 def test_from_a_row_a_selection_and_all_that_match(admin_client, fleet):
     assert whom(admin_client.get(f"{reverse('notify')}?devices={fleet[0].pk}")) == "1 device"
+    group = admin_client.get(f"{reverse('notify')}?all=users&group=Sales")
+    assert whom(group) == "group is Sales"
+    assert f"{reverse('notify')}?devices={fleet[0].pk}" in admin_client.get(f"/devices/{fleet[0].pk}/").content.decode()
     ticked = press(admin_client, do="devices", id=[row.pk for row in fleet], scope="ticked", query="")
     assert whom(ticked) == "2 devices"
     matching = press(admin_client, do="devices", scope="all", query="platform=iOS&status=jailbroken")
