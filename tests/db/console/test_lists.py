@@ -13,7 +13,7 @@ from console.kit import registry
 from console.kit.lists import ListPage
 from console.kit.registry import Bulk, Button, Column
 from devices import models as devices
-from devices.models import Device, Person
+from devices.models import Device, Person, SavedFilter
 from dispatch.models import Delivery
 from foundation.audit import Action, Actor, record
 from foundation.models import AuditEntry
@@ -190,6 +190,25 @@ class TestUsersOfAGroup(ListContract):
 
     def clear(self):
         self.group.people.clear()
+
+
+class TestSavedFilters(ListContract):
+    view = "devices-filters"
+
+    def add(self, count):
+        owner, _ = User.objects.get_or_create(username="owner")
+        page = self.view.partition("-")[0]
+        SavedFilter.objects.bulk_create(
+            SavedFilter(owner=owner, page=page, name=name, query="group=Sales", shared=True)
+            for name in names("Filter", count)
+        )
+
+    def clear(self):
+        SavedFilter.objects.all().delete()
+
+
+class TestSavedFiltersOfUsers(TestSavedFilters, ListContract):
+    view = "users-filters"
 
 
 class TestDeliveryLog(ListContract):
