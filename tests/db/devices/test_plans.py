@@ -2,11 +2,12 @@
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from devices import edits, queries
-from devices.models import Device, Person, keyed
-from devices.scope import EVERYBODY
+from devices.models import Device, Group, Person, keyed
+from devices.scope import EVERYBODY, GroupScope
 from dispatch.intake import accept
 from dispatch.models import Event
 from tests.db.world import NOW
@@ -75,3 +76,20 @@ def test_the_first_answer_to_an_idempotency_key_is_found_by_its_index(explain):
         accept.accept_all([posted], origin="test", now=NOW)
     (sql,) = [each["sql"] for each in seen if "idempotency_key" in each["sql"]]
     assert "idempotency_key_once_an_origin" in explain(sql)
+
+
+@pytest.mark.parametrize("model", [Device, Person])
+def test_those_of_a_small_group_are_found_by_indexes(many, model):
+    people = list(Person.objects.order_by("pk"))
+    Device.objects.update(person=F("pk") + (people[0].pk - Device.objects.order_by("pk").first().pk))
+    group, other = Group.objects.create(name="Sales"), Group.objects.create(name="Board")
+    member = Person.groups.through
+    member.objects.bulk_create(member(person=each, group=other) for each in people)
+    member.objects.bulk_create(member(person=each, group=group) for each in people[::500])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    rows = model.objects.within(GroupScope(frozenset({group.pk}))).order_by("pk")[:50]
+    assert len(rows) == 6
+    plan, table = rows.explain(), model._meta.db_table
+    assert f"Seq Scan on {table}" not in plan
+    assert "SCAN" not in plan  # as SQLite says it
