@@ -123,6 +123,22 @@ def _paths() -> Iterator[str]:
         f"since={middle.created_at:%Y-%m-%d}&until={middle.created_at:%Y-%m-%d}",
     ):
         yield f"{log}?{query}"
+    for query in (
+        "after=50000",
+        "sort=-access",
+        "platform=iOS&status=out_of_compliance&ownership=byod",
+        "inactive=8h",
+        "group=Sales",
+        "carrier=voda",
+        "app=words",
+        "push=stale",
+        "property=ROOM&value=41",
+        f"search={middle.device.serial}",
+        "search=nobodylikethis",
+    ):
+        yield f"{reverse('devices')}?{query}"
+    for query in ("after=50000", "group=Sales", f"search={middle.person.loginname}", "search=nobodylikethis"):
+        yield f"{reverse('users')}?{query}"
     yield f"{reverse('audit')}?action=change&kind=auth.user"
     yield f"{reverse('audit')}?name=nothing+like+it"
 
