@@ -55,8 +55,8 @@ def test_faults_are_told_and_written_to_a_file(tmp_path):
         run("import_devices", file, "--faults", sheet)
     assert sheet.read_text().splitlines() == [
         "line,column,value,reason",
-        "3,serial,,Give the serial number or the IMEI.",
         '2,platform,\'=iSO,"Give one of iOS, ANDROID, WINDOWS, MACOSX."',
+        "3,serial,,Give the serial number or the IMEI.",
     ]
     assert not Device.objects.exists()
 

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from transports.types import Reason, ReasonCode, Scope
 
-_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+_KEY = re.compile(r"-----BEGIN ([A-Z ]{0,20}PRIVATE KEY-----)")
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -50,11 +50,14 @@ def tls_context(
 
 def read_certificate(pem: str) -> tuple[list[x509.Certificate], str]:
     """The certificates in `pem`, and the PEM text of the unencrypted key; raises ValueError where one is missing."""
-    key = _KEY.search(pem)
-    if key is None:
+    begins = _KEY.search(pem)
+    mark = f"-----END {begins[1]}" if begins else ""
+    ends = pem.find(mark, begins.end()) if begins else -1
+    if begins is None or ends < 0:
         raise ValueError("there is no private key in it")
-    load_pem_private_key(key[0].encode(), None)
-    return x509.load_pem_x509_certificates(pem.encode()), key[0]
+    key = pem[begins.start() : ends + len(mark)]
+    load_pem_private_key(key.encode(), None)
+    return x509.load_pem_x509_certificates(pem.encode()), key
 
 
 def _show(context: ssl.SSLContext, pem: str) -> None:
