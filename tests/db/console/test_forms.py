@@ -98,8 +98,18 @@ class TestRenameGroup(_Group):
 
 class _Device(FormContract):
     good = {
-        **{"serial": "S9", "imei": "", "name": "Left", "platform": "iOS", "os_version": "26.1", "model": "iPad"},
-        **{"ownership": "byod", "user": "", "phone_number": "", "carrier": "", "has_sim": "True", "managed": "on"},
+        "serial": "S9",
+        "imei": "",
+        "name": "Left",
+        "platform": "iOS",
+        "os_version": "26.1",
+        "model": "iPad",
+        "ownership": "byod",
+        "user": "",
+        "phone_number": "",
+        "carrier": "",
+        "has_sim": "True",
+        "managed": "on",
         "properties": "ROOM=12",
     }
     bad = (
@@ -127,8 +137,14 @@ class TestDevice(_Device):
 
 class _User(FormContract):
     good = {
-        **{"loginname": "eva", "displayname": "Eva", "mail": "eva@example.com", "mobile": "+447700900123"},
-        **{"language": "de", "time_zone": "Europe/Berlin", "groups": "Sales\nBoard", "properties": "FLOOR=3"},
+        "loginname": "eva",
+        "displayname": "Eva",
+        "mail": "eva@example.com",
+        "mobile": "+447700900123",
+        "language": "de",
+        "time_zone": "Europe/Berlin",
+        "groups": "Sales\nBoard",
+        "properties": "FLOOR=3",
     }
     bad = (
         *(("loginname", ""), ("loginname", TOO_LONG), ("mail", "nowhere"), ("mobile", "letters")),
