@@ -14,7 +14,7 @@ from console.kit.lists import ListPage
 from console.kit.registry import Bulk, Button, Column
 from devices import models as devices
 from devices.models import Device, Person, SavedFilter
-from dispatch.models import Delivery
+from dispatch.models import Broadcast, Delivery
 from foundation.audit import Action, Actor, record
 from foundation.models import AuditEntry
 from servers.models import CarrierGateway, Server
@@ -221,6 +221,20 @@ class TestDeliveryLog(ListContract):
 
     def clear(self):
         Delivery.objects.all().delete()
+
+
+class TestBroadcasts(ListContract):
+    view = "broadcasts"
+    unfit = {"by": "nobody", "state": "cancelled"}
+
+    def add(self, count):
+        Broadcast.objects.bulk_create(
+            Broadcast(name=name, audience={"devices": []}, state="finished", created_at=world.NOW, sent_by="admin")
+            for name in names("Broadcast", count)
+        )
+
+    def clear(self):
+        Broadcast.objects.all().delete()
 
 
 def test_every_list_keeps_the_contract():
