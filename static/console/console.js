@@ -238,14 +238,19 @@ document.addEventListener("change", (event) => {
   if (form && event.target.matches("select")) form.requestSubmit();
 });
 
-// On a phone the first filter stands alone until the others are asked for, or one of them is in use.
+// On a phone the first filter stands alone, and of a long row of filters seven, until the others are asked for or in use.
+const wide = matchMedia("(width > 820px)");
 function readyFilters(root) {
   root.querySelectorAll(".filters .unfold").forEach((button) => {
-    const others = [...button.form.querySelectorAll(":scope > div:not(:first-of-type) :is(input, select)")];
-    const folds = others.every((field) => !field.value);
+    const fold = () => {
+      const others = `:scope > div:nth-of-type(n + ${wide.matches ? 8 : 2}) :is(input, select)`;
+      const folds = [...button.form.querySelectorAll(others)].every((field) => !field.value);
+      button.form.classList.toggle("folded", folds);
+      button.setAttribute("aria-expanded", String(!folds));
+    };
     button.hidden = false;
-    button.form.classList.toggle("folded", folds);
-    button.setAttribute("aria-expanded", String(!folds));
+    fold();
+    wide.addEventListener("change", fold);
     button.addEventListener("click", () => {
       button.setAttribute("aria-expanded", String(!button.form.classList.toggle("folded")));
     });
