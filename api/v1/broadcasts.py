@@ -144,12 +144,14 @@ class PauseBody(Struct):
 class BroadcastDetail(BroadcastSummary):
     """`counts` are those of its deliveries, which grow until all are planned.
 
+    `message` is text of one's own; it comes with the scope `messages`.
+
     `rate` is messages a second over the last minute, `seconds_left` how long the rest takes at it; `stands_still` says
     why nothing has moved for a minute.
     """
 
     audience: dict[str, Any]
-    message: dict[str, Any] | None
+    message: dict[str, Any] | UnsetType | None
     counts: dict[str, int]
     rate: float
     seconds_left: int | None
@@ -211,7 +213,8 @@ def list_broadcasts(call: Call) -> HttpResponse:
 def show_broadcast(call: Call, broadcast_id: UUID) -> HttpResponse:
     row, within = _find(call, broadcast_id), call.caller.within
     found = progress.of(row, scope=within, now=call.now)
-    return operation.answer(_detail(row, found=found, is_whole=row.is_whole_within(within)))
+    message = _message(row.texts) if ApiScope.MESSAGES in call.caller.scopes else UNSET
+    return operation.answer(_detail(row, found=found, message=message, is_whole=row.is_whole_within(within)))
 
 
 def pause_broadcast(call: Call, broadcast_id: UUID) -> HttpResponse:
@@ -319,12 +322,14 @@ def _summary(row: Broadcast) -> dict[str, Any]:
     return {"id": row.pk, "name": str(row), "state": _shown(row.state), **{name: getattr(row, name) for name in names}}
 
 
-def _detail(row: Broadcast, *, found: Progress, is_whole: bool) -> BroadcastDetail:
+def _detail(
+    row: Broadcast, *, found: Progress, message: dict[str, Any] | UnsetType | None, is_whole: bool
+) -> BroadcastDetail:
     """Whom it goes to, and a server's words, may name somebody else: they are for those who see all that it reaches."""
     return BroadcastDetail(
         **_summary(row),
         audience=row.audience if is_whole else {},
-        message=_message(row.texts),
+        message=message,
         counts=dict(found.counts),
         rate=round(found.rate, 2),
         seconds_left=None if found.left is None else int(found.left.total_seconds()),

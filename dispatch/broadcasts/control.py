@@ -54,13 +54,13 @@ def resume(broadcast_id: UUID, *, actor: Actor, now: datetime) -> None:
     row = Broadcast.objects.get(pk=broadcast_id)
     waits = Withheld.objects.filter(broadcast=broadcast_id, decision="").first()
     code = waits.code if waits and waits.code != withheld.CODE else ""
-    forgiven = tally(row)
     with transaction.atomic():
         if not withheld.release(broadcast_id):
             raise _refusal(broadcast_id, change=BroadcastChange.RELEASE)
-        Broadcast.objects.filter(pk=broadcast_id).update(forgiven=msgspec.to_builtins(forgiven))
         if code:
             _try_again(row, code, now=now)
+        # After that: what is tried again counts anew, whatever becomes of it.
+        Broadcast.objects.filter(pk=broadcast_id).update(forgiven=msgspec.to_builtins(tally(row)))
         _record(row, state=BroadcastState.PLANNING, actor=actor)
     withheld.sweep(now=now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
@@ -19,11 +20,20 @@ def find(template_id: int, broadcast: Broadcast, *, now: datetime) -> Broadcast 
         broadcast=OuterRef("pk"), templateversion__template=template_id
     )
     lately = Broadcast.objects.filter(Exists(of_template), created_at__gt=now - WITHIN, created_at__lte=now)
-    repeated = broadcast.audience.get(audiences.AGAIN)
-    for row in lately.exclude(state=BroadcastState.CANCELLED).exclude(pk=repeated).order_by("-id"):
+    for row in lately.exclude(state=BroadcastState.CANCELLED).exclude(pk__in=_repeated(broadcast)).order_by("-id"):
         if row.texts == broadcast.texts and _meet(broadcast, row, now=now):
             return row
     return None
+
+
+def _repeated(broadcast: Broadcast) -> list[UUID]:
+    """The broadcast that it repeats to whom that did not reach, the one that this repeated, and so on."""
+    found: list[UUID] = []
+    row: Broadcast | None = broadcast
+    while row and (earlier := row.audience.get(audiences.AGAIN)):
+        found.append(UUID(earlier))
+        row = Broadcast.objects.filter(pk=earlier).first()
+    return found
 
 
 def _meet(one: Broadcast, other: Broadcast, *, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from console.kit import times
 from devices.scope import GroupScope
 from dispatch.broadcasts import control
-from dispatch.models import Attempt, Broadcast, Delivery, Priority, Withheld
+from dispatch.models import Attempt, Broadcast, Delivery, DeliveryQuerySet, Priority, Withheld
 from dispatch.outbox.indexes import in_state
 from dispatch.rules import states
 from dispatch.rules.clock import SystemClock
@@ -98,7 +98,7 @@ def of(row: Broadcast, *, scope: GroupScope, now: datetime) -> Progress:
         left=timedelta(seconds=round(waiting / rate)) if moving and rate else None,
         failures=_failures(rows),
         pause=_pause(row),
-        still=_still(row, last_sent=last_sent, now=now) if moving else "",
+        still=_still(row, rows=rows, last_sent=last_sent, now=now) if moving else "",
     )
 
 
@@ -119,15 +119,14 @@ def _pause(row: Broadcast) -> Pause | None:
     return Pause(waits.code, waits.words, waits.server_name, waits.since) if waits else None
 
 
-def _still(row: Broadcast, *, last_sent: datetime, now: datetime) -> str:
+def _still(row: Broadcast, *, rows: DeliveryQuerySet, last_sent: datetime, now: datetime) -> str:
     """Why nothing has moved for a minute."""
-    if now - max(last_sent, row.created_at) < STILL or now - _last_failed(row, since=last_sent) < STILL:
+    if now - max(last_sent, row.created_at) < STILL or now - _last_failed(rows, since=last_sent) < STILL:
         return ""
     if liveness.silent([wake_ups.DRAIN_QUEUE], clock=SystemClock()):
         return _("No worker is running: start one, and it goes on by itself.")
     if row.state == BroadcastState.PLANNING:
         return _("Its recipients are still being planned.")
-    rows = control.deliveries(row)
     due = rows.filter(in_state(DeliveryState.DUE))
     servers = list(due.values_list("server", "server_kind").annotate(number=Count("*"), first=Min("due_at")))
     names = Server.objects.in_bulk([server for server, *_rest in servers if server])
@@ -137,9 +136,9 @@ def _still(row: Broadcast, *, last_sent: datetime, now: datetime) -> str:
     return " ".join(causes)
 
 
-def _last_failed(row: Broadcast, *, since: datetime) -> datetime:
+def _last_failed(rows: DeliveryQuerySet, *, since: datetime) -> datetime:
     """When the last one was tried of those that failed."""
-    failed = control.deliveries(row).filter(state__in=control.FAILED)
+    failed = rows.filter(state__in=control.FAILED)
     tried = Attempt.objects.filter(delivery__in=failed, started_at__gt=since)
     last: datetime | None = tried.aggregate(last=Max("started_at"))["last"]
     return last or since

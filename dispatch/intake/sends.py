@@ -170,7 +170,8 @@ def _store(prepared: Prepared, *, sender: Sender, repeats: bool, now: datetime) 
         beside = overlaps.find(template.id, broadcast, now=now)
         if beside and not repeats:
             raise OverlapError(beside)
-        store.store([prepared.event], planned=[], now=now)
+        if not store.store([prepared.event], planned=[], now=now):  # the key came with another template meanwhile
+            return _replayed(Event.objects.get(**_of_key(sender)), sender=sender)
         broadcast.save(force_insert=True)
         broadcast.template_versions.set([each.texts.version_id for each in prepared.chosen])
         Event.objects.filter(pk=prepared.event.id).update(broadcast=broadcast)
@@ -233,7 +234,11 @@ def shown(broadcast: Broadcast) -> dict[str, Any]:
 def _first(sender: Sender) -> Event | None:
     if not sender.idempotency_key:
         return None
-    return Event.objects.filter(origin=sender.origin, idempotency_key=sender.idempotency_key).first()
+    return Event.objects.filter(**_of_key(sender)).first()
+
+
+def _of_key(sender: Sender) -> dict[str, str]:
+    return {"origin": sender.origin, "idempotency_key": sender.idempotency_key}
 
 
 def _replayed(first: Event, *, sender: Sender) -> Begun:
@@ -359,10 +364,10 @@ def _named(given: Sequence[str], rows: QuerySet[Any], *, keys: Sequence[str], fi
         found |= {text: str(uid) for text, known in ids.items() if known == uid}
     for key in keys:
         left = [text for text in wanted - set(found) if text]
-        lookup = {text.lower(): text for text in left} if key == "loginname" else {text: text for text in left}
-        by = "loginname__lower__in" if key == "loginname" else f"{key}__in"
-        for value, uid in rows.filter(**{by: list(lookup)}).values_list(key, "uid"):
-            found[lookup[value.lower() if key == "loginname" else value]] = str(uid)
+        fold, by = (str.lower, "loginname__lower__in") if key == "loginname" else (str, f"{key}__in")
+        known = rows.filter(**{by: {fold(text) for text in left}}).values_list(key, "uid")
+        uids = {fold(value): str(uid) for value, uid in known}
+        found |= {text: uids[fold(text)] for text in left if fold(text) in uids}
     for place, text in enumerate(given):
         if text not in found:
             raise RefusedError(f"{field}.{place}", "unknown", f"There is none with {text[:100]!r}.")

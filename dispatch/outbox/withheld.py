@@ -65,6 +65,15 @@ def _why(code: str, words: str) -> Why:
 
 def put_aside(claims: list[Claim], *, lease: UUID) -> list[Claim]:
     """Those that may be sent; the others wait for a person, as if they had not been claimed."""
+    if not any(map(waiting().why, claims)):
+        return claims
+    return _put_aside(claims, lease=lease)
+
+
+@transaction.atomic
+def _put_aside(claims: list[Claim], *, lease: UUID) -> list[Claim]:
+    """Nobody decides meanwhile: what went aside after a decision was done would wait for ever."""
+    list(Withheld.objects.select_for_update(no_key=True).filter(decision="").order_by("pk"))
     held = waiting()
     for claim in claims:
         why = held.why(claim)
@@ -178,6 +187,8 @@ def _settle(withheld: Withheld) -> None:
 
 @transaction.atomic
 def _change(withheld: Withheld, *, now: datetime) -> int:
+    if not _locked(withheld):
+        return 0
     held = _held_state(withheld)
     noted = withheld.code == CODE  # else what the rows say of themselves stays
     if not withheld.decision:
@@ -191,6 +202,12 @@ def _change(withheld: Withheld, *, now: datetime) -> int:
     if changed:
         _wake()
     return changed
+
+
+def _locked(withheld: Withheld) -> bool:
+    """Whether nobody decided otherwise since it was read; nobody does until the transaction ends."""
+    same = Withheld.objects.select_for_update(no_key=True).filter(pk=withheld.pk, decision=withheld.decision)
+    return same.first() is not None
 
 
 def _cancel(rows: QuerySet[Delivery]) -> int:

@@ -28,7 +28,7 @@ def plan():
 
 
 def test_one_is_begun_watched_and_ended(api, small_world):
-    caller = api("send")
+    caller = api("send", "messages")
     begun = caller.post("/broadcasts", SEND)
     assert begun.status_code == 202
     where = begun.json()["status_url"].removeprefix("/api/v1")
@@ -39,6 +39,7 @@ def test_one_is_begun_watched_and_ended(api, small_world):
     assert (shown["state"], shown["counts"]["due"]) == ("running", 1)
     assert (shown["name"], shown["sent_by"], shown["sent_from"]) == ("Ad Hoc", "key 1", "127.0.0.1")
     assert (shown["message"], shown["audience"]) == (OWN, IPHONES)
+    assert "message" not in api("read").get(where).json()
     paused = caller.post(f"{where}/pause").json()
     assert (paused["state"], paused["pause"]["reason"], paused["counts"]["paused"]) == ("paused", "", 1)
     assert caller.post(f"{where}/resume").json()["counts"]["due"] == 1

@@ -18,8 +18,10 @@ from dispatch.intake import sends
 from dispatch.intake.accept import ConflictError
 from dispatch.intake.subjects import RefusedError
 from dispatch.models import Broadcast, Delivery, Event, Withheld
+from dispatch.outbox import withheld
 from dispatch.rules import states
 from dispatch.rules.clock import SystemClock
+from dispatch.rules.failures import Tally
 from dispatch.sending import compose
 from dispatch.upkeep import sweep
 from foundation.audit import Actor
@@ -140,7 +142,7 @@ def test_devices_and_users_are_named_by_id_or_key():
     device = Device.objects.get(serial="S1.0")
     _, rows = sent(audience=None, devices=["S0.0", str(device.uid)])
     assert [row.address for row in rows] == ["u0@example.com", "u1@example.com"]
-    _, rows = sent(audience=None, users=["U2", "bare"])
+    _, rows = sent(audience=None, users=["U2", "u2", "bare"])
     assert [row.address for row in rows] == ["bare@example.com", "u2@example.com"]
     _, rows = sent(audience=None, recipients={ChannelKind.SMTP: ["x@EXAMPLE.com", "x@example.com"]})
     assert [row.address for row in rows] == ["x@example.com"]
@@ -166,6 +168,29 @@ def test_the_same_key_begins_one_and_another_body_is_refused():
     with pytest.raises(ConflictError):
         begin(key="a", body="y")
     assert Broadcast.objects.count() == 1
+
+
+def test_a_key_that_is_used_while_the_broadcast_is_stored_leaves_none_without_its_event(monkeypatch):
+    first = begin(key="a", body="x")
+    monkeypatch.setattr(sends, "_first", lambda _sender: None)
+    assert begin(key="a", body="x", repeats=True) == sends.Begun(first.id, replayed=True)
+    assert Broadcast.objects.count() == 1
+
+
+def test_what_is_swept_or_put_aside_after_a_decision_does_not_wait_for_ever(monkeypatch):
+    server = world.smtp_server()
+    people(3)
+    broadcast, _rows = sent()
+    now = timezone.now()
+    claims = flow.claim(server.pk, now=now, most=1, lease=broadcast.pk)
+    withheld.pause(broadcast.pk, now=now)
+    undecided, seen = Withheld.objects.get(), withheld.waiting()
+    control.resume(broadcast.pk, actor=ADA, now=now)
+    withheld._sweep(undecided, now=now)
+    assert flow.states() == {"claimed": 1, "due": 2}
+    read = iter([seen])
+    monkeypatch.setattr(withheld, "waiting", lambda real=withheld.waiting: next(read, None) or real())
+    assert withheld.put_aside(claims, lease=broadcast.pk) == claims
 
 
 def test_the_same_template_to_the_same_people_within_ten_minutes_asks():
@@ -283,6 +308,10 @@ def test_again_goes_to_those_whom_it_did_not_reach_by_the_channel_that_failed():
     assert (again.audience, again.texts) == ({"again": str(broadcast.pk)}, broadcast.texts)
     with pytest.raises(sends.OverlapError):
         sends.begin_again(broadcast.pk, sender=sender(), within=ALL, now=timezone.now())
+    settle(Delivery.objects.filter(broadcast=begun.id), "failed", code="mailbox_full")
+    planning.finish(now=timezone.now())
+    third = sends.begin_again(begun.id, sender=sender(), within=ALL, now=timezone.now())
+    assert len(plan(third.id)) == 2
 
 
 def failing(number, *, of, code="mailbox_full"):
@@ -309,6 +338,7 @@ def test_it_pauses_itself_at_a_share_of_failures_and_resumed_it_tries_those_agai
     settle(rows[:6], "failed", code="mailbox_full")
     settle(rows[100:], "sent")
     assert control.watch(now=timezone.now()) == 0
+    assert control.forgiven_of(Broadcast.objects.get()) == Tally(94)
     assert plan(broadcast.pk)
     assert planning.finish(now=timezone.now()) == 1
 
