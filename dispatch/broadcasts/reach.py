@@ -70,6 +70,12 @@ def of(run: Run) -> Reach:
     )
 
 
+def exceeds(run: Run, most: int) -> bool:
+    """Whether it sends more messages than this; counts no further."""
+    reached = (row for row, code in _judged(run) if code == REACHED)
+    return next(islice(reached, most, None), None) is not None
+
+
 def as_csv(run: Run, *, channel: ChannelKind, code: str) -> Iterator[str]:
     """The lines of one group."""
     yield _line(COLUMNS)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
@@ -117,18 +118,26 @@ def read(text: str) -> Audience | None:
     """The audience of a hidden field; None for what is none."""
     try:
         found = json.loads(text) if text else None
-    except ValueError:
+        json.dumps(found, ensure_ascii=False).encode()  # refuses what can't be stored
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
     for name in (audiences.DEVICES, audiences.USERS):
-        if set(found) == {name} and isinstance(found[name], list) and all(isinstance(one, str) for one in found[name]):
+        if set(found) == {name} and isinstance(found[name], list) and all(map(_is_uid, found[name])):
             return found
     try:
         filters.parse(found)
     except FilterError:
         return None
     return found
+
+
+def _is_uid(one: object) -> bool:
+    try:
+        return isinstance(one, str) and bool(UUID(one))
+    except ValueError:
+        return False
 
 
 def typed(text: str) -> dict[ChannelKind, list[str]]:

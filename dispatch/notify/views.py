@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -78,7 +79,7 @@ class NotifyPage(TemplateResponseMixin, ScopedView):
             return _csv(prepared, group)
         if do == "me":
             self._to_me(request, prepared, sender=sender)
-        elif do == "send" and (sent := self._send(request, form, sender=sender)):
+        elif do == "send" and (sent := self._send(request, form, prepared, sender=sender)):
             return sent
         return self._review(request, form, prepared)
 
@@ -107,17 +108,25 @@ class NotifyPage(TemplateResponseMixin, ScopedView):
         origin = f"console:{self.request.user.pk}"
         return Sender(audit.by_request(self.request), origin, key, to_me.digest(body) if key else "")
 
-    def _send(self, request: HttpRequest, form: NotifyForm, *, sender: Sender) -> HttpResponse | None:
-        """None where it has to be confirmed first."""
-        counted = request.POST.get("counted", "")
-        if not counted.isdigit() or (_is_many(int(counted)) and request.POST.get("number", "").strip() != counted):
+    def _send(
+        self, request: HttpRequest, form: NotifyForm, prepared: Prepared, *, sender: Sender
+    ) -> HttpResponse | None:
+        """None where it has to be confirmed first: it is counted anew, whatever the form says that was shown."""
+        most = max(_confirmed(request), settings.XMNOTIFY_BROADCAST_TYPED)
+        if reach.exceeds(prepared.run, most):
             messages.error(request, _("Type the number of messages to confirm that you mean all of them."))
             return None
         try:
             repeats = request.POST.get("repeat") == "on"
             begun = sends.begin(form.send_in(), sender=sender, now=timezone.now(), repeats=repeats)
-        except (OverlapError, ConflictError):
+        except OverlapError:
             return None  # the review says so
+        except ConflictError:
+            form.data = anew = request.POST.copy()
+            anew["key"] = str(uuid4())
+            words = _("Something else was sent from this page already. Press Notify to send this too.")
+            messages.warning(request, words)
+            return None
         return redirect("broadcast", pk=begun.id)
 
     def _to_me(self, request: HttpRequest, prepared: Prepared, *, sender: Sender) -> None:
@@ -169,6 +178,12 @@ def _texts(prepared: Prepared, row: NotificationTemplate | None) -> list[Said]:
 
 def _is_many(number: int) -> bool:
     return number > settings.XMNOTIFY_BROADCAST_TYPED
+
+
+def _confirmed(request: HttpRequest) -> int:
+    """The number of messages that was shown and typed; 0 where none was, or another one."""
+    counted, typed = (request.POST.get(name, "").strip() for name in ("counted", "number"))
+    return int(counted) if counted == typed and re.fullmatch("[0-9]{1,9}", counted) else 0
 
 
 def _typed(form: NotifyForm) -> dict[str, Any]:

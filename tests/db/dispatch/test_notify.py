@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 
+from devices.models import Device
 from dispatch.broadcasts import planning
 from dispatch.models import Broadcast, Delivery, Event
 from dispatch.rules.clock import SystemClock
@@ -106,8 +107,17 @@ def test_above_the_threshold_the_number_is_typed(admin_client, fleet, settings):
     typed = {**TEXT, "to": '{"all": [{"field": "platform", "op": "is", "value": "iOS"}]}'}
     values = hidden(press(admin_client, do="review", **typed))
     assert "Type the number" in press(admin_client, do="send", **values, number="1").content.decode()
+    forged = {**values, "counted": "1"}
+    for number in ("", "1", "²"):
+        assert press(admin_client, do="send", **{**forged, "counted": number or "1"}, number=number).status_code == 200
     assert not Broadcast.objects.exists()
+    world.device(serial="S3", owner=world.person(loginname="u3", mail="u3@example.com"))
+    assert press(admin_client, do="send", **values, number="2").context["reach"].messages == 3
+    Device.objects.get(serial="S3").delete()
     assert press(admin_client, do="send", **values, number="2").status_code == 302
+    other = press(admin_client, do="send", **{**values, "subject": "Open"}, number="2")
+    assert "was sent from this page already" in other.content.decode()
+    assert press(admin_client, do="send", **hidden(other), number="2").status_code == 302
 
 
 def test_a_template_shows_its_text_and_unchanged_is_sent_as_it_is(admin_client, fleet):
@@ -134,6 +144,9 @@ def test_a_template_shows_its_text_and_unchanged_is_sent_as_it_is(admin_client, 
         ({"channels": ["sms"], "message": "", "sms_text": ""}, "sms_text"),
         ({"to": ""}, "recipients"),
         ({"to": "nonsense"}, "recipients"),
+        ({"to": "[" * 100_000}, "recipients"),
+        ({"to": '{"devices": ["\\u0000"]}'}, "recipients"),
+        ({"to": '{"all": [{"field": "group", "op": "is", "value": "\\ud800"}]}'}, "recipients"),
         ({"to": "", "recipients": "a@"}, "recipients"),
         ({"template": "9999"}, "template"),
     ],
