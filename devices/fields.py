@@ -149,7 +149,7 @@ def _address(name: str, value: str, *, country: str) -> tuple[str, list[Unusable
     except InvisibleError as error:
         return "", [Unusable(name, INVISIBLE, f"No {what} was stored: {error}.")]
     except ValueError as error:
-        return value, [Unusable(name, "unreadable", f"This {what} was stored as given: {error}.")]
+        return value, [Unusable(name, "unreadable", f"This {what} can't be used: {error}.")]
     return value, []
 
 

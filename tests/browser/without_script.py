@@ -27,6 +27,10 @@ def case(*routes):
     return register
 
 
+def routes_of(does):
+    return [route for route, registered in CASES.items() if registered is does]
+
+
 def posts():
     """The routes that take a POST, from the table of addresses."""
     admin = next(each for each in get_resolver().url_patterns if str(each.pattern) == "admin/")
