@@ -123,9 +123,9 @@ def _measure(run: Run, world: World) -> int:
         load.prepare_broadcast(run.mails, smtp_port=world.sink.port, connections=_CONNECTIONS)
     else:
         load.prepare(smtp_port=world.sink.port, connections=_CONNECTIONS, text=_TEXT)
+        if run.hold:
+            Rows.hold_unknown()
         load.post(run.mails)
-    if run.hold:
-        Rows.hold_unknown()
     rows = Rows()
     with _workers(world), _watched(world.sink) as stillness, _weighed(world) as memory:
         for number, moment in enumerate(_moments(run, world.chance)):

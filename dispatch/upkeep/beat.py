@@ -95,7 +95,8 @@ class Sweeper:
         clocks.show_life(jump=self._watch.jump, now=self._clock.now())
 
     def sweep(self) -> None:
-        upkeep.sweep(now=self._clock.now(), may_expire=self._watch.may_expire())
+        now = self._watch.look(clock=self._clock)  # it may have been set since the last look
+        upkeep.sweep(now=now, may_expire=self._watch.may_expire())
         alerts.tell(now=self._clock.now())
 
 

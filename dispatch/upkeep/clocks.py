@@ -38,7 +38,8 @@ class ClockWatch(Struct):
     _last: tuple[datetime, float] | None = None
     _since: float = 0.0
 
-    def look(self, *, clock: Clock) -> None:
+    def look(self, *, clock: Clock) -> datetime:
+        """Returns the moment that it saw, of which `may_expire` speaks: the clock may be set right after it."""
         now, elapsed = clock.now(), clock.elapsed()
         if self._last is None:
             drift = _left_by_another(now=now)
@@ -49,6 +50,7 @@ class ClockWatch(Struct):
             self._note(drift, at=elapsed)
         elif elapsed - self._since >= DISTRUSTED.total_seconds():
             self.jump = timedelta()
+        return now
 
     def may_expire(self) -> bool:
         """Whether what is over by the clock may be taken for over."""

@@ -23,6 +23,7 @@ def broker(url, options=None):
 
 
 def _forget():
-    app._after_fork()  # Celery's own way to drop its connections
-    pools.reset()
-    publisher._paused_until = 0.0
+    with publisher._publishing:  # a thread that wakes later may still read a reply
+        app._after_fork()  # Celery's own way to drop its connections
+        pools.reset()
+        publisher._paused_until = 0.0

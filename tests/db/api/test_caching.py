@@ -14,7 +14,7 @@ def test_no_answer_may_be_stored(api):
     caller = api()
     stored = []
     for operation in OPERATIONS:
-        path = re.sub(r"\{(event|delivery|template|test)_id\}", NOBODY, operation.path)
+        path = re.sub(r"\{(event|delivery|template|test|broadcast)_id\}", NOBODY, operation.path)
         answer = caller.send(operation.method.value, re.sub(r"\{\w+\}", "1", path), {})
         if answer.get("Cache-Control") != "no-store":
             stored.append((operation.method.value, path, answer.status_code))

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
 from django.urls import reverse
 
 from devices import edits
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _known():
+    cache.clear()  # the names of properties are kept a while
     everywhere = {"scope": EVERYBODY, "country": ""}
     edits.save_user("loginname", "ada", {"groups": ["Sales"], "mail": "ada@example.com"}, **everywhere)
     given = {"user": "ada", "properties": {"ROOM": "4.12"}, "carrier": "EE"}

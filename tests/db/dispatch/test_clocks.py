@@ -99,6 +99,13 @@ class TestWhatIsNoticed:
         assert not watch.may_expire()
 
 
+def test_a_clock_that_is_set_between_a_look_and_a_sweep_expires_nothing(sweeper, clock, server):
+    flow.deliveries(1, server_id=server.pk, now=clock.now(), expires_at=clock.now() + timedelta(hours=1))
+    clock.jump(HOURS)
+    sweeper.sweep()
+    assert flow.states() == {"due": 1}
+
+
 class TestAClockSetForward:
     def test_nothing_expires_for_15_minutes_and_nothing_if_it_is_set_right(self, server, sweeper, clock):
         flow.deliveries(3, server_id=server.pk, now=clock.now(), expires_at=clock.now() + timedelta(hours=1))

@@ -28,7 +28,7 @@ def test_a_foreign_host_again_and_again_is_a_few_lines_and_a_number(log, caplog)
     lines_of_all = 500
     for _ in range(lines_of_all):
         assert client.get("/", headers={"host": "x" * 3_000}).status_code == 400
-    lines = stream.getvalue().splitlines()
+    lines = [line for line in stream.getvalue().splitlines() if "Invalid HTTP_HOST" in line]  # others may count too
     assert len(lines) == logs.MOST_REFUSALS
     assert all(len(line) < logs.LONGEST + 100 for line in lines)
     clock[0] = 61
