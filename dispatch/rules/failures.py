@@ -18,9 +18,12 @@ class Tally(Struct, frozen=True):
 
 
 def too_often(now: Tally, *, forgiven: Tally, percent: float) -> str:
-    """The reason for which more than this share failed since a person last let it go on; "" where there is none."""
+    """The reason for which more than this share failed since a person last let it go on; "" where there is none.
+
+    Whoever lets it go on is asked again after as many as there were before, so a few times at most in a large one.
+    """
     settled = now.settled - forgiven.settled
-    if settled < LEAST or percent <= 0:
+    if settled < max(LEAST, forgiven.settled) or percent <= 0:
         return ""
     since = {code: number - forgiven.failed.get(code, 0) for code, number in now.failed.items()}
     worst = max(since, key=lambda code: since[code], default="")

@@ -30,5 +30,15 @@ def test_what_a_person_let_pass_counts_no_more():
     assert too_often(more, forgiven=forgiven, percent=5) == "mailbox_full"
 
 
+def test_after_each_pause_twice_as_many_go_on_before_the_next():
+    pauses, settled, forgiven = 0, 0, NOTHING
+    while settled < 100_000:
+        settled += LEAST
+        now = Tally(settled, {"no_such_mailbox": settled * 8 // 100})
+        if too_often(now, forgiven=forgiven, percent=5):
+            pauses, forgiven = pauses + 1, now
+    assert pauses == 10
+
+
 def test_zero_percent_pauses_never():
     assert not too_often(Tally(LEAST, {"policy": LEAST}), forgiven=NOTHING, percent=0)
