@@ -83,7 +83,8 @@ def test_a_clock_set_back_keeps_no_sweep_no_retry_and_no_expiry_from_coming(cont
     await_sweeps(1)
     ahead = timezone.now() + timedelta(seconds=HOURS)
     Server.objects.update(paused_until=ahead + timedelta(seconds=15))
-    (retried, over) = flow.deliveries(2, server_id=server.pk, now=timezone.now())
+    later = ahead + timedelta(days=1)
+    (retried, over) = flow.deliveries(2, server_id=server.pk, now=timezone.now(), expires_at=later)
     flow.try_at(retried, ahead, again_at=ahead + timedelta(minutes=1))
     Delivery.objects.filter(pk=over).update(expires_at=timezone.now())
     if restarted:
