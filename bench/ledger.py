@@ -46,7 +46,7 @@ _LONG_LOCK, _SHORT_LOCKS = 70.0, (22.0, 30.0)  # seconds: longer than a statemen
 
 @dataclass(slots=True)
 class Run:
-    """One way of failing. `fault` does it once, told which one of how many it is."""
+    """One way of failing. `fault` does it once; it gets the number of the fault."""
 
     name: str
     faults: int
@@ -196,7 +196,7 @@ def _weighed(world: World) -> Iterator[Callable[[], str]]:
             held = [_megabytes(worker) for worker in world.workers]
             seen.append((world.sink.arrived(), max(held[:_WORKERS]), held[_WORKERS]))
 
-    def told() -> str:
+    def summary() -> str:
         later = [each for each in seen if each[0] > seen[-1][0] / 10]
         rows = (("sending", [each[1] for each in later]), ("control", [each[2] for each in later]))
         return ", ".join(f"{name} {held[0]:.0f}, at most {max(held):.0f}" for name, held in rows)
@@ -204,7 +204,7 @@ def _weighed(world: World) -> Iterator[Callable[[], str]]:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield told
+        yield summary
     finally:
         ended.set()
         watcher.join()

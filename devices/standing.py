@@ -48,8 +48,8 @@ def _count(scope: GroupScope, *, now: datetime) -> Standing:
     }
     inactive = {f"inactive_{key}": Q(last_access__lt=now - silent) for key, silent in INACTIVE.items()}
     platforms = {f"platform_{value}": Q(platform=value) for value in Device.Platform.values}
-    asked = flags | inactive | platforms
-    found = rows.aggregate(devices=Count("pk"), **{name: Count("pk", filter=held) for name, held in asked.items()})
+    counted = flags | inactive | platforms
+    found = rows.aggregate(devices=Count("pk"), **{name: Count("pk", filter=held) for name, held in counted.items()})
     return Standing(
         devices=found["devices"],
         flags={name: found[name] for name in flags},

@@ -255,8 +255,8 @@ def _send_in(call: Call) -> SendIn:
 
 def _sender(call: Call) -> Sender:
     key = operation.idempotency_key(call.request)
-    asked = {"path": call.request.path, "body": strict_json.parse(call.raw).tree if call.raw else None}
-    body_hash = fingerprint(strict_json.canonical(asked)) if key else ""
+    request = {"path": call.request.path, "body": strict_json.parse(call.raw).tree if call.raw else None}
+    body_hash = fingerprint(strict_json.canonical(request)) if key else ""
     return Sender(actor=call.actor, origin=call.caller.origin, idempotency_key=key, body_hash=body_hash)
 
 

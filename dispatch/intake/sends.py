@@ -131,11 +131,17 @@ def prepare_again(broadcast_id: UUID, *, sender: Sender, within: GroupScope, now
         raise RefusedError("state", "not_allowed", "It has not ended: cancel it, or wait for its end.")
     if not audiences.unreached(broadcast_id).within(within).exists():
         raise RefusedError("state", "nobody", "It has reached everybody.")
-    told = Event.objects.filter(broadcast=first.pk).order_by("pk").first()
-    assert told is not None
+    event_of_first = Event.objects.filter(broadcast=first.pk).order_by("pk").first()
+    assert event_of_first is not None
     send_in = SendIn(again=broadcast_id, within=within)
     broadcast = _broadcast(send_in, sender=sender, name=str(first), channels=first.channels, texts=first.texts, now=now)
-    event = _event(sender, type_code=told.type, template_id=told.template_id, payload=told.payload, now=now)
+    event = _event(
+        sender,
+        type_code=event_of_first.type,
+        template_id=event_of_first.template_id,
+        payload=event_of_first.payload,
+        now=now,
+    )
     return _prepared(broadcast, event, planning.chosen(first))
 
 
@@ -163,7 +169,7 @@ def begin_again(broadcast_id: UUID, *, sender: Sender, within: GroupScope, now: 
 def _store(prepared: Prepared, *, sender: Sender, repeats: bool, now: datetime) -> Begun:
     broadcast, template = prepared.run.broadcast, prepared.chosen[0]
     with transaction.atomic():
-        # Two who send it at the same moment come one after the other, and the second is told of the first.
+        # Two who send it at the same moment come one after the other, and the second gets to know of the first.
         NotificationTemplate.objects.select_for_update(no_key=True).get(pk=template.id)
         if first := _first(sender):
             return _replayed(first, sender=sender)
